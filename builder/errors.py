@@ -1,0 +1,174 @@
+"""The errors a user can cause, one class per remedy; the exit codes are those of the manual.
+
+BuilderError                              exit   the user should
+  ├─ UsageError                             2    type another command
+  ├─ SpecError         (problems)           3    fix the spec
+  ├─ UnsupportedError                       4    choose another target, or drop the key
+  ├─ FetchError                             5    check the network
+  │    └─ DigestMismatch                    6    distrust the file
+  ├─ FormatError                            7    replace the base: it is damaged or unknown
+  ├─ GuestError                             8    fit the spec to the base
+  │    └─ NoSpaceError                      8    ask for less, or enlarge the disk
+  ├─ ToolError                              9    install or fix the foreign tool
+  ├─ HostError                             10    make room, or get permission, on this machine
+  └─ VerifyError                           11    look at what the finished file lacks
+
+130 is an interrupt, 1 is a bug; both are made in ``builder.cli``.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+KeyPath = tuple[str | int, ...]
+"""Where a value lies in a document: keys and list indices from the top."""
+
+
+class Severity(StrEnum):
+    """How much a problem matters: an error stops a build, a warning is said."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in a text file; line and column count from one."""
+
+    file: Path
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a value of the spec, found where its position is not known.
+
+    Attributes:
+        message: What was found and what was wanted.
+        code: Name of the diagnostic, such as ``NET003``; see ``builder.rules``.
+        hint: What to type instead.
+        path: Keys from the value that was examined down to the culprit.
+        severity: Whether it stops a build.
+        place: Position, when the fault lies in another file than the value.
+    """
+
+    message: str
+    code: str
+    hint: str = ""
+    path: KeyPath = ()
+    severity: Severity = Severity.ERROR
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A fault with its position, ready to be shown.
+
+    Attributes:
+        message: What was found and what was wanted.
+        code: Name of the diagnostic.
+        hint: What to type instead.
+        severity: Whether it stops a build.
+        place: File, line and column, when they are known.
+        excerpt: The source line at ``place``.
+    """
+
+    message: str
+    code: str
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+    place: Place | None = None
+    excerpt: str = ""
+
+
+class BuilderError(Exception):
+    """Base of every error that is shown to a user without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.code = code
+
+
+class UsageError(BuilderError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class SpecError(BuilderError):
+    """The spec is malformed or contradictory; ``problems`` lists everything found."""
+
+    exit_code = 3
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(f"{len(problems)} problem{'s' * (len(problems) != 1)} in the spec")
+        self.problems = problems
+
+
+class FaultError(BuilderError):
+    """Carries one fault out of a feature; the plan turns it into a problem with a position."""
+
+    exit_code = 3
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message, hint=fault.hint, code=fault.code)
+        self.fault = fault
+
+
+class UnsupportedError(BuilderError):
+    """The target cannot carry what the spec asks for."""
+
+    exit_code = 4
+
+
+class FetchError(BuilderError):
+    """A file could not be downloaded."""
+
+    exit_code = 5
+
+
+class DigestMismatch(FetchError):  # noqa: N818 - the field's word for it
+    """A file's digest is not the published one."""
+
+    exit_code = 6
+
+
+class FormatError(BuilderError):
+    """A file is damaged, or is not what it claims to be."""
+
+    exit_code = 7
+
+
+class GuestError(BuilderError):
+    """The base lacks something that the spec needs, or holds something in its way."""
+
+    exit_code = 8
+
+
+class NoSpaceError(GuestError):
+    """A filesystem inside the image has no room left."""
+
+
+class ToolError(BuilderError):
+    """A foreign tool is missing or failed."""
+
+    exit_code = 9
+
+
+class HostError(BuilderError):
+    """This machine has no room, no permission, or a failing disk."""
+
+    exit_code = 10
+
+
+class VerifyError(BuilderError):
+    """The finished file is not what the spec says."""
+
+    exit_code = 11

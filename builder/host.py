@@ -1,0 +1,45 @@
+"""What this machine refuses, as a sentence that says what to do about it.
+
+Covers files and folders of our own (the cache, downloads); errno values are those of POSIX.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.errors import HostError
+
+_REFUSALS = {
+    errno.ENOSPC: "there is no room left on its filesystem",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed here",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.EROFS: "the filesystem is read-only",
+    errno.ENOTDIR: "a file lies where a folder is wanted",
+    errno.EEXIST: "a file lies where a folder is wanted",
+    errno.EISDIR: "it is a folder; wanted a file",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOLCK: "its filesystem cannot lock files",
+    errno.EIO: "the disk fails",
+}
+
+
+@contextmanager
+def host_errors(path: Path, *, hint: str = "") -> Iterator[None]:
+    """Turn what the operating system refuses about ``path`` into a sentence.
+
+    Raises:
+        HostError: names the path that the refusal is about.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise refusal(error, path, hint=hint) from error
+
+
+def refusal(error: OSError, path: Path, *, hint: str = "") -> HostError:
+    """Return the sentence for one refusal; the path in ``error`` is preferred."""
+    reason = _REFUSALS.get(error.errno or 0, error.strerror or str(error))
+    return HostError(f"{error.filename or path}: {reason}", hint=hint)

@@ -1,0 +1,76 @@
+"""How a long task tells how far it is: a protocol, silence, plain lines, and tqdm."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+
+class Advance(Protocol):
+    """Counts units of work, usually bytes."""
+
+    def __call__(self, amount: int, /) -> object:
+        """Add ``amount`` to what has been done."""
+        ...
+
+
+class Progress(Protocol):
+    """Where phases and their counters are shown."""
+
+    def phase(self, text: str) -> None:
+        """Say what begins now."""
+        ...
+
+    @contextmanager
+    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+        """Show a counter up to ``total`` bytes, ``None`` when it is not known."""
+        ...
+
+
+class Silent:
+    """Shows nothing; for tests and for callers that only want the result."""
+
+    def phase(self, text: str) -> None:
+        """Say nothing."""
+
+    @contextmanager
+    def count(self, text: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG002 - protocol
+        """Count nothing."""
+        yield lambda _: None
+
+
+class Lines:
+    """One line a phase, for logs and pipes."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+
+    def phase(self, text: str) -> None:
+        """Write a line."""
+        self.stream.write(f"{text}\n")
+        self.stream.flush()
+
+    @contextmanager
+    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+        """Write a line when the count begins."""
+        size = "" if total is None else f" ({total / 1e6:.0f} MB)"
+        self.phase(f"{text}{size}")
+        yield lambda _: None
+
+
+class Bars(Lines):
+    """Lines for phases, a tqdm bar for counters, for terminals."""
+
+    @contextmanager
+    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+        """Draw a bar in bytes."""
+        from tqdm import tqdm
+
+        bar = tqdm(desc=text, total=total, unit="B", unit_scale=True, leave=False, file=self.stream)
+        with bar:
+            yield bar.update
+
+
+def on(stream: TextIO) -> Progress:
+    """Return bars for a terminal and lines for anything else."""
+    return Bars(stream) if stream.isatty() else Lines(stream)
