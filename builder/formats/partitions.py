@@ -1,0 +1,69 @@
+"""The partitions of a disk, whichever table it has.
+
+Does not read disks without a table: a filesystem that begins at byte 0 is named and refused.
+"""
+
+from builder.errors import FormatError
+from builder.formats.disk import SECTOR, Disk, Partition
+from builder.formats.gpt import check_gpt, is_gpt, read_gpt
+from builder.formats.mbr import (
+    has_boot_signature,
+    has_plausible_entries,
+    is_protective,
+    read_mbr,
+)
+from builder.formats.signatures import foreign_filesystem
+
+_FAT_NAMES = ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))
+_HINT = "wanted a GPT or MBR: give the image of a whole disk"
+
+
+def read_partitions(disk: Disk) -> tuple[Partition, ...]:
+    """Return the partitions of a disk, by number.
+
+    Raises:
+        FormatError: the table is damaged, or there is none; says what is there instead.
+    """
+    if disk.size < SECTOR:
+        raise FormatError(f"a disk of {disk.size} bytes has no partition table", hint=_HINT)
+    sector = disk.read(0, SECTOR)
+    if has_boot_signature(sector) and is_protective(sector):
+        return read_gpt(disk)
+    found = _describe(disk, sector)
+    if found:
+        raise FormatError(f"the disk has no partition table: {found}", hint=_HINT)
+    return read_mbr(disk)
+
+
+def check_partitions(disk: Disk) -> None:
+    """Refuse a disk whose partition table, or the copy of it at the end, is damaged.
+
+    Raises:
+        FormatError: naming the table and what is wrong with it.
+    """
+    read_partitions(disk)
+    if is_gpt(disk):
+        check_gpt(disk)
+
+
+def _describe(disk: Disk, sector: bytes) -> str:
+    """Say what is on a disk instead of an MBR, empty when one is there."""
+    if is_gpt(disk):
+        return "there is a GPT, but no protective MBR before it"
+    if any(sector[at : at + len(name)] == name for at, name in _FAT_NAMES):
+        return "it holds a bare FAT filesystem"
+    if has_boot_signature(sector) and has_plausible_entries(sector):
+        return ""
+    if _holds(disk, 0x438, b"\x53\xef"):
+        return "it holds a bare ext2, ext3 or ext4 filesystem"
+    if _holds(disk, 0x8001, b"CD001"):
+        return "it holds an ISO 9660 filesystem"
+    if foreign := foreign_filesystem(disk, 0):
+        return f"it holds {foreign}"
+    return "its first sector is empty" if not any(sector) else "its first sector is no MBR"
+
+
+def _holds(disk: Disk, offset: int, magic: bytes) -> bool:
+    """Tell whether the disk has these bytes there."""
+    end = offset + len(magic)
+    return end <= disk.size and disk.read(offset, len(magic)) == magic

@@ -1,0 +1,33 @@
+"""Names what a partition holds when it is nothing that can be edited, by its magic bytes.
+
+Sources: the superblock layouts of XFS (fs/xfs/libxfs/xfs_format.h), Btrfs (on-disk format,
+wiki), LVM2 (label_header), LUKS (on-disk format 1.1 and 2), Linux swap (mm/swapfile.c),
+F2FS, NTFS, exFAT, squashfs.
+"""
+
+from builder.errors import FormatError
+from builder.formats.disk import Disk
+
+_SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
+    ("XFS", 0, b"XFSB"),
+    ("Btrfs", 0x10040, b"_BHRfS_M"),
+    ("an LVM physical volume", 0x200, b"LABELONE"),
+    ("an LVM physical volume", 0x0, b"LABELONE"),
+    ("LUKS (encrypted)", 0, b"LUKS\xba\xbe"),
+    ("swap", 4086, b"SWAPSPACE2"),
+    ("F2FS", 0x400, b"\x10\x20\xf5\xf2"),
+    ("NTFS", 3, b"NTFS    "),
+    ("exFAT", 3, b"EXFAT   "),
+    ("squashfs", 0, b"hsqs"),
+)
+
+
+def foreign_filesystem(disk: Disk, offset: int) -> str:
+    """Return the name of what lies at ``offset`` bytes, empty when it is not known."""
+    for name, position, magic in _SIGNATURES:
+        try:
+            if disk.read(offset + position, len(magic)) == magic:
+                return name
+        except FormatError:
+            continue
+    return ""

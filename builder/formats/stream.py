@@ -1,0 +1,374 @@
+"""Files written from runs of bytes, and digested while they are written.
+
+A file is made of segments: bytes in memory, or spans of open files. Digests follow the
+writer in threads of their own and read back what it has written, so that they speak of the
+file on the disk; reading back costs as little as sharing the buffers would.
+
+Does not fsync, rename or publish: see :mod:`builder.artifact`.
+"""
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import FormatError, HostError
+from builder.formats.disk import MIB
+from builder.progress import Advance
+
+_BUFFER_SIZE = MIB
+_NO_FALLOCATE = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENODEV, errno.ENOSYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of bytes of an open file."""
+
+    fd: int
+    offset: int
+    length: int
+
+
+Segment = bytes | Span
+
+
+class _Position:
+    """How far a file has been written, for those who follow the writer."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.writer = threading.get_ident()
+        self.written = 0
+        self.ended = False
+        self.abandoned = False
+        self._changed = threading.Condition()
+
+    def advance(self, amount: int) -> None:
+        """Let the followers have ``amount`` more bytes."""
+        with self._changed:
+            self.written += amount
+            self._changed.notify_all()
+
+    def end(self, *, abandoned: bool) -> None:
+        """Tell the followers that nothing more will come."""
+        with self._changed:
+            self.abandoned = self.abandoned or (abandoned and not self.ended)
+            self.ended = True
+            self._changed.notify_all()
+
+    def wait_beyond(self, position: int) -> int:
+        """Block until there is more than ``position`` bytes, or no more to come."""
+        with self._changed:
+            while self.written <= position and not self.ended:
+                self._changed.wait()
+            return self.written
+
+
+class RangeDigest:
+    """Digest of bytes ``[start, start + length)`` of a file while it is written.
+
+    Args:
+        algorithm: As :func:`hashlib.new` names it.
+        start: First byte.
+        length: ``None`` for everything up to the end.
+    """
+
+    def __init__(self, algorithm: str, start: int = 0, length: int | None = None) -> None:
+        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self._start = start
+        self._end = None if length is None else start + length
+        self._position: _Position | None = None
+        self._thread: threading.Thread | None = None
+        self._error: OSError | None = None
+        self._hashed = start
+
+    def hexdigest(self) -> str:
+        """Return the digest, once the range has been written and hashed.
+
+        Raises:
+            HostError: the written bytes could not be read back.
+            ValueError: the writer itself asks for what it has not written yet.
+        """
+        position = self._position
+        if position is None:
+            raise ValueError("this digest follows no file that is being written")
+        if self._would_wait_for_itself(position):
+            raise ValueError(f"bytes from {self._start} on are not all written yet")
+        self.check()
+        if position.abandoned or (self._end is not None and self._hashed < self._end):
+            raise ValueError(f"the file ended at byte {position.written}, before this range did")
+        return self._hash.hexdigest()
+
+    def follow(self, position: _Position) -> None:
+        """Start hashing behind a writer; :func:`write_segments` calls it."""
+        self._position = position
+        thread = threading.Thread(target=self._run, args=(position,), daemon=True)
+        thread.start()
+        self._thread = thread  # only now: an interrupt may come before it runs
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """Wait for the thread, and say what it could not do.
+
+        Raises:
+            HostError: the written bytes could not be read back.
+        """
+        self.join()
+        if self._error is not None:
+            raise _host_error("reading back what was written", self._error)
+
+    def _would_wait_for_itself(self, position: _Position) -> bool:
+        """Tell whether the caller is the one who still has to write the range."""
+        if position.ended or threading.get_ident() != position.writer:
+            return False
+        return self._end is None or self._end > position.written
+
+    def _run(self, position: _Position) -> None:
+        """Hash until the range or the file ends."""
+        try:
+            self._hash_behind(position)
+        except OSError as error:
+            self._error = error
+
+    def _hash_behind(self, position: _Position) -> None:
+        """Read back and hash each run of bytes as it appears."""
+        view = memoryview(bytearray(_BUFFER_SIZE))
+        while self._end is None or self._hashed < self._end:
+            reached = position.wait_beyond(self._hashed)
+            if reached <= self._hashed or position.abandoned:
+                return
+            if self._end is not None:
+                reached = min(reached, self._end)
+            count = _read_into(position.fd, view[: reached - self._hashed], self._hashed)
+            if not count:
+                raise OSError(errno.EIO, "the written bytes are not there")
+            self._hash.update(view[:count])
+            self._hashed += count
+
+
+def write_segments(
+    fd: int,
+    segments: Iterable[Segment],
+    digests: Sequence[RangeDigest] = (),
+    advance: Advance = lambda _: None,
+) -> int:
+    """Write a whole file from its first byte on and return its size.
+
+    ``segments`` may be a generator that asks an earlier range for its digest while it makes a
+    later segment. The file ends where the segments do, whatever was allocated.
+
+    Args:
+        fd: File to write, open for reading and writing.
+        segments: What the file consists of.
+        digests: Ranges to be hashed; all of them are done on return.
+        advance: Told of every run of bytes that has been written.
+
+    Raises:
+        FormatError: a source is shorter than its span says.
+        HostError: reading or writing failed, for want of room for example.
+    """
+    position = _Position(fd)
+    try:
+        for digest in digests:
+            digest.follow(position)
+        for count in _iter_written(fd, segments):
+            position.advance(count)
+            advance(count)
+        with _host_errors("writing"):
+            os.ftruncate(fd, position.written)
+        position.end(abandoned=False)
+        for digest in digests:
+            digest.check()
+    finally:
+        position.end(abandoned=True)
+        for digest in digests:
+            digest.join()
+    return position.written
+
+
+def _iter_written(fd: int, segments: Iterable[Segment]) -> Iterator[int]:
+    """Write the segments and yield the length of each piece when it has been written."""
+    buffer = memoryview(bytearray(_BUFFER_SIZE))
+    offset = 0
+    for segment in segments:
+        for piece in _pieces(segment, buffer):
+            write_all(fd, piece, offset)
+            offset += len(piece)
+            yield len(piece)
+
+
+def _pieces(segment: Segment, buffer: memoryview) -> Iterator[memoryview]:
+    """Yield a segment in pieces of at most the buffer's size; a piece is valid until the next."""
+    match segment:
+        case Span(fd, offset, length):
+            yield from _read_pieces(fd, offset, length, buffer)
+        case _:
+            view = memoryview(segment)
+            for start in range(0, len(view), len(buffer)):
+                yield view[start : start + len(buffer)]
+
+
+def _read_pieces(fd: int, offset: int, length: int, buffer: memoryview) -> Iterator[memoryview]:
+    """Yield a run of a file through a buffer."""
+    end = offset + length
+    while offset < end:
+        with _host_errors("reading a source"):
+            count = _read_into(fd, buffer[: end - offset], offset)
+        if not count:
+            raise FormatError(
+                f"a source ends at byte {offset}, wanted {end - offset} more",
+                hint="was it replaced or cut short while it was read? run again",
+            )
+        yield buffer[:count]
+        offset += count
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    """Write all of ``data`` at ``offset``.
+
+    Raises:
+        HostError: it cannot be written.
+    """
+    view = memoryview(data)
+    with _host_errors("writing"):
+        while view:
+            done = os.pwrite(fd, view, offset)
+            view, offset = view[done:], offset + done
+
+
+def allocate(fd: int, size: int) -> None:
+    """Make a new file ``size`` bytes long, its room reserved where the filesystem can do that.
+
+    Raises:
+        HostError: there is not that much room.
+    """
+    reserve: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
+    with _host_errors(f"making room for {size} bytes"):
+        if size and reserve is not None:
+            try:
+                reserve(fd, 0, size)
+            except OSError as error:
+                if error.errno not in _NO_FALLOCATE:
+                    raise
+        os.ftruncate(fd, size)
+
+
+def digest_file(file: Path | int, algorithms: Iterable[str]) -> dict[str, str]:
+    """Return the digests of a file by algorithm, read once.
+
+    Args:
+        file: Path, or a descriptor whose position is left alone.
+        algorithms: As :func:`hashlib.new` names them.
+
+    Raises:
+        HostError: it cannot be read.
+    """
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+    with _descriptor(file) as fd:
+        for piece in _whole_file(fd):
+            for one in hashes.values():
+                one.update(piece)
+    return {name: one.hexdigest() for name, one in hashes.items()}
+
+
+class BackgroundDigest:
+    """Digest of a file, computed in a thread that starts at once.
+
+    Raises:
+        HostError: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, algorithm: str) -> None:
+        self._path = path
+        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self._error: OSError | None = None
+        self._stopped = False
+        with _host_errors(str(path)):
+            self._fd = os.open(path, os.O_RDONLY)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def hexdigest(self) -> str:
+        """Return the digest when the whole file has been read.
+
+        Raises:
+            HostError: the file cannot be read.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise _host_error(str(self._path), self._error)
+        if self._stopped:
+            raise ValueError(f"the digest of {self._path} was given up")
+        return self._hash.hexdigest()
+
+    def stop(self) -> None:
+        """Give up; the thread ends soon."""
+        self._stopped = True
+
+    def _run(self) -> None:
+        """Hash the file and close it."""
+        try:
+            for piece in _whole_file(self._fd):
+                if self._stopped:
+                    return
+                self._hash.update(piece)
+        except OSError as error:
+            self._error = error
+        finally:
+            os.close(self._fd)
+
+
+def _whole_file(fd: int) -> Iterator[memoryview]:
+    """Yield a file from its first byte to its end; a piece is valid until the next."""
+    view = memoryview(bytearray(_BUFFER_SIZE))
+    offset = 0
+    while count := _read_into(fd, view, offset):
+        yield view[:count]
+        offset += count
+
+
+@contextmanager
+def _descriptor(file: Path | int) -> Iterator[int]:
+    """Open a path for reading; a descriptor stays as it is."""
+    with _host_errors(f"descriptor {file}" if isinstance(file, int) else str(file)):
+        if isinstance(file, int):
+            yield file
+            return
+        fd = os.open(file, os.O_RDONLY)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def _read_into(fd: int, view: memoryview, offset: int) -> int:
+    """Read at ``offset`` and return how many bytes there were; old systems lack ``preadv``."""
+    if hasattr(os, "preadv"):
+        return os.preadv(fd, [view], offset)
+    data = os.pread(fd, len(view), offset)
+    view[: len(data)] = data
+    return len(data)
+
+
+@contextmanager
+def _host_errors(doing: str) -> Iterator[None]:
+    """Turn the system's refusals into errors for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise _host_error(doing, error) from error
+
+
+def _host_error(doing: str, error: OSError) -> HostError:
+    """Say what the system refused."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    hint = "make room there, or write to another filesystem" if full else ""
+    return HostError(f"{doing}: {error.strerror or error}", hint=hint)
