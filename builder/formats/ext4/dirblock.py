@@ -1,0 +1,175 @@
+"""One block of ext4 directory entries.
+
+Source: kernel ``Documentation/filesystems/ext4/directory.rst``. Entries fill the block: inode
+(4 bytes, 0 when free), length of the entry (2, a multiple of 4), length of the name (1),
+type (1), name. With metadata_csum the last 12 bytes look like a free entry of type 0xDE and
+end with the CRC-32C of what is before them.
+"""
+
+import struct
+from typing import NamedTuple
+
+from builder.formats.ext4.checksum import crc32c
+from builder.formats.ext4.features import Incompat
+from builder.formats.ext4.inode import Inode, Inodes
+
+NAME_LIMIT = 255
+TYPE_FILE, TYPE_DIRECTORY, TYPE_SYMLINK = 1, 2, 7
+_ENTRY = struct.Struct("<IHBB")
+_TAIL = struct.Struct("<IHBBI")
+_TAIL_TYPE = 0xDE
+_SMALLEST = 12
+_PARSED_BLOCKS = 256
+"""How many blocks are remembered with their entries: lookups come in clusters."""
+
+
+class Entry(NamedTuple):
+    """One entry; ``offset`` and ``length`` are bytes in the block."""
+
+    offset: int
+    inode: int
+    length: int
+    name: bytes
+    type: int
+
+
+def entry_size(name: bytes) -> int:
+    """Return the bytes that an entry needs."""
+    return (_ENTRY.size + len(name) + 3) & ~3
+
+
+def room_in(entries: list[Entry]) -> int:
+    """Return the largest number of bytes that is free in one place."""
+    return max((_slack(entry) for entry in entries), default=0)
+
+
+def _slack(entry: Entry) -> int:
+    """Return the bytes of an entry that it does not need."""
+    return entry.length - (entry_size(entry.name) if entry.inode else 0)
+
+
+class DirectoryBlocks:
+    """Reads, checks and writes blocks of entries."""
+
+    def __init__(self, inodes: Inodes) -> None:
+        self.inodes = inodes
+        self.volume = inodes.volume
+        superblock = inodes.volume.superblock
+        self._has_types = bool(superblock.incompat & Incompat.FILETYPE)
+        self.tail_size = _TAIL.size if superblock.has_checksums else 0
+        self.end = self.volume.block_size - self.tail_size
+        self._room: dict[int, int] = {}
+        self._parsed: dict[int, tuple[bytes, list[Entry]]] = {}
+
+    def read(self, directory: Inode, block: int) -> bytearray:
+        """Return a block of entries, its checksum compared."""
+        raw = bytearray(self.volume.read(block))
+        if self.tail_size and self.volume.is_new(block, directory.number):
+            what = f"directory inode {directory.number}: block {block}"
+            zero, length, name, kind, found = _TAIL.unpack_from(raw, self.end)
+            if (zero, length, name, kind) != (0, _TAIL.size, 0, _TAIL_TYPE):
+                raise self.volume.damage(f"{what}: no checksum at its end")
+            wanted = crc32c(self.inodes.seed(directory), raw[: self.end])
+            if found != wanted:
+                raise self.volume.damage(f"{what}: checksum {found:#x}, wanted {wanted:#x}")
+        return raw
+
+    def write(self, directory: Inode, block: int, raw: bytearray) -> None:
+        """Write a block of entries with its checksum."""
+        if self.tail_size:
+            crc = crc32c(self.inodes.seed(directory), raw[: self.end])
+            _TAIL.pack_into(raw, self.end, 0, _TAIL.size, 0, _TAIL_TYPE, crc)
+        self.volume.write(block, raw)
+        self.volume.is_new(block, directory.number)
+        self._room.pop(block, None)
+
+    def entries(self, raw: bytearray, block: int) -> list[Entry]:
+        """Return the entries of a block, free ones too; they are not to be changed."""
+        known = self._parsed.get(block)
+        if known is None or known[0] != raw:
+            if len(self._parsed) >= _PARSED_BLOCKS:
+                self._parsed.clear()
+            known = self._parsed[block] = (bytes(raw), self._parse(raw, block))
+        return known[1]
+
+    def _parse(self, raw: bytearray, block: int) -> list[Entry]:
+        """Return the entries of a block, checked."""
+        entries = []
+        offset = 0
+        while offset < self.end:
+            if offset + _SMALLEST > self.end:
+                raise self._bad(block, offset, "no room for an entry")
+            inode, length, size, kind = _ENTRY.unpack_from(raw, offset)
+            if length < _SMALLEST or length % 4 or offset + length > self.end:
+                raise self._bad(block, offset, f"an entry of {length} bytes")
+            name = bytes(raw[offset + _ENTRY.size : offset + _ENTRY.size + size])
+            if inode:
+                self._check(block, Entry(offset, inode, length, name, kind), size)
+            entries.append(Entry(offset, inode, length, name, kind))
+            offset += length
+        return entries
+
+    def room(self, directory: Inode, block: int) -> int:
+        """Return the largest number of bytes that is free in one place of a block."""
+        if block not in self._room:
+            self._room[block] = room_in(self.entries(self.read(directory, block), block))
+        return self._room[block]
+
+    def add(self, raw: bytearray, entries: list[Entry], new: Entry) -> bool:
+        """Put an entry where there is room for it; says whether there was."""
+        need = entry_size(new.name)
+        for entry in entries:
+            slack = _slack(entry)
+            if slack >= need:
+                used = entry.length - slack
+                if used:
+                    struct.pack_into("<H", raw, entry.offset + 4, used)
+                self._put(raw, new._replace(offset=entry.offset + used, length=slack))
+                return True
+        return False
+
+    def remove(self, raw: bytearray, entries: list[Entry], name: bytes) -> None:
+        """Free the entry of a name; its bytes join those of the entry before."""
+        previous: Entry | None = None
+        for entry in entries:
+            if entry.inode and entry.name == name:
+                if previous is None:
+                    struct.pack_into("<I", raw, entry.offset, 0)
+                else:
+                    length = previous.length + entry.length
+                    struct.pack_into("<H", raw, previous.offset + 4, length)
+                return
+            previous = entry
+
+    def pack(self, entries: list[Entry]) -> bytearray:
+        """Return a block with these entries, without gaps between them."""
+        raw = bytearray(self.volume.block_size)
+        offset = 0
+        for index, entry in enumerate(entries):
+            last = index == len(entries) - 1
+            length = self.end - offset if last else entry_size(entry.name)
+            self._put(raw, entry._replace(offset=offset, length=length))
+            offset += length
+        if not entries:
+            _ENTRY.pack_into(raw, 0, 0, self.end, 0, 0)
+        return raw
+
+    def _put(self, raw: bytearray, entry: Entry) -> None:
+        """Write one entry."""
+        kind = entry.type if self._has_types else 0
+        _ENTRY.pack_into(raw, entry.offset, entry.inode, entry.length, len(entry.name), kind)
+        start = entry.offset + _ENTRY.size
+        raw[start : start + len(entry.name)] = entry.name
+
+    def _check(self, block: int, entry: Entry, size: int) -> None:
+        """Refuse an entry in use that cannot be."""
+        if not size or _ENTRY.size + size > entry.length:
+            raise self._bad(block, entry.offset, f"a name of {size} bytes")
+        if entry.inode > self.volume.superblock.inodes_count:
+            raise self._bad(block, entry.offset, f"inode {entry.inode}")
+        if b"/" in entry.name or b"\0" in entry.name:
+            raise self._bad(block, entry.offset, f"the name {entry.name!r}")
+
+    def _bad(self, block: int, offset: int, found: str) -> Exception:
+        """Return the error for a damaged entry."""
+        return self.volume.damage(f"directory block {block}, byte {offset}: {found}")
