@@ -1,0 +1,376 @@
+"""Changes in the text of an OVF envelope; everything else stays as it was written.
+
+Source: DSP0243 1.1; order of elements as in its schema dsp8023. Items keep the order of the
+tool that wrote them (ovftool sorts, ova-compose does not).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from builder.errors import GuestError
+from builder.formats.disk import MIB
+from builder.formats.ovf.envelope import (
+    CPU,
+    MEMORY,
+    NIC,
+    DiskReference,
+    Envelope,
+    Product,
+    Property,
+    configs,
+    find_hardware,
+    find_section,
+    find_system,
+    items,
+    ovf,
+    parse_units,
+    rasd,
+    vmw,
+    vssd,
+)
+from builder.formats.ovf.xml import Editor, Element, escape, quote
+
+GUEST_INFO = "com.vmware.guestInfo"
+"""Transport that open-vm-tools can read properties from."""
+
+NO_PRODUCT = Product()
+_SECURE_BOOT = "bootOptions.efiSecureBootEnabled"
+_PRODUCT = ("Product", "Vendor", "Version", "FullVersion", "ProductUrl")
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What to change; ``None`` leaves a thing as it is.
+
+    Attributes:
+        disk: The disk whose file changed.
+        disk_size: New length of its file.
+        populated_size: How much of the disk holds data, where the envelope says it.
+        hardware_version: Such as ``vmx-14``.
+        firmware: ``bios`` or ``efi``.
+        secure_boot: Whether only signed boot loaders are started; wants ``efi``.
+        network: Name of the only network, in every adapter that is connected to it.
+        nic_type: Such as ``VmxNet3``, for every network adapter.
+        cpus: Number of virtual processors.
+        memory_mib: Memory.
+        name: Name of the virtual system.
+        annotation: Free text.
+        product: Its parts that are not empty are set.
+        properties: Set by key; others stay. They turn on the transport by guestInfo.
+    """
+
+    disk: DiskReference | None = None
+    disk_size: int | None = None
+    populated_size: int | None = None
+    hardware_version: str | None = None
+    firmware: str | None = None
+    secure_boot: bool | None = None
+    network: str | None = None
+    nic_type: str | None = None
+    cpus: int | None = None
+    memory_mib: int | None = None
+    name: str | None = None
+    annotation: str | None = None
+    product: Product = NO_PRODUCT
+    properties: tuple[Property, ...] = ()
+
+
+def edit_envelope(envelope: Envelope, edits: Edits) -> bytes:
+    """Return the envelope's text with ``edits`` made.
+
+    Raises:
+        GuestError: the envelope lacks what is to be changed.
+    """
+    editor = Editor(envelope.data)
+    work = _Work(
+        editor=editor,
+        envelope=envelope,
+        system=find_system(envelope.root, where=envelope.where),
+        hardware=find_hardware(envelope.root, where=envelope.where),
+    )
+    _edit_disk(work, edits)
+    for name, edit in _EDITS.items():
+        value = getattr(edits, name)
+        if value is not None:
+            edit(work, value)
+    _edit_product(work, edits.product, edits.properties)
+    return editor.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An envelope that is being changed."""
+
+    editor: Editor
+    envelope: Envelope
+    system: Element
+    hardware: Element
+
+    def missing(self, what: str) -> GuestError:
+        """Return the error for something that an envelope should have."""
+        return GuestError(f"{self.envelope.where}: the envelope has no {what} to change")
+
+
+def _edit_disk(work: _Work, edits: Edits) -> None:
+    """Set the sizes of the disk and its file."""
+    disk = edits.disk
+    if disk is None or disk.file is None:
+        return
+    for element in work.envelope.root.walk():
+        said = element.attributes
+        if element.name == ovf("File") and said.get(ovf("id")) == disk.file.file_id:
+            if edits.disk_size is not None:
+                work.editor.set_attribute(element, ovf("size"), str(edits.disk_size))
+        elif (
+            element.name == ovf("Disk")
+            and said.get(ovf("diskId")) == disk.disk_id
+            and edits.populated_size is not None
+            and ovf("populatedSize") in said
+        ):
+            work.editor.set_attribute(element, ovf("populatedSize"), str(edits.populated_size))
+
+
+def _edit_hardware_version(work: _Work, version: str) -> None:
+    """Set the hardware version."""
+    setting = work.hardware.find(ovf("System"))
+    element = setting.find(vssd("VirtualSystemType")) if setting else None
+    if element is None:
+        raise work.missing("hardware version")
+    work.editor.set_text(element, version)
+
+
+def _edit_firmware(work: _Work, firmware: str) -> None:
+    """Set the firmware."""
+    if firmware != work.envelope.firmware:
+        _set_config(work, "firmware", firmware)
+
+
+def _edit_secure_boot(work: _Work, secure: bool) -> None:
+    """Turn secure boot on or off, in both of VMware's ways to say it."""
+    extra = configs(work.hardware, "uefi.secureBoot.enabled", "ExtraConfig")
+    for element in extra:
+        work.editor.set_attribute(element, vmw("value"), "TRUE" if secure else "FALSE")
+    if secure or configs(work.hardware, _SECURE_BOOT):
+        _set_config(work, _SECURE_BOOT, "true" if secure else "false")
+
+
+def _set_config(work: _Work, key: str, value: str) -> None:
+    """Set one of VMware's settings."""
+    found = configs(work.hardware, key)
+    for element in found:
+        work.editor.set_attribute(element, vmw("value"), value)
+    if found:
+        return
+    tag = work.hardware.qualify(vmw("Config"))
+    required = work.hardware.qualify(ovf("required"), is_attribute=True)
+    # One declaration serves the element and its attributes, which share a prefix.
+    prefix = tag[0].rpartition(":")[0]
+    text = (
+        f"<{tag[0]}{tag[1]}{required[1] if required[1] != tag[1] else ''} "
+        f'{required[0]}="false" {prefix}:key={quote(key)} {prefix}:value={quote(value)}/>'
+    )
+    places = [e for e in work.hardware.children if e.name in {vmw("Config"), ovf("Item")}]
+    if not places:
+        raise work.missing("hardware item")
+    work.editor.insert_after(places[-1], text)
+
+
+def _edit_network(work: _Work, name: str) -> None:
+    """Rename the only network."""
+    if len(work.envelope.networks) != 1:
+        raise GuestError(
+            f"{work.envelope.where}: {len(work.envelope.networks)} networks; "
+            "only the name of a single one can be changed"
+        )
+    old = work.envelope.networks[0]
+    for element in work.envelope.root.walk():
+        if element.name == ovf("Network"):
+            work.editor.set_attribute(element, ovf("name"), name)
+        elif element.name == rasd("Connection") and element.text.strip() == old:
+            work.editor.set_text(element, name)
+
+
+def _edit_nic_type(work: _Work, kind: str) -> None:
+    """Set the type of every network adapter."""
+    adapters = items(work.hardware, NIC)
+    if not adapters:
+        raise work.missing("network adapter")
+    for item in adapters:
+        _set_part(work, item, "ResourceSubType", kind, before="ResourceType")
+
+
+def _edit_cpus(work: _Work, count: int) -> None:
+    """Set the number of processors, and their number in a socket when it no longer divides."""
+    item = _item(work, CPU, "processors")
+    _set_part(work, item, "VirtualQuantity", str(count))
+    cores = next((e for e in item.walk() if e.name == vmw("CoresPerSocket")), None)
+    if cores is not None:
+        text = cores.text.strip()
+        if not re.fullmatch("[1-9][0-9]{0,4}", text) or count % int(text):
+            work.editor.set_text(cores, "1")
+    _set_shown(work, item, r"\d+( virtual CPU.*)", rf"{count}\g<1>")
+
+
+def _edit_memory(work: _Work, memory_mib: int) -> None:
+    """Set the memory, in the unit that the envelope has."""
+    item = _item(work, MEMORY, "memory")
+    unit = parse_units(item.text_of(rasd("AllocationUnits")) or "byte", where=work.envelope.where)
+    size = memory_mib * MIB
+    if size % unit:
+        _set_part(work, item, "AllocationUnits", "byte * 2^20")
+        unit = MIB
+    _set_part(work, item, "VirtualQuantity", str(size // unit))
+    _set_shown(work, item, r"\d+( ?MB of memory.*)", rf"{memory_mib}\g<1>")
+
+
+def _item(work: _Work, resource_type: str, what: str) -> Element:
+    """Return the first hardware item of a type."""
+    found = items(work.hardware, resource_type)
+    if not found:
+        raise work.missing(what)
+    return found[0]
+
+
+def _set_part(work: _Work, item: Element, local: str, text: str, *, before: str = "") -> None:
+    """Set a part of a hardware item, adding it ``before`` another when it is missing."""
+    part = item.find(rasd(local))
+    if part is not None:
+        work.editor.set_text(part, text)
+        return
+    tag, declaration = item.qualify(rasd(local))
+    new = f"<{tag}{declaration}>{escape(text)}</{tag}>"
+    sibling = item.find(rasd(before))
+    if sibling is None:
+        work.editor.append(item, new)
+    else:
+        work.editor.insert_before(sibling, new)
+
+
+def _set_shown(work: _Work, item: Element, pattern: str, shown: str) -> None:
+    """Rewrite the caption of an item, when it is one that ovftool makes."""
+    caption = item.find(rasd("ElementName"))
+    if caption is not None and re.fullmatch(pattern, caption.text):
+        work.editor.set_text(caption, re.sub(pattern, shown, caption.text))
+
+
+def _edit_name(work: _Work, name: str) -> None:
+    """Set the name of the virtual system."""
+    _set_child(work, work.system, "Name", name, after=("Info",))
+    setting = work.hardware.find(ovf("System"))
+    identifier = setting.find(vssd("VirtualSystemIdentifier")) if setting else None
+    if identifier is not None:
+        work.editor.set_text(identifier, name)
+
+
+def _edit_annotation(work: _Work, text: str) -> None:
+    """Set the annotation."""
+    section = find_section(work.system, "AnnotationSection")
+    if section is not None:
+        _set_child(work, section, "Annotation", text, after=("Info",))
+        return
+    new = _tag(work.system, "Annotation", text)
+    info = _tag(work.system, "Info", "A human-readable annotation")
+    _add_section(work, "AnnotationSection", [info, new])
+
+
+_EDITS: Final[dict[str, Callable[[_Work, Any], None]]] = {
+    "hardware_version": _edit_hardware_version,
+    "firmware": _edit_firmware,
+    "secure_boot": _edit_secure_boot,
+    "network": _edit_network,
+    "nic_type": _edit_nic_type,
+    "cpus": _edit_cpus,
+    "memory_mib": _edit_memory,
+    "name": _edit_name,
+    "annotation": _edit_annotation,
+}
+"""What to do for each field of ``Edits`` that is set."""
+
+
+def _edit_product(work: _Work, product: Product, properties: tuple[Property, ...]) -> None:
+    """Set what is said of the product, and properties for the guest."""
+    if product == NO_PRODUCT and not properties:
+        return
+    values = [getattr(product, part.name) for part in fields(product)]
+    parts = [(local, value) for local, value in zip(_PRODUCT, values, strict=True) if value]
+    if properties:
+        transport = dict.fromkeys([*work.envelope.transport, GUEST_INFO])
+        work.editor.set_attribute(work.hardware, ovf("transport"), " ".join(transport))
+    section = find_section(work.system, "ProductSection")
+    if section is None:
+        info = _tag(work.system, "Info", "Information about the installed software")
+        told = [_tag(work.system, local, value) for local, value in parts]
+        written = [_property(work.system, new) for new in properties]
+        _add_section(work, "ProductSection", [info, *told, *written])
+        return
+    for local, value in parts:
+        _set_child(work, section, local, value, after=("Info", *_before(local)))
+    for new in properties:
+        _set_property(work, section, new)
+
+
+def _before(local: str) -> tuple[str, ...]:
+    """Return the parts of a product that come before one."""
+    return _PRODUCT[: _PRODUCT.index(local)]
+
+
+def _set_property(work: _Work, section: Element, new: Property) -> None:
+    """Set one property."""
+    for old in section.find_all(ovf("Property")):
+        if old.attributes.get(ovf("key")) == new.key:
+            work.editor.set_attribute(old, ovf("type"), new.type)
+            work.editor.set_attribute(old, ovf("value"), new.value)
+            configurable = "true" if new.is_user_configurable else "false"
+            if new.is_user_configurable or ovf("userConfigurable") in old.attributes:
+                work.editor.set_attribute(old, ovf("userConfigurable"), configurable)
+            return
+    work.editor.append(section, _property(section, new))
+
+
+def _property(parent: Element, new: Property) -> str:
+    """Return a Property as XML."""
+    tag, declaration = parent.qualify(ovf("Property"))
+    said = {"key": new.key, "type": new.type, "value": new.value}
+    if new.is_user_configurable:
+        said["userConfigurable"] = "true"
+    names = {local: parent.qualify(ovf(local), is_attribute=True) for local in said}
+    written = "".join(f" {names[local][0]}={quote(text)}" for local, text in said.items())
+    declaration = declaration or names["key"][1]
+    told = (("Label", new.label), ("Description", new.description))
+    inner = "".join(_tag(parent, local, text) for local, text in told if text)
+    return (
+        f"<{tag}{declaration}{written}>{inner}</{tag}>"
+        if inner
+        else f"<{tag}{declaration}{written}/>"
+    )
+
+
+def _tag(parent: Element, local: str, text: str) -> str:
+    """Return an element of the envelope's namespace as XML."""
+    tag, declaration = parent.qualify(ovf(local))
+    return f"<{tag}{declaration}>{escape(text)}</{tag}>"
+
+
+def _set_child(
+    work: _Work, parent: Element, local: str, text: str, *, after: tuple[str, ...]
+) -> None:
+    """Set the text of a child, adding it behind the last of ``after`` when it is missing."""
+    child = parent.find(ovf(local))
+    if child is not None:
+        work.editor.set_text(child, text)
+        return
+    siblings = [e for e in parent.children if e.name in {ovf(name) for name in after}]
+    if siblings:
+        work.editor.insert_after(siblings[-1], _tag(parent, local, text))
+    else:
+        work.editor.append(parent, _tag(parent, local, text))
+
+
+def _add_section(work: _Work, local: str, lines: list[str]) -> None:
+    """Add a section to the virtual system."""
+    tag, declaration = work.system.qualify(ovf(local))
+    indent = work.editor.indent_of(work.hardware)
+    body = "".join(f"{indent}  {line}" for line in lines)
+    work.editor.insert_after(work.hardware, f"<{tag}{declaration}>{body}{indent}</{tag}>")
