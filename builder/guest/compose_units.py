@@ -1,0 +1,73 @@
+"""Units by which compose projects run on the guest, one instance a project.
+
+Source: systemd.service(5). ``Restart=`` is refused for oneshot units before systemd
+244, so Photon 3.0 and an unknown release get a second unit that tries again.
+"""
+
+from builder.guest.systemd import ETC
+from builder.guestpath import guest, join
+
+OLD_RELEASES = frozenset({"3.0", ""})
+NAME = "photon-builder-compose@"
+PATH = join(ETC, f"{NAME}.service")
+RETRY_PATH = join(ETC, "photon-builder-compose-retry@.service")
+PLUGIN = "/usr/local/lib/docker/cli-plugins/docker-compose"
+"""Where Docker's command line looks for plugins first; the file also runs by itself."""
+
+PACKAGED_PLUGIN = guest("/usr/libexec/docker/cli-plugins/docker-compose")
+"""Where Photon's own package has it, since October 2024."""
+
+_AGAIN_SECONDS = 20
+
+
+def unit_of(project: str) -> str:
+    """Return the unit that runs a project."""
+    return f"{NAME}{project}.service"
+
+
+def format_unit(*, release: str, standalone: bool) -> str:
+    """Return the template unit.
+
+    Args:
+        release: Photon release; empty when it is not known.
+        standalone: Run the plugin itself: Docker before 19.03 knows no plugins.
+    """
+    old = release in OLD_RELEASES
+    compose = PLUGIN if old and standalone else "/usr/bin/docker compose"
+    again = "" if old else f"Restart=on-failure\nRestartSec={_AGAIN_SECONDS}\n"
+    failure = "OnFailure=photon-builder-compose-retry@%i.service\n" if old else ""
+    return f"""\
+[Unit]
+Description=Compose application %i
+Requires=docker.service
+Wants=network-online.target time-sync.target photon-builder-preload.service
+After=docker.service network-online.target time-sync.target photon-builder-preload.service \
+iptables.service
+ConditionPathExists=/opt/compose/%i/compose.yaml
+StartLimitIntervalSec=0
+{failure}
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+WorkingDirectory=/opt/compose/%i
+ExecStart={compose} --project-name %i up --detach --remove-orphans
+ExecReload={compose} --project-name %i up --detach --remove-orphans
+ExecStop={compose} --project-name %i stop
+TimeoutStartSec=30min
+{again}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def format_retry_unit() -> str:
+    """Return the template unit that starts a failed project again after a while."""
+    return f"""\
+[Unit]
+Description=Start compose application %i again
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/sleep {_AGAIN_SECONDS}
+ExecStart=/usr/bin/systemctl --no-block start {NAME}%i.service
+"""

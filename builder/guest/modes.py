@@ -1,0 +1,72 @@
+"""Modes and owners by what a path is, not by git, umask or the builder's own disk.
+
+networkd runs as uid 76 and passes over files it cannot read; sshd and sudo refuse
+files that others can write; secrets are root's alone. Source: systemd.network(5),
+sshd_config(5) StrictModes, sudoers(5), and Photon's default umask of 027.
+"""
+
+from builder.guestpath import GuestPath, name, parent
+
+NETWORKD_DIRECTORY = "/etc/systemd/network"
+NETWORK_GROUP = 76
+"""The gid of systemd-network, fixed in every Photon release."""
+
+_READABLE = 0o444
+_PROGRAM_DIRECTORIES = frozenset({"bin", "sbin", "libexec"})
+_SECRET_DIRECTORIES = frozenset({".ssh", "secrets"})
+_SECRET_KEYS = (b"PrivateKey=", b"PresharedKey=", b"Key=", b"Password=")
+
+
+def file_mode(path: GuestPath, content: bytes) -> int:
+    """Return the mode for a file at ``path``.
+
+    Args:
+        path: Where the file goes.
+        content: Its first bytes, enough to see a ``#!`` line, an ELF header or a key.
+    """
+    folders = parent(path).split("/")
+    if is_secret(path) or path.startswith("/etc/ssh/sshd_config"):
+        return 0o600
+    if path.startswith("/etc/sudoers.d/"):
+        return 0o440
+    if _is_keyed_netdev(path, content):
+        return 0o640
+    if content.startswith(b"#!"):
+        return 0o755
+    in_programs = not _PROGRAM_DIRECTORIES.isdisjoint(folders)
+    return 0o755 if in_programs and content.startswith(b"\x7fELF") else 0o644
+
+
+def file_group(path: GuestPath, content: bytes) -> int:
+    """Return the gid for a file at ``path``: systemd-network's for a device with a key."""
+    return NETWORK_GROUP if _is_keyed_netdev(path, content) else 0
+
+
+def directory_mode(path: GuestPath) -> int:
+    """Return the mode for a directory at ``path``."""
+    if name(path) in _SECRET_DIRECTORIES:
+        return 0o700
+    return 0o750 if path == "/etc/sudoers.d" else 0o755
+
+
+def is_secret(path: GuestPath) -> bool:
+    """Say whether what lies at ``path`` is root's alone: keys, ``*.env``, ``secrets/``."""
+    base = name(path)
+    folders = set(parent(path).split("/"))
+    return (
+        base.endswith(".env")
+        or not _SECRET_DIRECTORIES.isdisjoint(folders)
+        or base.startswith("wpa_supplicant")
+        or (base.startswith("ssh_host_") and base.endswith("_key"))
+    )
+
+
+def is_unreadable_for_networkd(path: GuestPath, mode: int) -> bool:
+    """Say whether networkd would pass over a file of its own for want of permission."""
+    public = path.endswith((".network", ".link"))
+    return parent(path) == NETWORKD_DIRECTORY and public and mode & _READABLE != _READABLE
+
+
+def _is_keyed_netdev(path: GuestPath, content: bytes) -> bool:
+    """Say whether a file is a network device with a secret in it."""
+    return path.endswith(".netdev") and any(key in content for key in _SECRET_KEYS)

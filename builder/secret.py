@@ -1,0 +1,61 @@
+"""Secrets by reference: an environment variable or a file, never the spec itself.
+
+What is read stays in memory. Messages name the reference, never the secret.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from builder.errors import Fault, FaultError
+
+_HINT = "write {env: NAME} or {file: path}, and keep the secret out of the spec"
+
+
+def read_secret(reference: Mapping[str, Any] | str, directory: Path) -> str:
+    """Return the secret that ``{env: NAME}`` or ``{file: path}`` refers to.
+
+    The line breaks at the end of a file are not part of its secret.
+
+    Args:
+        reference: The value as the spec has it.
+        directory: Where relative paths start.
+
+    Raises:
+        FaultError: SEC001 no reference, SEC002 no such variable, SEC003 no such file, or an
+            empty one.
+    """
+    match reference:
+        case {"env": str(name)}:
+            return _from_environment(name)
+        case {"file": str(path)}:
+            return _from_file(directory / Path(path).expanduser())
+        case Mapping():
+            keys = ", ".join(map(str, reference)) or "nothing"
+            raise FaultError(Fault(f"found {keys}; wanted env or file", "SEC001", _HINT))
+        case _:
+            raise FaultError(Fault("found a plain secret; wanted a reference", "SEC001", _HINT))
+
+
+def _from_environment(name: str) -> str:
+    """Return the value of a variable that must be set and not empty."""
+    value = os.environ.get(name, "")
+    if not value:
+        state = "is empty" if name in os.environ else "is not set"
+        raise FaultError(
+            Fault(f"the environment variable {name} {state}", "SEC002", f"export {name}=…")
+        )
+    return value
+
+
+def _from_file(path: Path) -> str:
+    """Return the text of a file that must not be empty."""
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise FaultError(Fault(f"{path}: {reason}", "SEC003", "check the path")) from error
+    if not text:
+        raise FaultError(Fault(f"{path}: the file is empty; wanted a secret", "SEC003"))
+    return text
