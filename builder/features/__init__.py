@@ -1,0 +1,82 @@
+"""What a spec may ask for. Each module here is one feature; the file is enough."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.changes import Change
+from builder.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """A change together with the reason that a plan prints beside it.
+
+    Attributes:
+        change: The change.
+        reason: Why it is there, when the key alone does not say it:
+            ``compose.pihole publishes 53/udp``.
+        path: Keys from the feature's value down to the cause.
+    """
+
+    change: Change
+    reason: str = ""
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a feature may know besides its own value.
+
+    Attributes:
+        name: The spec's name.
+        directory: Folder of the file that holds the value; relative paths start there.
+        release: Photon release of the base, such as ``3.0``; empty when it is not known.
+        arch: Architecture of the base: ``x86_64`` or ``aarch64``.
+        overlay: What all overlays of the spec say together, for wishes that depend on others.
+        announce: Told once what a person must read now and nowhere else (a drawn password).
+    """
+
+    name: str
+    directory: Path
+    release: str = ""
+    arch: str = "x86_64"
+    overlay: Mapping[str, Any] = field(default_factory=dict)
+    announce: Callable[[str], None] = lambda _: None
+
+
+Wish = Change | Because | Fault
+"""What a feature yields: a change, a change with its reason, or what is wrong with the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A key of the spec's ``overlay`` section and what it means.
+
+    Attributes:
+        key: The key, as the user writes it.
+        summary: One line for the reference and for editors.
+        schema: JSON Schema of the value.
+        changes: Turns a valid value into wishes; reads no guest, writes nothing.
+        example: A valid value, as YAML; planned by the tests and shown in the reference.
+        default: The value that is meant when no overlay has the key; ``None``: nothing.
+    """
+
+    key: str
+    summary: str
+    schema: Mapping[str, Any]
+    changes: Callable[[Any, Context], Iterable[Wish]]
+    example: str
+    default: Any = None
+
+
+def discover() -> tuple[Feature, ...]:
+    """Return every feature in this package, by key."""
+    modules = (
+        importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, f"{__name__}.")
+    )
+    found = [module.FEATURE for module in modules if hasattr(module, "FEATURE")]
+    return tuple(sorted(found, key=lambda feature: feature.key))

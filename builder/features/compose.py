@@ -1,0 +1,96 @@
+"""Compose projects: their files, a unit each, and what their ports need of the host."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from builder.documents import load_document
+from builder.errors import Fault, SpecError
+from builder.features import Because, Context, Feature, Wish
+from builder.features.compose_files import wish_files
+from builder.features.compose_host import wish_host
+from builder.features.compose_ports import wish_ports
+from builder.features.compose_project import make_project
+from builder.features.sources import at, local_path
+
+_REFERENCE = {
+    "type": "object",
+    "additionalProperties": False,
+    "minProperties": 1,
+    "maxProperties": 1,
+    "properties": {
+        "env": {"type": "string", "description": "An environment variable of the build."},
+        "file": {"type": "string", "description": "A file on this machine."},
+    },
+}
+_WITHOUT_PRELOAD = "write preload: false; the images are pulled on the first boot with a network"
+SCHEMA = {
+    "type": "object",
+    "minProperties": 1,
+    "description": "Compose projects by name; each lies in /opt/compose/NAME and is up after boot.",
+    "propertyNames": {"pattern": r"^[a-z0-9][a-z0-9_-]*$"},
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["file"],
+        "properties": {
+            "file": {"type": "string", "description": "The compose file; copied byte for byte."},
+            "env": {
+                "type": "object",
+                "description": "Variables for it: texts, or `env: NAME` and `file: path` for "
+                "secrets. They go into `.env`, which only root can read.",
+                "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"},
+                "additionalProperties": {
+                    "anyOf": [{"type": ["string", "integer", "number", "boolean"]}, _REFERENCE]
+                },
+            },
+            "preload": {"type": "boolean", "description": "Ship the container images inside."},
+        },
+    },
+}
+
+
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield the files and the unit of each project, then what the host owes them."""
+    for name, settings in value.items():
+        for wish in _wish_project(name, settings, context):
+            match wish:
+                case Fault() as fault:
+                    yield fault if fault.place else at(fault, name)
+                case Because(change, reason, path):
+                    yield Because(change, reason, (name, *path))
+                case change:
+                    yield Because(change, path=(name,))
+
+
+def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield what one project needs, with paths below its name."""
+    if settings.get("preload"):
+        message = f"preload of {name}: images cannot be shipped inside yet"
+        yield Fault(
+            message, "CMP020", "write preload: false, and boot with a network", ("preload",)
+        )
+    file = local_path(settings["file"], context)
+    if not file.is_file():
+        found = "a folder" if file.is_dir() else "nothing"
+        yield Fault(f"{file}: found {found}; wanted a compose file", "CMP021", path=("file",))
+        return
+    try:
+        document = load_document(file)
+    except SpecError as error:
+        for problem in error.problems:
+            yield Fault(problem.message, "CMP001", problem.hint, ("file",), place=problem.place)
+        return
+    project = make_project(name, document, file, settings.get("env", {}), context)
+    yield from project.faults
+    yield from wish_files(project)
+    yield from wish_host(name, context)
+    yield from wish_ports(project, context)
+
+
+FEATURE = Feature(
+    "compose",
+    "Compose projects",
+    SCHEMA,
+    changes,
+    "{pihole: {file: pihole/compose.yaml, env: {PIHOLE_PASSWORD: {env: PIHOLE_PASSWORD}}}}",
+)

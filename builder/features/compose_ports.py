@@ -1,0 +1,92 @@
+"""What a compose project's ports need of the host; no feature of its own."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from builder.blob import Blob
+from builder.changes import EnsureLine, MakeSymlink, WriteFile
+from builder.errors import Fault, Severity
+from builder.features import Because, Context, Wish
+from builder.features.compose_project import Project
+from builder.guest import firewall
+from builder.guest.compose import (
+    Published,
+    is_on_host_network,
+    iter_exposed,
+    iter_published,
+    iter_services,
+)
+from builder.guestpath import guest
+
+RESOLVED = guest("/etc/systemd/resolved.conf.d/10-photon-builder.conf")
+_RESOLVED_TEXT = "[Resolve]\nDNSStubListener=no\nLLMNR=no\nMulticastDNS=no\n"
+RESOLV_CONF = guest("/etc/resolv.conf")
+_UPSTREAMS = "../run/systemd/resolve/resolv.conf"
+_DNS = 53
+_STUB = "127.0.0.53"
+
+
+def wish_ports(project: Project, context: Context) -> Iterator[Wish]:
+    """Yield the rules and settings that follow from the project's ports."""
+    try:
+        published = list(iter_published(project.expanded))
+    except ValueError as error:
+        yield Fault(f"{project.file}: {error}", "CMP022", path=("file",))
+        return
+    bridge = f"containers of compose.{project.name} reach the host by its bridges"
+    for line in firewall.DOCKER_BRIDGES:
+        yield Because(_rule(line), bridge)
+    yield Because(_rule(firewall.PING), f"compose.{project.name} serves others, who may ping it")
+    for name, service in iter_services(project.expanded):
+        if is_on_host_network(service):
+            exposed, wishes = _host_network(project, name, service, context)
+            published += exposed
+            yield from wishes
+    yield from _wish_dns(project, published)
+
+
+def _wish_dns(project: Project, published: list[Published]) -> Iterator[Wish]:
+    """Yield what frees port 53 of systemd-resolved, and keeps the host's own names."""
+    taken = next((p for p in published if p.covers(_DNS) and _is_stub(p)), None)
+    if taken is None:
+        return
+    reason = f"compose.{project.name} publishes {_DNS}/{taken.protocol}"
+    yield Because(WriteFile(RESOLVED, Blob.text(_RESOLVED_TEXT)), reason)
+    why = f"{reason}, so resolved's stub is off and the host asks its upstreams"
+    yield Because(MakeSymlink(RESOLV_CONF, _UPSTREAMS), why)
+
+
+def _is_stub(published: Published) -> bool:
+    """Say whether ports are bound where systemd-resolved's stub listens."""
+    return published.is_everywhere or published.address == _STUB
+
+
+def _host_network(
+    project: Project, name: str, service: Mapping[str, Any], context: Context
+) -> tuple[list[Published], list[Wish]]:
+    """Return the ports of a service on the host's network, and the rules for them."""
+    try:
+        exposed = list(iter_exposed(name, service))
+    except ValueError as error:
+        return [], [Fault(f"{project.file}: {error}", "CMP022", path=("file",))]
+    wishes: list[Wish] = [
+        Because(
+            EnsureLine(file, line, before=firewall.BEFORE),
+            f"compose.{project.name}: {name} listens on the host's own {port}",
+        )
+        for port in exposed
+        for file, line in firewall.format_rules(
+            firewall.Opening(port.first, port.last, port.protocol)
+        )
+    ]
+    if not exposed and not context.overlay.get("firewall", {}).get("open"):
+        place = project.document.place(("services", name, "network_mode"))
+        message = f"{name} is on the host's network, and nothing says which ports it listens on"
+        hint = "list them under firewall.open, or under the service's expose"
+        wishes.append(Fault(message, "CMP005", hint, severity=Severity.WARNING, place=place))
+    return exposed, wishes
+
+
+def _rule(line: str) -> EnsureLine:
+    """Return the change that adds an IPv4 rule."""
+    return EnsureLine(firewall.IP4SAVE, line, before=firewall.BEFORE)

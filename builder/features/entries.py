@@ -1,0 +1,69 @@
+"""What one entry of a ``files`` value means; no feature of its own."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from builder.blob import Blob
+from builder.changes import ROOT, MakeDirectory, MakeSymlink, Owner, Remove
+from builder.errors import Fault
+from builder.features import Context, Wish
+from builder.features.sources import guest_path, local_path
+from builder.features.tree import Attributes, content_change, file_change, tree_changes
+from builder.guest import modes
+from builder.guestpath import GuestPath
+
+FORMS = ("content", "source", "symlink", "directory", "absent")
+
+
+def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield the changes of one entry, with faults below it."""
+    path = guest_path(entry["path"], "path")
+    mode = _mode(entry["mode"]) if "mode" in entry else None
+    given = [form for form in FORMS if form in entry]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        yield Fault(f"found {found}; wanted exactly one of {', '.join(FORMS)}", "FILE002")
+    elif path == "/" and given != ["source"]:
+        yield Fault("/ is the image itself; wanted a path below it", "FILE001", path=("path",))
+    elif isinstance(path, Fault):
+        yield path
+    elif isinstance(mode, Fault):
+        yield mode
+    else:
+        owner = Owner(entry.get("owner", 0), entry.get("group", 0))
+        named = "owner" in entry or "group" in entry
+        attributes = Attributes(mode, owner if named else None)
+        yield from _form_changes(given[0], entry, path, attributes, context)
+
+
+def _form_changes(
+    form: str, entry: Mapping[str, Any], path: GuestPath, given: Attributes, context: Context
+) -> Iterator[Wish]:
+    """Yield the changes of an entry of one form."""
+    match form:
+        case "content":
+            yield content_change(Blob.text(entry[form]), path, given)
+        case "source":
+            file = local_path(entry[form], context)
+            if file.is_dir():
+                yield from tree_changes(file, path, given)
+            else:
+                yield file_change(file, path, given)
+        case "symlink":
+            yield MakeSymlink(path, entry[form])
+        case "directory":
+            usual = modes.directory_mode(path)
+            yield MakeDirectory(
+                path, usual if given.mode is None else given.mode, given.owner or ROOT
+            )
+        case _:
+            yield Remove(path)
+
+
+def _mode(text: str | int) -> int | Fault:
+    """Return a mode written in octal digits; YAML reads 0755 without quotes as 755."""
+    if isinstance(text, str) and re.fullmatch("[0-7]{3,4}", text):
+        return int(text, 8)
+    message = f"the mode is {text!r}; wanted three or four octal digits in quotes"
+    return Fault(message, "FILE006", 'such as mode: "0644"', ("mode",))

@@ -1,0 +1,51 @@
+"""Files, folders and links, given inline or as files of this machine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from builder.errors import Fault
+from builder.features import Context, Feature, Wish
+from builder.features.entries import entry_changes
+from builder.features.sources import at
+
+_ID = {"type": ["string", "integer"]}
+SCHEMA = {
+    "type": "array",
+    "description": "What lies where in the image; each entry has a path and one of content, "
+    "source, symlink, directory and absent.",
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["path"],
+        "properties": {
+            "path": {"type": "string", "description": "Absolute path inside the image."},
+            "content": {"type": "string", "description": "The file's text."},
+            "source": {"type": "string", "description": "A file or folder of this machine."},
+            "symlink": {"type": "string", "minLength": 1, "description": "What a link says."},
+            "directory": {"const": True, "description": "Make a folder."},
+            "absent": {"const": True, "description": "Remove it, and all below it."},
+            "mode": {
+                "type": ["string", "integer"],
+                "description": 'Octal digits in quotes, such as "0755"; else the path decides.',
+            },
+            "owner": {**_ID, "description": "User, by name or id; root by default."},
+            "group": {**_ID, "description": "Group, by name or id; root's by default."},
+        },
+    },
+}
+
+
+def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wish]:
+    """Yield the changes of each entry."""
+    for index, entry in enumerate(value):
+        for wish in entry_changes(entry, context):
+            yield at(wish, index) if isinstance(wish, Fault) else wish
+
+
+FEATURE = Feature(
+    "files",
+    "Files, folders and links",
+    SCHEMA,
+    changes,
+    '[{path: /etc/motd, content: "Welcome\\n"}, {path: /srv/data, directory: true, mode: "0750"}]',
+)

@@ -1,0 +1,44 @@
+"""The system's locale, locale.conf(5)."""
+
+from collections.abc import Iterator, Mapping
+
+from builder.blob import Blob
+from builder.changes import WriteFile
+from builder.errors import Fault, Severity
+from builder.features import Context, Feature, Wish
+from builder.guestpath import guest
+
+_NAME = r"^[A-Za-z0-9_.@-]+$"
+SCHEMA = {
+    "description": "LANG alone, or the variables of locale.conf(5) by name.",
+    "anyOf": [
+        {"type": "string", "pattern": _NAME},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": r"^(LANG|LANGUAGE|LC_[A-Z]+)$"},
+            "additionalProperties": {"type": "string", "pattern": _NAME},
+        },
+    ],
+}
+_IN_EVERY_BASE = frozenset({"en_US.UTF-8", "C.UTF-8", "C", "POSIX"})
+_PACKAGES = frozenset({"glibc-lang", "glibc-i18n"})
+
+
+def changes(value: str | Mapping[str, str], context: Context) -> Iterator[Wish]:
+    """Yield locale.conf, and a warning for what Photon's bases do not bring."""
+    variables = {"LANG": value} if isinstance(value, str) else dict(sorted(value.items()))
+    for key, name in variables.items():
+        if name not in _IN_EVERY_BASE and _PACKAGES.isdisjoint(context.overlay.get("packages", ())):
+            yield Fault(
+                f"the locale {name} is in no Photon base; programs fall back to C",
+                "LOC001",
+                "add `packages: [glibc-i18n]` and make the locale with localedef",
+                path=() if isinstance(value, str) else (key,),
+                severity=Severity.WARNING,
+            )
+    text = "".join(f"{key}={name}\n" for key, name in variables.items())
+    yield WriteFile(guest("/etc/locale.conf"), Blob.text(text))
+
+
+FEATURE = Feature("locale", "Language and formats", SCHEMA, changes, "en_US.UTF-8")

@@ -1,0 +1,100 @@
+"""Filesystems to mount at boot: lines of fstab(5) and their mount points."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from builder.changes import EnsureLine, MakeDirectory, Require, SetUnitState, UnitState
+from builder.errors import Fault
+from builder.features import Because, Context, Feature, Wish
+from builder.features.sources import at, guest_path
+from builder.guest import fstab
+from builder.guest.mount_types import (
+    HELPERS,
+    NETWORK_TYPES,
+    TYPES,
+    default_options,
+    find_source_fault,
+)
+
+SCHEMA = {
+    "type": "array",
+    "description": "What is mounted where. A share that does not answer never stops the boot.",
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["source", "type"],
+        "properties": {
+            "source": {
+                "type": "string",
+                "minLength": 1,
+                "description": "`host:/share`, `//host/share`, `/dev/…`, `UUID=…`, `LABEL=…`, or a "
+                "folder for `bind`.",
+            },
+            "path": {"type": "string", "description": "Mount point; none for swap."},
+            "type": {"enum": list(TYPES), "description": "Kind of filesystem."},
+            "options": {
+                "type": "array",
+                "items": {"type": "string", "pattern": r"^[^\s,]+$"},
+                "description": "Options; they take the place of the type's own.",
+            },
+        },
+    },
+}
+_OF_THE_BASE = frozenset(
+    {"/", "/boot", "/boot/efi", "/usr", "/etc", "/proc", "/sys", "/dev", "/run"}
+)
+_NONE = "none"
+
+
+def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wish]:
+    """Yield the line, the mount point and the needs of each mount."""
+    seen: set[str] = set()
+    for index, entry in enumerate(value):
+        path = entry.get("path", _NONE)
+        if path != _NONE and path in seen:
+            yield Fault(f"{path} is mounted twice", "MNT004", "drop one", (index, "path"))
+        seen.add(path)
+        for wish in _wish_mount(entry, context):
+            yield at(wish, index) if isinstance(wish, Fault) else wish
+
+
+def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield what one mount needs."""
+    kind, source = entry["type"], entry["source"]
+    if message := find_source_fault(kind, source):
+        yield Fault(message, "MNT002", path=("source",))
+    options = ",".join(entry.get("options", ())) or default_options(kind)
+    if "password=" in options or "passwd=" in options:
+        hint = "use credentials=/root/share.credentials and write that file with `files`"
+        yield Fault("an option holds a plain password", "SEC001", hint, ("options",))
+    if kind == "swap":
+        line = fstab.Mount(source, _NONE, kind, options)
+        yield EnsureLine(
+            fstab.FSTAB, fstab.format_mount(line), replaces=fstab.line_of_source(source)
+        )
+        return
+    path = guest_path(entry.get("path", ""), "path")
+    if isinstance(path, Fault) or path in _OF_THE_BASE:
+        message = f"{entry.get('path', 'nothing')!r} is no place to mount something"
+        yield Fault(message, "MNT003", "try /mnt/data", ("path",))
+        return
+    written = _NONE if kind == "bind" else kind
+    mount = fstab.Mount(source, path, written, options, check_pass=2 * (kind == "ext4"))
+    yield MakeDirectory(path)
+    yield EnsureLine(fstab.FSTAB, fstab.format_mount(mount), replaces=fstab.line_of_path(path))
+    if kind in NETWORK_TYPES:
+        state = SetUnitState("remote-fs.target", UnitState.ENABLED, if_present=True)
+        yield Because(state, f"{path} is mounted over the network")
+    helper = HELPERS.get(kind)
+    if helper and helper.package not in context.overlay.get("packages", ()):
+        message = f"the base has no {helper.path}, without which {kind} cannot be mounted"
+        yield Require(helper.path, message, helper.code, f"add packages: [{helper.package}]")
+
+
+FEATURE = Feature(
+    "mounts",
+    "Filesystems to mount",
+    SCHEMA,
+    changes,
+    '[{source: "192.168.0.100:/nfs", path: /mnt/nfs, type: nfs}]',
+)

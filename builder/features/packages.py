@@ -1,0 +1,57 @@
+"""Packages from the repositories, and RPM files of this machine."""
+
+from collections.abc import Iterator, Sequence
+
+from builder.blob import Blob
+from builder.changes import InstallPackages
+from builder.errors import Fault
+from builder.features import Context, Feature, Wish
+from builder.features.sources import read_blob
+
+SCHEMA = {
+    "type": "array",
+    "description": "Package names, and paths of RPM files ending in `.rpm`. A disk installs "
+    "them on its first boot with a network; an ISO installs them from the ISO.",
+    "uniqueItems": True,
+    "items": {"type": "string", "pattern": r"^[A-Za-z0-9_./~+-][A-Za-z0-9 _./~+-]*$"},
+}
+_SUFFIX = ".rpm"
+_LEAD = b"\xed\xab\xee\xdb"
+"""The first bytes of every RPM, rpm(8) "Package file format"."""
+
+
+def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
+    """Yield one wish for all packages, as their dependencies are solved together."""
+    files: list[tuple[str, Blob]] = []
+    for index, text in enumerate(value):
+        if not text.endswith(_SUFFIX):
+            continue
+        found = _read_rpm(text, index, context)
+        if isinstance(found, Fault):
+            yield found
+        else:
+            files.append((text.rpartition("/")[2], found))
+    names = sorted(text for text in value if not text.endswith(_SUFFIX))
+    for index, text in enumerate(value):
+        if not text.endswith(_SUFFIX) and ("/" in text or " " in text):
+            yield Fault(f"{text!r} is no package name", "PKG004", "a file ends in .rpm", (index,))
+    if names or files:
+        yield InstallPackages(tuple(names), tuple(sorted(files, key=lambda file: file[0])))
+
+
+def _read_rpm(text: str, index: int, context: Context) -> Blob | Fault:
+    """Return an RPM file of this machine, or what is wrong with it."""
+    blob = read_blob(text, context, code="PKG001", path=(index,))
+    if isinstance(blob, Fault):
+        return blob
+    with blob.open() as stream:
+        if stream.read(len(_LEAD)) != _LEAD:
+            return Fault(f"{text}: found no RPM lead; is it a package?", "PKG002", path=(index,))
+    arch = text.removesuffix(_SUFFIX).rpartition(".")[2]
+    if arch in {"x86_64", "aarch64", "src"} and arch != context.arch:
+        message = f"{text} is for {arch}, the base for {context.arch}"
+        return Fault(message, "PKG003", f"get the file for {context.arch}", (index,))
+    return blob
+
+
+FEATURE = Feature("packages", "Packages to install", SCHEMA, changes, "[nfs-utils, jq]")

@@ -1,0 +1,77 @@
+"""What a password value means; no feature of its own."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from builder.changes import SetPassword
+from builder.errors import Fault, FaultError
+from builder.features import Context, Wish
+from builder.features.sources import at
+from builder.guest.accounts import LOCKED, NEVER_DAYS
+from builder.guest.password import check_hash, derived_salt, hash_password
+from builder.secret import read_secret
+
+FORMS = ("env", "file", "random", "locked", "hash")
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Without letters that look alike: the password is typed from a screen, on any keyboard."""
+_LETTERS = 20
+_FIRST_LOGIN = "first-login"
+_WEAK = frozenset({"changeme", "password", "photon", "root", "admin", "123456"})
+
+
+def wish_password(user: str, value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield a user's password with its ageing, or what is wrong with it."""
+    if "password" not in value:
+        if "expire" in value:
+            message = "`expire` belongs to a password, and none is given"
+            yield Fault(message, "USR004", "add password: …", (user, "expire"))
+        return
+    try:
+        hashed = _hash_of(user, value["password"], context)
+    except FaultError as error:
+        yield at(error.fault, user, "password")
+        return
+    expire = value.get("expire", "never")
+    days = expire if isinstance(expire, int) else NEVER_DAYS
+    drawn = "random" in value["password"]
+    yield SetPassword(user, hashed, days, expire == _FIRST_LOGIN, drawn)
+
+
+def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> str:
+    """Return the hash that one of the five forms means.
+
+    Raises:
+        FaultError: the form is none of the five, or what it refers to is missing or weak.
+    """
+    match form:
+        case {"locked": True, **rest} if not rest:
+            return LOCKED
+        case {"hash": stated, **rest} if not rest:
+            text = stated if isinstance(stated, str) else read_secret(stated, context.directory)
+            check_hash(text, release=context.release)
+            return text
+        case {"random": True, **rest} if not rest:
+            plain = "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS))
+            context.announce(f"password of {user}: {plain}")
+        case {**keys} if len(keys) != 1 or not keys.keys() <= set(FORMS):
+            found = ", ".join(map(str, keys)) or "none"
+            message = f"found {found}; wanted exactly one of {', '.join(FORMS)}"
+            raise FaultError(Fault(message, "USR003"))
+        case _:
+            plain = read_secret(form, context.directory)
+    _check_strength(plain)
+    return hash_password(plain, salt=derived_salt(plain, context.name, user))
+
+
+def _check_strength(plain: str) -> None:
+    """Refuse what cannot be typed at a login prompt, and what everybody tries first.
+
+    Raises:
+        FaultError: the password holds a control character, or is a well-known one.
+    """
+    if any(ord(letter) < ord(" ") for letter in plain):
+        message = "the password holds a line break or another control character"
+        raise FaultError(Fault(message, "USR005", "one line, without its end"))
+    if plain.lower() in _WEAK:
+        raise FaultError(Fault("the password is one that everybody tries first", "USR006"))

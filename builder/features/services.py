@@ -1,0 +1,47 @@
+"""Which systemd units are enabled, disabled or masked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from builder.changes import SetUnitState, UnitState
+from builder.errors import Fault
+from builder.features import Context, Feature, Wish
+from builder.guest.unit_names import complete_name, is_name
+
+_UNITS = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+_STATES = {
+    "enable": UnitState.ENABLED,
+    "disable": UnitState.DISABLED,
+    "mask": UnitState.MASKED,
+}
+SCHEMA = {
+    "type": "object",
+    "description": "Units by the state they should have; `docker` is short for docker.service.",
+    "additionalProperties": False,
+    "properties": {
+        "enable": {**_UNITS, "description": "Started at boot; a mask is taken off."},
+        "disable": {**_UNITS, "description": "Not started at boot, unless another unit does."},
+        "mask": {**_UNITS, "description": "Cannot be started at all."},
+    },
+}
+
+
+def changes(value: Mapping[str, Sequence[str]], _: Context) -> Iterator[Wish]:
+    """Yield one state a unit."""
+    seen: dict[str, str] = {}
+    for verb, state in _STATES.items():
+        for index, given in enumerate(value.get(verb, ())):
+            unit = complete_name(given)
+            path = (verb, index)
+            if not is_name(unit):
+                yield Fault(f"{given!r} is no unit name", "SVC010", "try docker.service", path)
+            elif unit in seen:
+                message = f"{unit} is under {seen[unit]} and under {verb}; wanted one of them"
+                yield Fault(message, "SVC011", "drop one", path)
+            else:
+                seen[unit] = verb
+                yield SetUnitState(unit, state)
+
+
+FEATURE = Feature(
+    "services", "Enable, disable or mask units", SCHEMA, changes, "{enable: [docker], mask: []}"
+)

@@ -1,0 +1,55 @@
+"""Files of the user's machine that a value of the spec names; no feature of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from builder.blob import Blob
+from builder.errors import Fault, KeyPath
+from builder.features import Context
+from builder.guestpath import GuestPath, guest
+
+_HINT = "relative paths start at the folder of the file that names them"
+
+
+def local_path(text: str, context: Context) -> Path:
+    """Return the path on this machine that ``text`` means."""
+    return context.directory / Path(text).expanduser()
+
+
+def read_blob(text: str, context: Context, *, code: str, path: KeyPath) -> Blob | Fault:
+    """Return a file of this machine as content, or what is wrong with it."""
+    file = local_path(text, context)
+    if not file.is_file():
+        found = "a directory" if file.is_dir() else "nothing"
+        return Fault(f"{file}: found {found}; wanted a file", code, _HINT, path)
+    try:
+        return Blob.file(file)
+    except OSError as error:
+        return Fault(f"{file}: {error.strerror}", code, _HINT, path)
+
+
+def read_text(text: str, context: Context, *, code: str, path: KeyPath) -> str | Fault:
+    """Return a text file of this machine, or what is wrong with it."""
+    blob = read_blob(text, context, code=code, path=path)
+    if isinstance(blob, Fault):
+        return blob
+    try:
+        with blob.open() as stream:
+            return stream.read().decode()
+    except UnicodeDecodeError:
+        file = local_path(text, context)
+        return Fault(f"{file}: found other bytes; wanted UTF-8 text", code, path=path)
+
+
+def at(fault: Fault, *path: str | int) -> Fault:
+    """Return ``fault`` with its position below ``path``."""
+    return replace(fault, path=(*path, *fault.path))
+
+
+def guest_path(text: str, *path: str | int) -> GuestPath | Fault:
+    """Return a path inside the image, or what is wrong with it."""
+    try:
+        return guest(text)
+    except ValueError:
+        message = f"{text!r} is no path inside the image; wanted an absolute one without `..`"
+        return Fault(message, "FILE001", "start it with a slash", path)

@@ -1,0 +1,87 @@
+"""A folder of this machine as changes below a guest directory; no feature of its own."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.blob import Blob
+from builder.changes import ROOT, MakeDirectory, MakeSymlink, Owner, WriteFile
+from builder.errors import Fault
+from builder.features import Wish
+from builder.guest import modes
+from builder.guestpath import GuestPath, guest, join
+
+HEAD_BYTES = 64 * 1024
+_TOP = guest("/")
+_MARKER = ".gitkeep"
+"""git keeps no empty directories; this file stands for one and is not copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What an entry of the spec says of the files it writes; otherwise the path decides."""
+
+    mode: int | None = None
+    owner: Owner | None = None
+
+
+def tree_changes(
+    directory: Path, at: GuestPath = _TOP, attributes: Attributes | None = None
+) -> Iterator[Wish]:
+    """Yield a change for each file and link below ``directory``, and for its empty folders.
+
+    Folders that hold something are left to be made on the way, as the base has them.
+    """
+    given = attributes or Attributes()
+    try:
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Fault(f"{directory}: {error.strerror}", "FILE003", "check its permissions")
+        return
+    wanted = modes.directory_mode(at)
+    if at != _TOP and (not entries or given.owner or wanted != modes.directory_mode(guest("/x"))):
+        yield MakeDirectory(at, wanted, given.owner or ROOT)
+    for entry in entries:
+        if entry.name != _MARKER:
+            yield from _entry_changes(Path(entry.path), join(at, entry.name), given)
+        elif len(entries) == 1 and at != _TOP:
+            yield MakeDirectory(at, wanted, given.owner or ROOT)
+
+
+def _entry_changes(path: Path, at: GuestPath, given: Attributes) -> Iterator[Wish]:
+    """Yield the changes for one entry of a folder."""
+    kind = path.lstat().st_mode
+    if stat.S_ISLNK(kind):
+        yield MakeSymlink(at, str(path.readlink()))
+    elif stat.S_ISDIR(kind):
+        yield from tree_changes(path, at, given)
+    elif stat.S_ISREG(kind):
+        yield file_change(path, at, given)
+    else:
+        yield Fault(f"{path}: found a device, pipe or socket; wanted files", "FILE004", "move it")
+
+
+def file_change(path: Path, at: GuestPath, given: Attributes) -> WriteFile | Fault:
+    """Return the change that writes a file of this machine, or why it cannot be read."""
+    try:
+        blob = Blob.file(path)
+    except OSError as error:
+        return Fault(f"{path}: {error.strerror}", "FILE003", "check its permissions")
+    return content_change(blob, at, given)
+
+
+def content_change(blob: Blob, at: GuestPath, given: Attributes) -> WriteFile | Fault:
+    """Return the change that writes ``blob``, with the mode that its path asks for."""
+    with blob.open() as stream:
+        head = stream.read(HEAD_BYTES)
+    mode = modes.file_mode(at, head) if given.mode is None else given.mode
+    if at in {"/etc/shadow", "/etc/gshadow", "/etc/passwd", "/etc/group"}:
+        message = f"{at} belongs to the base; a whole file would drop its accounts"
+        return Fault(message, "FILE005", "use `users`")
+    if modes.is_unreadable_for_networkd(at, mode):
+        message = f"{at} has mode {mode:04o}: networkd (uid 76) cannot read it"
+        return Fault(message, "NET030", 'drop mode, or write mode: "0644"')
+    owner = given.owner or Owner(0, modes.file_group(at, head))
+    return WriteFile(at, blob, mode, owner, secret=modes.is_secret(at))

@@ -1,0 +1,96 @@
+"""Unit files of the user's own, and drop-ins for those of the base."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from builder.blob import Blob
+from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.errors import Fault, KeyPath, Severity
+from builder.features import Context, Feature, Wish
+from builder.features.sources import read_text
+from builder.guest.systemd import ETC, malformed_lines, parse_install
+from builder.guest.unit_names import complete_name, is_name
+from builder.guestpath import join
+
+_TEXT = {"type": "string", "minLength": 1}
+SCHEMA = {
+    "type": "object",
+    "description": "systemd units by name: whole files, drop-ins for the base's own, or both.",
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": False,
+        "minProperties": 1,
+        "properties": {
+            "content": {**_TEXT, "description": "The unit file."},
+            "source": {**_TEXT, "description": "A file on this machine that holds it."},
+            "dropins": {
+                "type": "object",
+                "description": "Drop-ins by file name, such as `10-mine.conf`.",
+                "propertyNames": {"pattern": r"^[^/\s]+\.conf$"},
+                "additionalProperties": _TEXT,
+            },
+            "enable": {"type": "boolean", "description": "Start it at boot, or do not."},
+        },
+    },
+}
+
+
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield the files of each unit, and its state when one is asked for."""
+    for given, settings in value.items():
+        unit = complete_name(given)
+        if not is_name(unit):
+            yield Fault(f"{given!r} is no unit name", "UNIT001", "try hello.service", (given,))
+            continue
+        yield from _wish_file(unit, given, settings, context)
+        for name, text in sorted(settings.get("dropins", {}).items()):
+            yield from _faults_of_text(text, (given, "dropins", name))
+            yield WriteFile(join(ETC, f"{unit}.d", name), Blob.text(_ended(text)))
+        if "enable" in settings:
+            yield SetUnitState(
+                unit, UnitState.ENABLED if settings["enable"] else UnitState.DISABLED
+            )
+
+
+def _wish_file(
+    unit: str, key: str, settings: Mapping[str, Any], context: Context
+) -> Iterator[Wish]:
+    """Yield the unit file, given inline or as a file of this machine."""
+    given = [form for form in ("content", "source") if form in settings]
+    if len(given) > 1:
+        message = f"{unit} has content and source; wanted one of them"
+        yield Fault(message, "UNIT002", "drop one", (key,))
+    for form in given[:1]:
+        text: str | Fault = settings[form]
+        if form == "source":
+            text = read_text(settings[form], context, code="UNIT003", path=(key, form))
+        if isinstance(text, Fault):
+            yield text
+            continue
+        yield from _faults_of_text(text, (key, form))
+        yield WriteFile(join(ETC, unit), Blob.text(_ended(text)))
+        install = parse_install(text)
+        if settings.get("enable") and not (install.wanted or install.alias or install.also):
+            message = f"{unit} is to be enabled, and has no [Install] section that says where"
+            yield Fault(message, "UNIT004", "add [Install]\\nWantedBy=multi-user.target", (key,))
+
+
+def _faults_of_text(text: str, path: KeyPath) -> Iterator[Fault]:
+    """Yield a warning for each line that systemd would pass over."""
+    for number, line in malformed_lines(text):
+        message = f"line {number} of the unit is {line!r}; wanted [Section], Key=value or # comment"
+        yield Fault(message, "UNIT005", path=path, severity=Severity.WARNING)
+
+
+def _ended(text: str) -> str:
+    """Return ``text`` with a newline at its end."""
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+FEATURE = Feature(
+    "units",
+    "systemd units and drop-ins",
+    SCHEMA,
+    changes,
+    '{docker.service: {dropins: {10-limits.conf: "[Service]\\nLimitNOFILE=65536\\n"}}}',
+)

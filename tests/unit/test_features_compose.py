@@ -1,0 +1,217 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Unpack
+
+import pytest
+
+from builder.blob import Download
+from builder.changes import EnsureLine
+from builder.errors import Severity
+from builder.features import compose, docker
+from builder.features.compose_host import DIGESTS
+from builder.guest.compose import iter_local_files, iter_published
+from tests.support.wishes import Known, Wishes, wish
+
+PIHOLE = """\
+services:
+  pihole:
+    image: pihole/pihole:2026.04.0
+    ports: ["53:53/tcp", "53:53/udp", "80:80/tcp"]
+    environment:
+      PW: ${PIHOLE_PASSWORD:?set it}
+    env_file: app.env
+    volumes: ["./etc-pihole:/etc/pihole", "named:/data", "/abs:/abs"]
+configs:
+  c: {file: ./conf/c.txt}
+"""
+ENV = {"PIHOLE_PASSWORD": {"env": "PIHOLE_PASSWORD"}}
+
+
+def _wish(
+    directory: Path,
+    text: str = PIHOLE,
+    settings: Mapping[str, object] = MappingProxyType({}),
+    overlay: Mapping[str, object] = MappingProxyType({}),
+    **known: Unpack[Known],
+) -> Wishes:
+    (directory / "compose.yml").write_text(text)
+    value = {"pihole": {"file": "compose.yml", **settings}}
+    return wish(compose.FEATURE, value, directory, overlay=overlay, **known)
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIHOLE_PASSWORD", "it's a secret")
+
+
+def test_a_project_is_copied_with_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "etc-pihole").mkdir()
+    (tmp_path / "etc-pihole/x.list").write_text("x")
+    (tmp_path / "app.env").write_text("A=1\n")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/c.txt").write_text("c")
+    found = _wish(tmp_path, settings={"env": ENV})
+    assert found.codes == []
+    assert found.text("/opt/compose/pihole/compose.yaml") == PIHOLE
+    assert found.text("/opt/compose/pihole/etc-pihole/x.list") == "x"
+    assert found.text("/opt/compose/pihole/conf/c.txt") == "c"
+    assert found.file("/opt/compose/pihole/app.env").secret
+    env = found.file("/opt/compose/pihole/.env")
+    assert (env.mode, env.secret) == (0o600, True)
+    assert found.text(env.path) == 'PIHOLE_PASSWORD="it\'s a secret"\n'
+
+
+def test_an_env_file_beside_it_is_kept_and_overruled(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# mine\nTAG=1\nPIHOLE_PASSWORD=old\n")
+    found = _wish(tmp_path, settings={"env": {"PIHOLE_PASSWORD": {"env": "PIHOLE_PASSWORD"}}})
+    assert found.text("/opt/compose/pihole/.env").startswith('# mine\nTAG=1\nPIHOLE_PASSWORD="')
+    assert "old" not in found.text("/opt/compose/pihole/.env")
+
+
+def test_port_53_turns_the_stub_off_and_says_why(tmp_path: Path) -> None:
+    found = _wish(tmp_path, settings={"env": ENV})
+    assert "DNSStubListener=no" in found.text("/etc/systemd/resolved.conf.d/10-photon-builder.conf")
+    assert found.links()["/etc/resolv.conf"] == "../run/systemd/resolve/resolv.conf"
+    assert "compose.pihole publishes 53/tcp" in found.reasons
+
+
+@pytest.mark.parametrize("port", ["80:80", "192.168.1.5:53:53", "153:53/udp", "53"])
+def test_other_ports_leave_the_stub_alone(port: str, tmp_path: Path) -> None:
+    found = _wish(tmp_path, f'services: {{a: {{image: x, ports: ["{port}"]}}}}\n')
+    assert "/etc/resolv.conf" not in found.links()
+
+
+def test_a_project_brings_docker_its_unit_and_the_clock(tmp_path: Path) -> None:
+    found = _wish(tmp_path, settings={"env": ENV}, release="5.0")
+    assert found.units() == {
+        "docker.service": "enabled",
+        "photon-builder-compose@pihole.service": "enabled",
+        "systemd-timesyncd.service": "enabled",
+        "systemd-time-wait-sync.service": "enabled",
+    }
+    unit = found.text("/etc/systemd/system/photon-builder-compose@.service")
+    assert "ExecStart=/usr/bin/docker compose --project-name %i up" in unit
+    settings = json.loads(found.text("/etc/docker/daemon.json"))
+    assert settings["log-driver"] == "local"
+    assert "-A INPUT -i br-+ -j ACCEPT" in found.lines("/etc/systemd/scripts/ip4save")
+    assert found.text("/etc/systemd/system/docker.service.d/10-photon-builder.conf").endswith(
+        "After=iptables.service\n"
+    )
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_the_plugin_is_a_pinned_download(arch: str, tmp_path: Path) -> None:
+    found = _wish(tmp_path, settings={"env": ENV}, arch=arch)
+    plugin = found.file("/usr/local/lib/docker/cli-plugins/docker-compose")
+    assert isinstance(plugin.content.source, Download)
+    assert plugin.content.source.url.endswith(f"/v2.33.1/docker-compose-linux-{arch}")
+    assert (plugin.content.sha256, plugin.mode) == (DIGESTS[arch], 0o755)
+
+
+def test_the_bases_own_plugin_can_be_kept(tmp_path: Path) -> None:
+    overlay = {"docker": {"compose_plugin": "base"}}
+    found = _wish(tmp_path, settings={"env": ENV}, overlay=overlay)
+    assert "/usr/local/bin/docker-compose" not in found.links()
+    assert "/usr/bin/docker compose" in found.text(
+        "/etc/systemd/system/photon-builder-compose@.service"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "codes"),
+    [
+        (PIHOLE, {}, ["CMP002"]),
+        (PIHOLE, {"env": ENV, "preload": True}, ["CMP020"]),
+        (PIHOLE, {"env": {"PIHOLE_PASSWORD": "plain"}}, ["SEC001"]),
+        (PIHOLE, {"env": {"PIHOLE_PASSWORD": {"env": "NOT_SET_ANYWHERE"}}}, ["SEC002"]),
+        (PIHOLE, {"env": {**ENV, "A": "x\ny"}}, ["CMP023"]),
+        ("services: {}\n", {}, ["CMP001"]),
+        ("- list\n", {}, ["CMP001"]),
+        ("services: [\n", {}, ["CMP001"]),
+        ('services: {a: {ports: ["http:80"]}}\n', {}, ["CMP022"]),
+        ("services: {a: {network_mode: host}}\n", {}, ["CMP005"]),
+    ],
+)
+def test_a_wrong_project_has_its_code(
+    text: str, settings: dict[str, object], codes: list[str], tmp_path: Path
+) -> None:
+    assert _wish(tmp_path, text, settings).codes == codes
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    (fault,) = wish(compose.FEATURE, {"a": {"file": "gone.yaml"}}, tmp_path).faults
+    assert (fault.code, fault.path) == ("CMP021", ("a", "file"))
+
+
+def test_a_service_on_the_hosts_network_opens_what_it_exposes(tmp_path: Path) -> None:
+    text = 'services: {a: {network_mode: host, expose: ["8123", "5353/udp", "53/udp"]}}\n'
+    found = _wish(tmp_path, text)
+    for table in ("ip4save", "ip6save"):
+        rules = found.lines(f"/etc/systemd/scripts/{table}")
+        assert "-A INPUT -p tcp -m tcp --dport 8123 -j ACCEPT" in rules
+        assert "-A INPUT -p udp -m udp --dport 5353 -j ACCEPT" in rules
+    assert "/etc/resolv.conf" in found.links()
+    rules_changed = [c for c in found.changes if isinstance(c, EnsureLine)]
+    assert all(change.before == "COMMIT" for change in rules_changed)
+
+
+def test_the_warning_of_the_hosts_network_goes_with_open_ports(tmp_path: Path) -> None:
+    text = "services: {a: {network_mode: host}}\n"
+    (fault,) = _wish(tmp_path, text).faults
+    assert fault.severity is Severity.WARNING
+    assert fault.place is not None
+    assert _wish(tmp_path, text, overlay={"firewall": {"open": ["80/tcp"]}}).codes == []
+
+
+@pytest.mark.parametrize(
+    ("port", "wanted"),
+    [
+        ("8080:80", ("8080/tcp", "")),
+        ("127.0.0.1:8080:80/udp", ("8080/udp", "127.0.0.1")),
+        ("[::1]:53:53", ("53/tcp", "::1")),
+        ("8000-8010:80-90", ("8000-8010/tcp", "")),
+        ({"target": 80, "published": "443", "protocol": "udp"}, ("443/udp", "")),
+        ({"target": 80, "published": 81, "host_ip": "10.0.0.1"}, ("81/tcp", "10.0.0.1")),
+    ],
+)
+def test_ports_are_read_in_every_form(port: object, wanted: tuple[str, str]) -> None:
+    (found,) = iter_published({"services": {"a": {"ports": [port]}}})
+    assert (str(found), found.address) == wanted
+    assert found.path == ("services", "a", "ports", 0)
+
+
+@pytest.mark.parametrize("port", ["80", 80, {"target": 80}, "127.0.0.1::80"])
+def test_a_port_drawn_at_start_is_not_the_hosts(port: object) -> None:
+    assert list(iter_published({"services": {"a": {"ports": [port]}}})) == []
+
+
+@pytest.mark.parametrize("port", ["x:80", "70000:80", "90-80:1", "1:2:3:4", "0:80"])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    with pytest.raises(ValueError, match="port"):
+        list(iter_published({"services": {"a": {"ports": [port]}}}))
+
+
+def test_only_files_beside_the_project_are_taken_along() -> None:
+    service = {
+        "volumes": ["./a:/a", "../up:/u", "named:/n", {"type": "bind", "source": "b"}, "/anon"],
+        "env_file": ["c.env", {"path": "d.env"}],
+        "extends": {"file": "base.yaml", "service": "x"},
+    }
+    project = {"services": {"s": service, "odd": None}, "secrets": {"k": {"file": "./k.txt"}}}
+    found = {path for path, _ in iter_local_files(project)}
+    assert found == {"a", "b", "c.env", "d.env", "base.yaml", "k.txt"}
+
+
+@pytest.mark.parametrize("project", [None, [], {"services": []}, {"services": {"a": {"ports": 5}}}])
+def test_a_project_of_another_shape_breaks_nothing(project: object) -> None:
+    assert list(iter_local_files(project)) == []
+    assert list(iter_published(project)) == []
+
+
+def test_docker_settings_take_the_place_of_ours() -> None:
+    found = wish(docker.FEATURE, {"daemon": {"log-driver": "journald", "mtu": 1400}})
+    settings = json.loads(found.text("/etc/docker/daemon.json"))
+    assert settings == {"log-driver": "journald", "live-restore": True, "mtu": 1400}
+    assert wish(docker.FEATURE, {"enable": False}).units()["docker.service"] == "disabled"
