@@ -1,0 +1,179 @@
+"""YAML 1.2 files as plain values that know where each of their parts was written.
+
+Source: YAML 1.2.2. Beyond it: duplicate keys, explicit tags, several documents and deep nesting
+are refused; ``<<`` merges, as container people use it; keys are text. This package is the only
+door to PyYAML, and takes no more than its events from it.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.documents.nodes import Node, Parser, Position, Trouble, UnreadableError
+from builder.errors import KeyPath, Place, Problem, SpecError
+
+MIB = 1 << 20
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What the scanner counts as the end of a line."""
+
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_SECRET = re.compile(
+    r"(?i)((?:password|passwd|passphrase|secret|token|psk)[\w-]*[\"']?\s*[:=]\s*)"
+    r"(?![{\[>|&*#\s$])[^,}\s][^,}#]*"
+)
+_WIDEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that was read.
+
+    Attributes:
+        path: The file.
+        value: What it says, as plain data; not to be changed, as aliases share parts of it.
+    """
+
+    path: Path
+    value: Any
+    _root: Node = field(repr=False, compare=False)
+    _lines: tuple[str, ...] = field(repr=False, compare=False)
+
+    def place(self, keypath: KeyPath, *, key: bool = False) -> Place:
+        """Return where a value was written, or its key; the nearest known one above it, if need be.
+
+        Args:
+            keypath: Keys and list indices from the top.
+            key: Whether the position of the key is wanted instead of the value's.
+        """
+        node, at = self._root, self._root.position
+        for step in keypath:
+            if step not in node.children:
+                return self._place(at)
+            at = node.keys.get(str(step), node.children[step].position)
+            node = node.children[step]
+        return self._place(at if key else node.position)
+
+    def excerpt(self, place: Place) -> str:
+        """Return the source line at ``place``, with anything that looks like a secret left out."""
+        if not 0 < place.line <= len(self._lines):
+            return ""
+        line = self._lines[place.line - 1].rstrip().replace("\t", " ")
+        return _SECRET.sub(r"\1…", line)[:_WIDEST]
+
+    def _place(self, position: Position) -> Place:
+        """Return a position as a place in this file."""
+        return Place(self.path, *position)
+
+
+def load_document(path: Path, *, limit: int = MIB) -> Document:
+    """Read a YAML file.
+
+    Args:
+        path: The file.
+        limit: Bytes it may have.
+
+    Raises:
+        SpecError: it cannot be read, or is no single YAML 1.2 document.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise _refusal(path, "YAML020", "there is no such file", _neighbours(path)) from None
+    except IsADirectoryError:
+        raise _refusal(path, "YAML021", "found a folder; wanted a YAML file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "check the permissions: ls -l"
+        raise _refusal(path, "YAML022", f"cannot be read: {reason}", hint) from error
+    if len(content) > limit:
+        raise _refusal(path, "YAML023", f"is larger than {limit} bytes; is it the right file?")
+    return parse_document(_decode(content, path), path)
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """Read YAML text; ``path`` is the file that messages name.
+
+    Raises:
+        SpecError: it is no single YAML 1.2 document; every duplicate key is listed.
+    """
+    text = text.removeprefix("\ufeff")
+    lines = tuple(_LINE_BREAK.split(text))
+    odd = _UNPRINTABLE.search(text)
+    if odd:
+        before = _LINE_BREAK.split(text[: odd.start()])
+        position = Position(len(before), len(before[-1]) + 1)
+        message = f"found the control character U+{ord(odd[0]):04X}; wanted text"
+        raise _error([Trouble(position, "YAML015", message, "delete it")], lines, path)
+    parser = Parser(text, lambda position: _letter(lines, position))
+    try:
+        root = parser.parse()
+    except UnreadableError as error:
+        raise _error(error.troubles, lines, path) from None
+    if parser.troubles:
+        raise _error(parser.troubles, lines, path)
+    return Document(path, root.value, root, lines)
+
+
+def problem_order(problem: Problem) -> tuple[str, int, int, str]:
+    """Return what problems are sorted by: file, line and column."""
+    place = problem.place
+    where = (str(place.file), place.line, place.column) if place else ("", 0, 0)
+    return (*where, problem.message)
+
+
+def _decode(content: bytes, path: Path) -> str:
+    """Return a file's text, which must be UTF-8.
+
+    Raises:
+        SpecError: it is not.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig", "replace")
+        lines = _LINE_BREAK.split(before)
+        position = Position(len(lines), len(lines[-1]) + 1)
+        message = f"found the byte 0x{content[error.start]:02x}; wanted UTF-8 text"
+        hint = "save it as UTF-8; if it is an image, give it under `base: {file: …}`"
+        raise _error([Trouble(position, "YAML014", message, hint)], (), path) from None
+
+
+def _letter(lines: tuple[str, ...], position: Position) -> str:
+    """Return the character at a position; empty beyond the end."""
+    line = lines[position.line - 1] if position.line <= len(lines) else ""
+    return line[position.column - 1 : position.column]
+
+
+def _error(troubles: list[Trouble], lines: tuple[str, ...], path: Path) -> SpecError:
+    """Return trouble as an error that is shown with its lines."""
+    shown = Document(path, None, Node(None, Position(1, 1)), lines)
+    problems = []
+    for position, code, message, hint in sorted(troubles):
+        place = Place(path, *position)
+        excerpt = shown.excerpt(place)
+        problems.append(Problem(message, code, hint, place=place, excerpt=excerpt))
+    return SpecError(tuple(problems))
+
+
+def _refusal(path: Path, code: str, message: str, hint: str = "") -> SpecError:
+    """Return the error for a file that cannot be read at all."""
+    return SpecError((Problem(f"{path}: {message}", code, hint),))
+
+
+def _neighbours(path: Path) -> str:
+    """Return a hint at a file nearby that may be meant."""
+    import difflib
+
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir())
+    except OSError:
+        return f"there is no folder {path.parent} either"
+    found = difflib.get_close_matches(path.name, names, n=1)
+    others = [name for name in names if name.endswith((".yaml", ".yml"))]
+    if found:
+        return f"did you mean {path.parent / found[0]}?"
+    return f"in {path.parent}: {', '.join(others)}" if others else ""

@@ -1,0 +1,262 @@
+"""Values with their positions, from the events of the YAML scanner.
+
+Reads events one by one, so hostile nesting is refused before it costs anything, and an alias
+shares its anchor's value, so nothing is ever expanded; what it would expand to is counted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+import yaml
+from yaml import events
+
+from builder.documents.plain import plain_value
+from builder.documents.syntax import explain_stumble
+
+DEPTH = 64
+EXPANDED = 20_000
+"""Nodes that aliases may stand for in one file."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGE = "<<"
+
+
+class Position(NamedTuple):
+    """A line and a column, from one."""
+
+    line: int
+    column: int
+
+
+class Mark(Protocol):
+    """A position as the scanner counts it: from zero."""
+
+    @property
+    def line(self) -> int:
+        """Lines before it."""
+
+    @property
+    def column(self) -> int:
+        """Characters before it in its line."""
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a file as YAML, and where."""
+
+    position: Position
+    code: str
+    message: str
+    hint: str = ""
+
+
+class UnreadableError(Exception):
+    """Reading cannot go on; the last trouble says why."""
+
+    def __init__(self, troubles: list[Trouble]) -> None:
+        super().__init__(troubles[-1].message)
+        self.troubles = troubles
+
+
+@dataclass(slots=True)
+class Node:
+    """A value and where it was written.
+
+    Attributes:
+        value: Plain data.
+        position: Where the value begins.
+        keys: Position of each key of a mapping.
+        children: Nodes of a mapping by key, or of a list by index.
+        weight: Nodes it stands for, aliases expanded.
+    """
+
+    value: Any
+    position: Position
+    keys: dict[str, Position] = field(default_factory=dict)
+    children: dict[str | int, "Node"] = field(default_factory=dict)
+    weight: int = 1
+
+    def add(self, key: str | int, child: "Node") -> None:
+        """Take a child in."""
+        self.children[key] = child
+        self.weight += child.weight
+
+
+class Parser:
+    """Makes the nodes of one text."""
+
+    def __init__(self, text: str, letter_at: Callable[[Position], str]) -> None:
+        self.troubles: list[Trouble] = []
+        self._loader = _LOADER(text)
+        self._letter_at = letter_at
+        self._anchors: dict[str, Node | None] = {}
+        self._expanded = 0
+
+    def parse(self) -> Node:
+        """Return the node of the only document.
+
+        Raises:
+            UnreadableError: with everything found wrong up to there.
+        """
+        try:
+            return self._document()
+        except yaml.MarkedYAMLError as error:
+            self._stumble(error)
+        except yaml.reader.ReaderError:
+            self._stop(Position(1, 1), "YAML015", "found bytes that are no text")
+        except RecursionError:
+            self._stop(Position(1, 1), "YAML003", f"found more than {DEPTH} levels")
+        finally:
+            self._loader.dispose()
+
+    def _document(self) -> Node:
+        """Read the stream, which must hold one document."""
+        self._loader.get_event()
+        start = self._loader.get_event()
+        if isinstance(start, events.StreamEndEvent):
+            self._stop(Position(1, 1), "YAML008", "found nothing; wanted keys and values")
+        if start.version not in (None, (1, 2)):
+            self._stop(
+                _position(start),
+                "YAML009",
+                f"found YAML {'.'.join(map(str, start.version))}; wanted YAML 1.2",
+                "drop the line that begins with %YAML",
+            )
+        node = self._node(self._loader.get_event(), 0)
+        self._loader.get_event()
+        more = self._loader.get_event()
+        if not isinstance(more, events.StreamEndEvent):
+            message = "found a second document; wanted one"
+            self._stop(_position(more), "YAML007", message, "drop the line `---` and what follows")
+        return node
+
+    def _node(self, event: events.Event, depth: int) -> Node:
+        """Return the node that begins with ``event``."""
+        if isinstance(event, events.AliasEvent):
+            return self._alias(event)
+        if not isinstance(event, events.ScalarEvent | events.CollectionStartEvent):
+            self._stop(_position(event), "YAML001", "found no valid YAML")
+        if event.tag is not None:
+            message = f"found the tag {event.tag}; wanted a plain value"
+            self._stop(_position(event), "YAML010", message, "drop the word that begins with `!`")
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        if isinstance(event, events.ScalarEvent):
+            node = _scalar(event)
+        else:
+            node = self._collection(event, depth)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _collection(self, event: events.CollectionStartEvent, depth: int) -> Node:
+        """Return a mapping or a list."""
+        if depth >= DEPTH:
+            message = f"found more than {DEPTH} levels of nesting"
+            self._stop(_position(event), "YAML003", message)
+        if isinstance(event, events.MappingStartEvent):
+            return self._mapping(event, depth)
+        node = Node([], _position(event))
+        while not isinstance(item := self._loader.get_event(), events.SequenceEndEvent):
+            child = self._node(item, depth + 1)
+            node.add(len(node.value), child)
+            node.value.append(child.value)
+        return node
+
+    def _mapping(self, event: events.Event, depth: int) -> Node:
+        """Return a mapping; keys that come twice are noted, and the first one stays."""
+        node = Node({}, _position(event))
+        merged: list[tuple[Position, Node]] = []
+        while not isinstance(item := self._loader.get_event(), events.MappingEndEvent):
+            key, position = self._key(item), _position(item)
+            child = self._node(self._loader.get_event(), depth + 1)
+            if key == _MERGE and item.implicit[0]:
+                merged.append((position, child))
+            elif key in node.keys:
+                first = node.keys[key].line
+                message = f"the key `{key}` is here a second time, after line {first}"
+                hint = "drop one of the two"
+                self.troubles.append(Trouble(position, "YAML002", message, hint))
+            else:
+                node.keys[key] = position
+                node.value[key] = child.value
+                node.add(key, child)
+        for position, child in merged:
+            self._merge(node, child, position)
+        return node
+
+    def _key(self, event: events.Event) -> str:
+        """Return a key as text; lists, mappings and nothing are none."""
+        position = _position(event)
+        is_word = isinstance(event, events.ScalarEvent) and (event.value or not event.implicit[0])
+        node = self._node(event, DEPTH) if is_word or _is_alias(event) else None
+        if node is None or isinstance(node.value, dict | list):
+            self._stop(position, "YAML006", "found a key that is not text", "put it in quotes")
+        return str(getattr(event, "value", node.value))
+
+    def _merge(self, node: Node, source: Node, position: Position) -> None:
+        """Take over from ``<<`` what the mapping does not say itself."""
+        sources = list(source.children.values()) if isinstance(source.value, list) else [source]
+        for one in sources:
+            if not isinstance(one.value, dict):
+                message = "found something else than a mapping under `<<`"
+                self._stop(position, "YAML011", message, "write `<<: *name`")
+            self._count(one, position)
+            for key, child in one.children.items():
+                if isinstance(key, str) and key not in node.keys:
+                    node.keys[key] = one.keys[key]
+                    node.value[key] = child.value
+                    node.add(key, child)
+
+    def _alias(self, event: events.AliasEvent) -> Node:
+        """Return the node that an alias stands for."""
+        name, position = event.anchor, _position(event)
+        if name not in self._anchors:
+            message = f"found *{name}, and no &{name} before it"
+            self._stop(position, "YAML012", message, "put text that begins with `*` in quotes")
+        node = self._anchors[name]
+        if node is None:
+            self._stop(position, "YAML005", f"*{name} lies inside &{name}, so it would never end")
+        self._count(node, position)
+        return node
+
+    def _count(self, node: Node, position: Position) -> None:
+        """Count what an alias stands for."""
+        self._expanded += node.weight
+        if self._expanded > EXPANDED:
+            message = f"the aliases of this file stand for more than {EXPANDED} values"
+            self._stop(position, "YAML004", message)
+
+    def _stumble(self, error: yaml.MarkedYAMLError) -> NoReturn:
+        """Stop with the scanner's own error in our words."""
+        position = _position_of_mark(error.problem_mark or error.context_mark)
+        context, problem = error.context or "", error.problem or ""
+        known = explain_stumble(context, problem, self._letter_at(position))
+        if known.at_start and error.context_mark:
+            position = _position_of_mark(error.context_mark)
+        self._stop(position, "YAML001", known.message, known.hint)
+
+    def _stop(self, position: Position, code: str, message: str, hint: str = "") -> NoReturn:
+        """Give up, with all the trouble there was."""
+        raise UnreadableError([*self.troubles, Trouble(position, code, message, hint)])
+
+
+def _is_alias(event: events.Event) -> bool:
+    """Say whether an event refers to an anchor."""
+    return isinstance(event, events.AliasEvent)
+
+
+def _position(event: events.Event) -> Position:
+    """Return where an event begins."""
+    return _position_of_mark(event.start_mark)
+
+
+def _position_of_mark(mark: Mark | None) -> Position:
+    """Return the scanner's mark, which counts from zero."""
+    return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+
+
+def _scalar(event: events.ScalarEvent) -> Node:
+    """Return a single value; only a word without quotes means more than its text."""
+    value = plain_value(event.value) if event.implicit[0] else event.value
+    return Node(value, _position(event))

@@ -1,0 +1,102 @@
+"""Sentences for what the YAML scanner stumbles over; its own words are for its authors."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stumble:
+    """A way in which text is no YAML.
+
+    Attributes:
+        marks: Words in the scanner's message; one of them is enough.
+        message: What was found.
+        hint: What to type instead.
+        at_start: Whether the cause is where the construct began, not where it broke off.
+    """
+
+    marks: tuple[str, ...]
+    message: str
+    hint: str
+    at_start: bool = False
+
+
+_STUMBLES = (
+    Stumble(
+        ("mapping values are not allowed",),
+        "found a `:` where no key can be; wanted one `key: value` a line, evenly indented",
+        'put a value that holds ": " in quotes, and line the keys up',
+    ),
+    Stumble(
+        ("unexpected end of stream", "while scanning a quoted scalar"),
+        "found no end of the quoted text that begins here",
+        "close the quote",
+        at_start=True,
+    ),
+    Stumble(
+        ("',' or ']'",),
+        "found no end of the list that begins here; wanted `,` or `]`",
+        "close the bracket, and put commas between the items",
+        at_start=True,
+    ),
+    Stumble(
+        ("',' or '}'",),
+        "found no end of the mapping that begins here; wanted `,` or `}`",
+        "close the brace, and put commas between the entries",
+        at_start=True,
+    ),
+    Stumble(
+        ("escape character", "escape sequence"),
+        "found an unknown escape in double quotes",
+        "use single quotes, or write a backslash as two",
+    ),
+    Stumble(
+        ("expected ':'",),
+        "found a line that is neither `key: value` nor a list item",
+        "is a colon missing, with a space after it?",
+        at_start=True,
+    ),
+    Stumble(
+        ("expected key", "'-' indicator", "<block end>"),
+        "found something that does not fit the lines above; wanted the same indentation",
+        "line the keys or the dashes of one block up, with spaces",
+    ),
+    Stumble(
+        ("tag",),
+        "found a tag; wanted plain values",
+        "drop the word that begins with `!`, or put the value in quotes",
+    ),
+    Stumble(
+        ("directive", "incompatible YAML document"),
+        "found a directive; wanted YAML 1.2",
+        "drop the line that begins with `%`",
+    ),
+    Stumble(
+        ("node content",),
+        "found something else where a value was wanted",
+        "is a bracket or brace left open, or a comma too many?",
+    ),
+    Stumble(
+        ("alphabetic or numeric",),
+        "found `*` or `&` without a name",
+        "put a value that begins with it in quotes",
+    ),
+)
+_TAB = Stumble((), "found a tab; YAML is indented with spaces", "put spaces in its place")
+
+
+def explain_stumble(context: str, problem: str, letter: str) -> Stumble:
+    """Return a sentence for the scanner's message.
+
+    Args:
+        context: What it was reading.
+        problem: What it found or missed.
+        letter: The character at that place.
+    """
+    if letter == "\t":
+        return _TAB
+    if "cannot start any token" in problem:
+        message = f"found a value that begins with `{letter}`, which means nothing in YAML"
+        return Stumble((), message, "put the value in quotes")
+    said = f"{context} {problem}"
+    known = (stumble for stumble in _STUMBLES if any(mark in said for mark in stumble.marks))
+    return next(known, Stumble((), f"found no valid YAML: {problem}", ""))

@@ -1,0 +1,282 @@
+"""What the JSON Schema validator found, as sentences for people.
+
+Source: the keywords of JSON Schema Validation 2020-12, sections 6 and 10. The validator's own
+messages print values in Python's notation, and might print a secret; none of them is shown.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from builder.errors import KeyPath
+from builder.schema.words import FILE_NAME, describe, kinds_in_words, may_be_secret
+from builder.suggest import nearest
+
+_MANY = 12
+_OLD_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
+_ALIASES = {
+    "apps": "compose",
+    "containers": "compose",
+    "address": "addresses",
+    "ip": "addresses",
+    "nameservers": "dns",
+    "tz": "timezone",
+    "host": "hostname",
+    "sshd": "ssh",
+    "passwd": "password",
+    "authorized_keys": "ssh_keys",
+    "kernel": "kernel_arguments",
+}
+
+
+class Sentence(NamedTuple):
+    """What is wrong with one value.
+
+    Attributes:
+        path: Keys from the top down to the value.
+        code: Name of the diagnostic.
+        message: What was found and what was wanted.
+        hint: What to type instead.
+        at_key: Whether the key is wrong, not its value.
+    """
+
+    path: KeyPath
+    code: str
+    message: str
+    hint: str = ""
+    at_key: bool = False
+
+
+class Error(Protocol):
+    """The part of the validator's error that is used here."""
+
+    validator: Any
+    validator_value: Any
+    instance: Any
+    schema: Any
+    context: Any
+    absolute_path: Any
+    absolute_schema_path: Any
+
+
+def iter_sentences(errors: Iterable[Error]) -> Iterator[Sentence]:
+    """Yield a sentence or more for each error of a validator."""
+    for error in errors:
+        path = tuple(error.absolute_path)
+        if error.validator in error.schema.get("x-own-check", ()):
+            continue
+        if "propertyNames" in error.absolute_schema_path:
+            yield _bad_key(error, path)
+            continue
+        found = _KEYWORDS.get(str(error.validator), _other)(error, path)
+        yield from [found] if isinstance(found, Sentence) else found
+
+
+def _name(path: KeyPath) -> str:
+    """Return a path as the user would say it."""
+    return ".".join(map(str, path)) or "the file"
+
+
+def _type(error: Error, path: KeyPath) -> Sentence:
+    """Say which kind of value was wanted."""
+    wanted = error.validator_value
+    names = [wanted] if isinstance(wanted, str) else wanted
+    hint = ""
+    if may_be_secret(path):
+        hint = "write {env: NAME}, and export NAME before the build"
+    elif "boolean" in names and str(error.instance).lower() in _OLD_BOOLEANS:
+        hint = "in YAML 1.2 yes, no, on and off are text: write true or false"
+    elif "string" in names and isinstance(error.instance, bool | int | float):
+        hint = "put it in quotes"
+    elif error.instance is None:
+        hint = "write a value, or drop the key"
+    elif "array" in names and isinstance(error.instance, str | int):
+        hint = "put it in brackets: […]"
+    found = describe(error.instance, path)
+    return Sentence(
+        path, "SCH001", f"{_name(path)}: found {found}; wanted {kinds_in_words(wanted)}", hint
+    )
+
+
+def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Sentence]:
+    """Yield a sentence for each key that is not known here, with the nearest one."""
+    known = list(error.schema.get("properties", {}))
+    for key in error.instance:
+        if key not in known:
+            where = f" of {_name(path)}" if path else ""
+            message = f"`{key}` is no key{where}"
+            yield Sentence((*path, key), "SCH002", message, _known(key, known, error), at_key=True)
+
+
+def _known(key: str, known: list[str], error: Error) -> str:
+    """Return a hint at the key that was meant."""
+    inner = error.schema.get("properties", {}).get("overlay", {}).get("properties", {})
+    meant = nearest(key, known)
+    if key in inner:
+        return f"move `{key}` under `overlay`"
+    if not meant and _ALIASES.get(key.lower()) in known:
+        meant = _ALIASES[key.lower()]
+    listed = ", ".join(sorted(known))
+    if not meant:
+        return f"known: {listed}"
+    return f"did you mean `{meant}`?" + (f" known: {listed}" if len(known) <= _MANY else "")
+
+
+def _missing_key(error: Error, path: KeyPath) -> Iterator[Sentence]:
+    """Yield a sentence for each key that has to be there."""
+    for key in error.validator_value:
+        if key not in error.instance:
+            where = f" in {_name(path)}" if path else ""
+            hint = _MISSING_HINTS.get((*path, key), f"add `{key}: …`")
+            yield Sentence(path, "SCH003", f"`{key}` is missing{where}", hint, at_key=bool(path))
+
+
+_MISSING_HINTS: dict[KeyPath, str] = {
+    ("version",): "add `version: 1` at the top; it is the version of the spec's format",
+    ("base",): 'add `base: {release: "3.0"}`, or for a first look `base: {sample: true}`',
+}
+
+
+def _choice(error: Error, path: KeyPath) -> Sentence:
+    """Say which words are allowed."""
+    values = error.validator_value if error.validator == "enum" else [error.validator_value]
+    words = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    words = list(dict.fromkeys(words))
+    message = f"{_name(path)}: found {describe(error.instance, path)}; wanted {_one_of(words)}"
+    meant = nearest(str(error.instance), words) if isinstance(error.instance, str) else ""
+    hint = f"did you mean `{meant}`?" if meant else ""
+    if path == ("version",):
+        hint = "write `version: 1`"
+    return Sentence(path, "SCH004", message, hint)
+
+
+def _one_of(words: list[str]) -> str:
+    """Return a choice of words."""
+    return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
+
+
+def _pattern(error: Error, path: KeyPath) -> Sentence:
+    """Say that text has not the form it needs; the description knows which."""
+    return Sentence(path, "SCH005", _form(error, path), f"wanted {_described(error)}")
+
+
+def _bad_key(error: Error, path: KeyPath) -> Sentence:
+    """Say that a key has not the form it needs."""
+    message = f"`{error.instance}` is no valid key of {_name(path)}"
+    wanted = f"wanted a key that matches {error.validator_value}"
+    return Sentence((*path, str(error.instance)), "SCH005", message, wanted, at_key=True)
+
+
+def _form(error: Error, path: KeyPath) -> str:
+    """Return the sentence for a value of the right kind and the wrong form."""
+    return f"{_name(path)}: found {describe(error.instance, path)}, which is not of the right form"
+
+
+def _described(error: Error) -> str:
+    """Return what a value should be, from its schema."""
+    described = error.schema.get("description")
+    if error.validator == "pattern" and error.validator_value == FILE_NAME:
+        return "letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
+    return str(described) if described else f"text that matches {error.validator_value}"
+
+
+def _bound(error: Error, path: KeyPath) -> Sentence:
+    """Say which number, length or count is too large or too small."""
+    words = {
+        "minimum": "{} or more",
+        "maximum": "{} or less",
+        "exclusiveMinimum": "more than {}",
+        "exclusiveMaximum": "less than {}",
+        "multipleOf": "a multiple of {}",
+        "minLength": "{} letters or more",
+        "maxLength": "{} letters or fewer",
+        "minItems": "{} entries or more",
+        "maxItems": "{} entries or fewer",
+        "minProperties": "{} keys or more",
+        "maxProperties": "{} keys or fewer",
+    }
+    wanted = words[str(error.validator)].format(error.validator_value)
+    found = describe(error.instance, path)
+    if isinstance(error.instance, dict | list | str):
+        found = f"{len(error.instance)}" if error.instance else "none"
+    return Sentence(path, "SCH006", f"{_name(path)}: found {found}; wanted {wanted}")
+
+
+def _repeated(error: Error, path: KeyPath) -> Sentence:
+    """Say which entry of a list is there twice."""
+    seen: list[object] = []
+    for index, entry in enumerate(error.instance):
+        if entry in seen:
+            message = f"{_name(path)}: {describe(entry, path)} is there twice"
+            return Sentence((*path, index), "SCH007", message, "drop one")
+        seen.append(entry)
+    return Sentence(path, "SCH007", f"{_name(path)}: an entry is there twice", "drop one")
+
+
+def _alternatives(error: Error, path: KeyPath) -> Iterator[Sentence]:
+    """Yield what is wrong with the alternative that comes nearest."""
+    branches: dict[object, list[Error]] = {}
+    for inner in error.context or ():
+        number = inner.absolute_schema_path[len(error.absolute_schema_path)]
+        branches.setdefault(number, []).append(inner)
+    fitting = [b for b in branches.values() if not _is_of_other_kind(b, len(path))]
+    fitting.sort(key=lambda branch: _distance(branch, len(path)))
+    if fitting:
+        yield from iter_sentences(fitting[0])
+    elif branches:
+        wanted = " or ".join(dict.fromkeys(_wanted(b[0]) for b in branches.values()))
+        message = f"{_name(path)}: found {describe(error.instance, path)}; wanted {wanted}"
+        words = [
+            str(v)
+            for b in branches.values()
+            if b[0].validator == "enum"
+            for v in b[0].validator_value
+        ]
+        meant = nearest(error.instance, words) if isinstance(error.instance, str) else ""
+        yield Sentence(path, "SCH001", message, f"did you mean `{meant}`?" if meant else "")
+    else:
+        yield Sentence(path, "SCH008", f"{_name(path)}: fits several forms; wanted one")
+
+
+def _is_of_other_kind(branch: list[Error], depth: int) -> bool:
+    """Say whether a branch wants another kind of value altogether."""
+    return any(
+        error.validator in {"type", "enum", "const"} and len(error.absolute_path) == depth
+        for error in branch
+    )
+
+
+def _distance(branch: list[Error], depth: int) -> tuple[int, int]:
+    """Return how far a value is from a branch: errors at its top, then all errors."""
+    return sum(len(error.absolute_path) == depth for error in branch), len(branch)
+
+
+def _wanted(error: Error) -> str:
+    """Return what one alternative wants."""
+    if error.validator == "type":
+        return kinds_in_words(error.validator_value)
+    values = error.validator_value if error.validator == "enum" else [error.validator_value]
+    return " or ".join(dict.fromkeys(str(value).lower() for value in values))
+
+
+def _other(error: Error, path: KeyPath) -> Sentence:
+    """Say that a value does not fit, for keywords without a sentence of their own."""
+    return Sentence(path, "SCH008", _form(error, path), f"wanted {_described(error)}")
+
+
+_BOUNDS = (
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+)
+_Speaker = Callable[[Error, KeyPath], Sentence | Iterator[Sentence]]
+_KEYWORDS: Mapping[str, _Speaker] = {
+    "type": _type,
+    "additionalProperties": _unknown_keys,
+    "required": _missing_key,
+    "enum": _choice,
+    "const": _choice,
+    "pattern": _pattern,
+    "uniqueItems": _repeated,
+    "anyOf": _alternatives,
+    "oneOf": _alternatives,
+    **dict.fromkeys(_BOUNDS, _bound),
+}

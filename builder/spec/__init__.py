@@ -1,0 +1,165 @@
+"""What the user wrote: a spec and its overlays, read, checked and typed.
+
+The format is the manual's: one YAML 1.2 file with a version, targets, a base, overlays and
+output options. Whoever holds a :class:`Spec` has one that is valid as far as it can be known
+without a base; everything wrong is said at once. Does not judge what the values mean for each
+other, see ``builder.rules``, nor what they do, see ``builder.features``.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from builder.documents import Document, load_document, problem_order
+from builder.errors import Fault, Problem, SpecError
+from builder.features import Feature
+from builder.schema import Entry, check_schema, overlay_schema, spec_schema
+from builder.schema.words import FILE_NAME
+from builder.spec import base as bases
+from builder.spec import targets as kinds
+from builder.spec.base import Base, CatalogBase, FileBase, SampleBase, UrlBase
+from builder.spec.overlays import Overlay, find_overlay, overlay_folders, read_overlay
+
+__all__ = [
+    "Base",
+    "CatalogBase",
+    "FileBase",
+    "Overlay",
+    "SampleBase",
+    "Spec",
+    "UrlBase",
+    "load_spec",
+]
+
+_INLINE = "overlay"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A valid spec.
+
+    Attributes:
+        path: The file.
+        name: Names the artifacts.
+        targets: What to build, in the user's order.
+        base: What to start from.
+        overlays: Named overlays in order, then the inline one.
+        output: Options of the targets.
+        sections: Sections that only some targets take, by name.
+        document: The file, for positions.
+    """
+
+    path: Path
+    name: str
+    targets: tuple[str, ...]
+    base: Base
+    overlays: tuple[Overlay, ...]
+    output: Mapping[str, Any]
+    sections: Mapping[str, Any]
+    document: Document
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A spec that is being read, with what was found wrong so far."""
+
+    document: Document
+    features: tuple[Feature, ...]
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The top of the file; nothing when that is no mapping."""
+        value = self.document.value
+        return value if isinstance(value, dict) else {}
+
+    def blame(self, faults: Iterable[Fault]) -> None:
+        """Turn faults of the spec's file into problems."""
+        for fault in faults:
+            place = self.document.place(fault.path)
+            excerpt = self.document.excerpt(place)
+            problem = Problem(fault.message, fault.code, fault.hint, fault.severity, place, excerpt)
+            self.problems.append(problem)
+
+
+def load_spec(
+    path: Path,
+    *,
+    features: Iterable[Feature],
+    targets: Mapping[str, Entry],
+    overlay_path: Path | None = None,
+    locked: Mapping[str, Mapping[str, str]] | None = None,
+) -> Spec:
+    """Read a spec with its overlays.
+
+    Args:
+        path: The file.
+        features: What an overlay may hold.
+        targets: What can be built, by name.
+        overlay_path: A folder that is searched for named overlays before the usual ones.
+        locked: Digests that a lock file has for addresses of bases.
+
+    Raises:
+        SpecError: with everything found wrong, in the order of the places.
+    """
+    reading = _Reading(load_document(path), tuple(features))
+    document, values, digests = reading.document, reading.values, locked or {}
+    schema = spec_schema(reading.features, targets, examples=False)
+    reading.problems += check_schema(document, schema)
+    reading.blame(_iter_faults(reading, targets, digests))
+    overlays = tuple(_iter_overlays(reading, overlay_folders(path, overlay_path)))
+    if reading.problems:
+        raise SpecError(tuple(sorted(set(reading.problems), key=problem_order)))
+    base = bases.make_base(values["base"], path.parent, locked=digests)
+    name = values.get("name", path.stem)
+    output = values.get("output") or {}
+    sections = kinds.sections(values, targets)
+    return Spec(path, name, kinds.chosen(values), base, overlays, output, sections, document)
+
+
+def _iter_faults(
+    reading: _Reading, targets: Mapping[str, Entry], locked: Mapping[str, Mapping[str, str]]
+) -> Iterator[Fault]:
+    """Yield what the schema leaves to us: targets, base and name."""
+    values = reading.values
+    if not isinstance(reading.document.value, dict):
+        return
+    yield from kinds.iter_faults(values, targets)
+    for fault in bases.iter_faults(values.get("base"), locked=locked):
+        yield replace(fault, path=("base", *fault.path))
+    stem = reading.document.path.stem
+    if "name" not in values and not re.fullmatch(FILE_NAME, stem):
+        message = f"the file's stem {stem!r} cannot name an artifact: wanted letters, digits, . _ -"
+        yield Fault(message, "SPEC001", "add `name: my-photon`")
+
+
+def _iter_overlays(reading: _Reading, folders: tuple[Path, ...]) -> Iterator[Overlay]:
+    """Yield the overlays of a spec: the named ones, then the inline one."""
+    document = reading.document
+    named = reading.values.get("overlays")
+    for index, name in enumerate(named if isinstance(named, list) else ()):
+        if not isinstance(name, str) or not re.fullmatch(FILE_NAME, name):
+            continue
+        found = find_overlay(name, folders)
+        if isinstance(found, Fault):
+            reading.blame([replace(found, path=("overlays", index))])
+        else:
+            yield from _named_overlay(reading, found)
+    inline = reading.values.get(_INLINE)
+    if isinstance(inline, dict):
+        yield Overlay(str(document.path), document.path.parent, inline, document, (_INLINE,))
+
+
+def _named_overlay(reading: _Reading, folder: Path) -> Iterator[Overlay]:
+    """Yield a named overlay, when its file can be read."""
+    try:
+        overlay = read_overlay(folder)
+    except SpecError as error:
+        reading.problems += error.problems
+        return
+    document = overlay.document
+    schema = overlay_schema(reading.features, examples=False)
+    reading.problems += check_schema(document, schema)
+    yield overlay

@@ -1,0 +1,145 @@
+"""The ``base`` of a spec: what an artifact starts from, in one of four forms."""
+
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from builder.errors import Fault
+from builder.schema import DIGESTS
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogBase:
+    """A published artifact, by release; the newest revision and the usual arch by default."""
+
+    release: str
+    revision: str | None = None
+    arch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UrlBase:
+    """An artifact at an address; ``digests`` maps algorithms to lowercase hex."""
+
+    url: str
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FileBase:
+    """An artifact on this machine; ``digests`` may be empty."""
+
+    path: Path
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBase:
+    """The small base that is made on this machine."""
+
+
+Base: TypeAlias = CatalogBase | UrlBase | FileBase | SampleBase
+
+_FORMS = ("release", "url", "file", "sample")
+_SELECTORS = ("revision", "arch")
+_SCHEMES = ("https://", "http://")
+_WAYS_OUT = (
+    "give its published digest beside `url`, such as sha256: …, or run `photon-builder lock SPEC`, "
+    "which records the digest that is seen now and holds every later build to it"
+)
+
+
+def iter_faults(value: object, *, locked: Mapping[str, Mapping[str, str]]) -> Iterator[Fault]:
+    """Yield what is wrong with a ``base``, as far as the schema leaves it to us.
+
+    Args:
+        value: What the spec has there.
+        locked: Digests that the lock file has for addresses.
+    """
+    if not isinstance(value, Mapping):
+        return
+    given = [form for form in _FORMS if form in value]
+    if len(given) != 1:
+        yield _bad_form(given)
+    yield from _faults_of_digests(value)
+    if given == ["url"]:
+        yield from _faults_of_url(value, locked)
+    if "release" not in given:
+        for key in _SELECTORS:
+            if key in value and given:
+                message = (
+                    f"`{key}` selects among published artifacts; it says nothing of {given[0]}"
+                )
+                yield Fault(message, "BASE003", f"drop `{key}`, or give `release`", (key,))
+
+
+def _bad_form(given: list[str]) -> Fault:
+    """Return the fault of a base in several forms, or none."""
+    if given:
+        message = f"base has {' and '.join(f'`{form}`' for form in given)}; wanted one of them"
+        return Fault(message, "BASE001", "keep one", (given[1],))
+    message = f"base has none of {', '.join(f'`{form}`' for form in _FORMS)}; wanted one"
+    return Fault(message, "BASE001", 'try `release: "3.0"`, or `sample: true` for a first look')
+
+
+def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield the digests that are none."""
+    for name, digits in DIGESTS.items():
+        text = value.get(name)
+        if not isinstance(text, str):
+            continue
+        odd = sorted(set(text) - set(string.hexdigits))
+        if odd:
+            message = f"the {name} holds {odd[0]!r}; wanted {digits} hex digits and nothing else"
+            yield Fault(message, "BASE004", "copy it again", (name,))
+        elif len(text) != digits:
+            other = next((n for n, size in DIGESTS.items() if size == len(text)), "")
+            hint = f"it is as long as a {other}: write `{other}: …`" if other else "copy all of it"
+            message = f"the {name} has {len(text)} hex digits; wanted {digits}"
+            yield Fault(message, "BASE004", hint, (name,))
+    if "sample" in value or "release" in value:
+        for name in DIGESTS.keys() & value.keys():
+            message = f"`{name}` belongs to `url` or `file`"
+            yield Fault(message, "BASE005", f"drop it: a catalog base has its own {name}", (name,))
+
+
+def _faults_of_url(
+    value: Mapping[str, Any], locked: Mapping[str, Mapping[str, str]]
+) -> Iterator[Fault]:
+    """Yield what is wrong with an address, and the lack of a digest."""
+    url = str(value["url"])
+    if not url.startswith(_SCHEMES) or not url.partition("://")[2].strip("/"):
+        hint = "a file of this machine goes under `file:`"
+        yield Fault(f"{url!r} is no address; wanted https://…", "BASE006", hint, ("url",))
+    if any(letter.isspace() for letter in url):
+        yield Fault("the address holds white space", "BASE006", "write %20 for a space", ("url",))
+    if not DIGESTS.keys() & value.keys() and url not in locked:
+        message = (
+            "no digest is given for the base, so nobody could tell a damaged or forged download "
+            "from the real one"
+        )
+        yield Fault(message, "BASE002", _WAYS_OUT, ("url",))
+
+
+def make_base(
+    value: Mapping[str, Any], directory: Path, *, locked: Mapping[str, Mapping[str, str]]
+) -> Base:
+    """Return a faultless ``base``; relative paths start at ``directory``."""
+    digests = {name: value[name].lower() for name in DIGESTS if name in value}
+    match value:
+        case {"sample": True}:
+            return SampleBase()
+        case {"url": url}:
+            return UrlBase(url, digests or dict(locked.get(url, {})))
+        case {"file": file}:
+            return FileBase(directory / Path(file).expanduser(), digests)
+        case _:
+            release = _release(value["release"])
+            return CatalogBase(release, value.get("revision"), value.get("arch"))
+
+
+def _release(value: str | float) -> str:
+    """Return a release as text; without quotes YAML reads 5.0 as a number."""
+    return f"{value}.0" if isinstance(value, int) else str(value)

@@ -1,0 +1,23 @@
+"""Did you mean: the known word that is nearest to a mistyped one."""
+
+from collections.abc import Iterable
+
+_LIKENESS = 0.6
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that ``word`` is most like, capitals aside; empty when none is."""
+    import difflib
+
+    folded = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=_LIKENESS)
+    return folded[found[0]] if found else ""
+
+
+def did_you_mean(word: str, known: Iterable[str], *, name: str = "known") -> str:
+    """Return a hint: the nearest known word, or else all of them."""
+    words = list(known)
+    found = nearest(word, words)
+    if found:
+        return f"did you mean {found}?"
+    return f"{name}: {', '.join(words)}" if words else ""
