@@ -1,0 +1,59 @@
+"""The linter: every diagnostic with its explanation, and the checks that need no base.
+
+Each module here is one area, a tuple ``RULES``; the file is enough. Codes of faults that
+features, documents, schema, carriers and the plan raise have their explanation here too.
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from builder.documents import problem_order
+from builder.errors import Problem, UsageError
+from builder.rules.model import Finding, Rule, Subject
+from builder.spec import Spec
+from builder.suggest import did_you_mean
+
+__all__ = ["Finding", "Rule", "Subject", "check_rules", "discover", "explain"]
+
+
+@functools.cache
+def discover() -> tuple[Rule, ...]:
+    """Return every rule of this package, by code."""
+    modules = (
+        importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, f"{__name__}.")
+    )
+    found = [rule for module in modules for rule in getattr(module, "RULES", ())]
+    return tuple(sorted(found, key=lambda rule: rule.code))
+
+
+def explain(code: str) -> Rule:
+    """Return the rule of a code, capitals or not.
+
+    Raises:
+        UsageError: there is no such code.
+    """
+    rules = {rule.code: rule for rule in discover()}
+    found = rules.get(code.upper())
+    if found is None:
+        hint = did_you_mean(code, rules)
+        raise UsageError(f"there is no diagnostic {code!r}", hint=hint)
+    return found
+
+
+def check_rules(spec: Spec) -> tuple[Problem, ...]:
+    """Return every breach of a rule that the spec alone shows, in the order of the places."""
+    problems = dict.fromkeys(_iter_problems(Subject(spec)))
+    return tuple(sorted(problems, key=problem_order))
+
+
+def _iter_problems(subject: Subject) -> Iterator[Problem]:
+    """Yield the findings of each rule with their position."""
+    for rule in discover():
+        for finding in rule.check(subject) if rule.check else ():
+            document = finding.document
+            place = finding.place or document.place(finding.path, key=finding.at_key)
+            excerpt = "" if finding.place else document.excerpt(place)
+            severity = finding.severity or rule.severity
+            yield Problem(finding.message, rule.code, finding.hint, severity, place, excerpt)

@@ -1,0 +1,83 @@
+"""Rules of what an artifact starts from, of targets and of the spec as a whole."""
+
+from collections.abc import Iterator
+
+from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.spec import UrlBase
+
+_STRONG = frozenset({"sha256", "sha512"})
+
+
+def _weak_digest(subject: Subject) -> Iterator[Finding]:
+    """Find downloads whose digest proves too little."""
+    base = subject.spec.base
+    if isinstance(base, UrlBase) and base.digests and not _STRONG & base.digests.keys():
+        name = min(base.digests)
+        message = f"{name} tells damage, not forgery: files with the same one can be made"
+        hint = "add the sha256 or sha512 that was published"
+        yield Finding(message, subject.spec.document, ("base", name), hint)
+
+
+RULES: tuple[Rule, ...] = (
+    error(
+        "BASE001",
+        "a base in no form, or in several",
+        "`release` selects a published artifact, `url` and `file` name one of your own, and "
+        "`sample: true` is a small one that is made here. Exactly one.",
+    ),
+    error(
+        "BASE002",
+        "a download without a digest",
+        "Without a digest nobody can tell the real file from a damaged or forged one. Two ways "
+        "out: write the published md5, sha1, sha256 or sha512 beside `url`, or run `photon-builder "
+        "lock`, which records what is seen the first time and holds later builds to it.",
+    ),
+    error(
+        "BASE003",
+        "a selector without a catalog",
+        "`revision` and `arch` choose among published artifacts; a file or address is one already.",
+    ),
+    error(
+        "BASE004",
+        "not a digest",
+        "Hex digits and nothing else: md5 has 32, sha1 40, sha256 64 and sha512 128.",
+    ),
+    error(
+        "BASE005",
+        "a digest for what needs none",
+        "Published artifacts have theirs in the catalog, and the sample is made here.",
+    ),
+    error("BASE006", "not an address", "https://… or http://…; a local file goes under `file`."),
+    warning(
+        "BASE007",
+        "a digest that can be forged",
+        "Two files with one MD5 or SHA-1 can be made on purpose. Over http from a stranger's "
+        "mirror that matters.",
+        _weak_digest,
+    ),
+    error("TGT001", "an unknown target", "`photon-builder targets` lists what can be built."),
+    error(
+        "TGT002",
+        "a target that builds Photon itself",
+        "Photon's targetList also names steps that compile Photon's packages from source. Those "
+        "are Photon's own build.py's; here published artifacts are customised.",
+    ),
+    error("TGT003", "no target, or two lists of them", "`targets: [ova]`, or `target: ova`."),
+    error(
+        "OUT001",
+        "an option that the target does not take",
+        "Nothing is silently ignored: an option under `output` has to mean something for every "
+        "target of the spec, and for one member of a group. docs/reference.md lists them.",
+    ),
+    error(
+        "OVL001",
+        "an overlay that is not there",
+        "Overlays are folders with an overlay.yaml or a folder files/: overlays/NAME beside "
+        "specs/, in specs/, or where you are.",
+    ),
+    error(
+        "SPEC001",
+        "a name that cannot name a file",
+        "Artifacts are named after the spec: letters, digits, dot, underscore and hyphen.",
+    ),
+)

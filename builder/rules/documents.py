@@ -1,0 +1,67 @@
+"""Explanations of what may be wrong with a file as YAML, and with its values by the schema."""
+
+from builder.rules.model import Rule, error
+
+RULES: tuple[Rule, ...] = (
+    error(
+        "YAML001",
+        "not valid YAML",
+        "The position is where reading broke off; the cause is often on the line above: a missing "
+        "quote, bracket or space after a colon, a tab, or uneven indentation.",
+    ),
+    error(
+        "YAML002",
+        "a key that is there twice",
+        "Many programs keep the last one and say nothing. Drop one of the two.",
+    ),
+    error("YAML003", "too deeply nested", "No spec needs more than 64 levels."),
+    error(
+        "YAML004",
+        "aliases that stand for too much",
+        "A few lines of aliases of aliases can stand for billions of values. Write less by alias.",
+    ),
+    error("YAML005", "an alias inside its own anchor", "It would never end."),
+    error("YAML006", "a key that is not text", "Lists, mappings and nothing cannot be keys here."),
+    error("YAML007", "several documents", "One file is one document; `---` begins another."),
+    error(
+        "YAML008", "an empty file", "Or one with comments only. `photon-builder init` writes one."
+    ),
+    error(
+        "YAML009",
+        "another YAML version",
+        "Specs are YAML 1.2, in which `no` is text and 53:53 is not 3233.",
+    ),
+    error("YAML010", "a tag", "Words that begin with `!` ask for types; plain values are enough."),
+    error("YAML011", "a merge of something else", "`<<` takes a mapping, or a list of mappings."),
+    error("YAML012", "an alias without an anchor", "*name stands for what &name marked before."),
+    error("YAML014", "not UTF-8", "Save the file as UTF-8, if it is a text file at all."),
+    error(
+        "YAML015",
+        "a control character",
+        "Invisible characters come in by copy and paste, or the file is not text.",
+    ),
+    error("YAML020", "no such file", "A bare name is looked up in specs/."),
+    error("YAML021", "a folder in the place of a file", "Name the YAML file in it."),
+    error("YAML022", "a file that cannot be read", "Check its permissions: ls -l."),
+    error(
+        "YAML023", "a file that is too large", "A spec is text of a few lines; 1 MiB is the limit."
+    ),
+    error(
+        "SCH001",
+        "a value of another kind",
+        "Text, number, list, mapping, or true and false. In YAML 1.2 yes and no are text, and a "
+        "number in quotes is text.",
+    ),
+    error(
+        "SCH002",
+        "an unknown key",
+        "Nothing is silently ignored. docs/reference.md lists the keys; with the schema "
+        "(`photon-builder schema`) editors complete them.",
+    ),
+    error("SCH003", "a missing key", "The key has no default."),
+    error("SCH004", "a word that is not allowed", "One of the words in the message."),
+    error("SCH005", "a value or key of the wrong form", "The hint says what it has to look like."),
+    error("SCH006", "too large or too small", "A number, a length or a count outside its bounds."),
+    error("SCH007", "an entry that is there twice", "Each entry counts once."),
+    error("SCH008", "a value that does not fit", "None or several of the forms fit."),
+)

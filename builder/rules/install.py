@@ -1,0 +1,67 @@
+"""Rules of installation media: the disk, the installer, the packages of the medium."""
+
+from builder.rules.model import Rule, error
+
+RULES: tuple[Rule, ...] = (
+    error(
+        "OUT002",
+        "a section that no target takes",
+        "Nothing is silently ignored: `install` says where an unattended installation goes, and a "
+        "disk image is not installed. Drop the section, or add a target that installs.",
+    ),
+    error(
+        "OUT003",
+        "a section that a target needs",
+        "Installation media ask nothing, so the spec has to say which disk they may erase. There "
+        "is no default on purpose.",
+    ),
+    error(
+        "DSK001",
+        "a disk that cannot become so small",
+        "A disk grows with its last partition and the root filesystem in it; it never shrinks, "
+        "because what lies at the end would be lost.",
+    ),
+    error(
+        "INS001",
+        "partitions that cannot be made",
+        "One partition is mounted at `/`, one takes the rest of the disk (size 0, or none given), "
+        "no two have one mount point, and /boot lies on no logical volume.",
+    ),
+    error(
+        "INS002",
+        "A/B partitions of an installer without them",
+        "They came with Photon's installer 2.1; the ISOs of 3.0 and 4.0 have older ones.",
+    ),
+    error(
+        "INS003",
+        "a kernel that the installer cannot choose",
+        "Before 3.0 Rev3 the installer knew linux and linux-esx only.",
+    ),
+    error(
+        "INS004",
+        "a key that the installer does not know",
+        "One unknown key makes the whole installation fail, on the machine, in the middle. The "
+        "keys are read from the installer in the ISO, so this is said now.",
+    ),
+    error(
+        "INS005",
+        "a package list that the medium does not have",
+        "The installer starts from a list of its own; which there are depends on the ISO.",
+    ),
+    error(
+        "INS006",
+        "a payload that is too large for an old installer",
+        "That of 3.0 GA copies no files from the medium, so all has to lie in its kickstart.",
+    ),
+    error(
+        "PKG010",
+        "a package that the medium does not have",
+        "An installation without a network has the packages of the ISO and no others. The full ISO "
+        "has what Photon publishes; RPM files can be given under `packages` too.",
+    ),
+    error(
+        "PKG011",
+        "a medium without a repository",
+        "RPM files are added to the repository of the ISO, in /RPMS; this one has none.",
+    ),
+)

@@ -1,0 +1,127 @@
+"""What a rule is: a code with its explanation and, when a spec alone can break it, a check."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from builder.documents import Document
+from builder.errors import KeyPath, Place, Severity
+from builder.spec import CatalogBase, Overlay, SampleBase, Spec
+
+CLOUDS = ("ami", "gce", "azure")
+"""Targets whose network and first login are the fabric's affair."""
+
+_WITHOUT_LOGIN = ("photon-docker-image", "k8s-docker-images", "src-iso", *CLOUDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A place where a spec breaks a rule.
+
+    Attributes:
+        message: What was found and what was wanted.
+        document: The file that is wrong.
+        path: Keys from the top of that file.
+        hint: What to type instead.
+        at_key: Whether the key is wrong, not its value.
+        severity: Another severity than the rule's own.
+        place: Where it is, when the file that is wrong is no document.
+    """
+
+    message: str
+    document: Document
+    path: KeyPath
+    hint: str = ""
+    at_key: bool = False
+    severity: Severity | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A valid spec, as rules look at it."""
+
+    spec: Spec
+
+    @property
+    def is_sample(self) -> bool:
+        """Say whether the base is the sample, which never boots."""
+        return isinstance(self.spec.base, SampleBase)
+
+    @property
+    def is_published(self) -> bool:
+        """Say whether the base is one of those that Photon published."""
+        return isinstance(self.spec.base, CatalogBase)
+
+    @property
+    def cloud_targets(self) -> list[str]:
+        """The targets of the spec that run in a public cloud."""
+        return [name for name in self.spec.targets if name in CLOUDS]
+
+    @property
+    def has_console(self) -> bool:
+        """Say whether somebody has to log in with what the image itself brings."""
+        return any(name not in _WITHOUT_LOGIN for name in self.spec.targets)
+
+    def sections(self, key: str) -> Iterator[tuple[Overlay, Any]]:
+        """Yield each overlay that has ``key``, with its value."""
+        for overlay in self.spec.overlays:
+            if overlay.values.get(key) is not None:
+                yield overlay, overlay.values[key]
+
+    def listed(self, key: str, *below: str) -> Iterator[tuple[Overlay, KeyPath, Any]]:
+        """Yield overlay, path and value of each entry of a list, from every overlay."""
+        for overlay, section in self.sections(key):
+            value = section
+            for step in below:
+                value = value.get(step, ()) if isinstance(value, dict) else ()
+            for index, entry in enumerate(value):
+                yield overlay, (key, *below, index), entry
+
+    def packages(self) -> set[str]:
+        """Return the packages that any overlay asks for."""
+        return {str(name) for _, _, name in self.listed("packages")}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A diagnostic.
+
+    Attributes:
+        code: Its name, such as ``NET003``.
+        severity: Whether it stops a build.
+        summary: One line.
+        explanation: Why it matters, and what to do.
+        check: Finds where a spec breaks it; ``None`` when others raise it.
+    """
+
+    code: str
+    severity: Severity
+    summary: str
+    explanation: str
+    check: Callable[[Subject], Iterable[Finding]] | None = None
+
+
+def find(overlay: Overlay, path: KeyPath, message: str, hint: str = "") -> Finding:
+    """Return a finding at a path below an overlay's values."""
+    return Finding(message, overlay.document, (*overlay.prefix, *path), hint)
+
+
+def error(
+    code: str,
+    summary: str,
+    explanation: str,
+    check: Callable[[Subject], Iterable[Finding]] | None = None,
+) -> Rule:
+    """Return a rule that stops a build."""
+    return Rule(code, Severity.ERROR, summary, explanation, check)
+
+
+def warning(
+    code: str,
+    summary: str,
+    explanation: str,
+    check: Callable[[Subject], Iterable[Finding]] | None = None,
+) -> Rule:
+    """Return a rule whose breach is said and does not stop a build."""
+    return Rule(code, Severity.WARNING, summary, explanation, check)

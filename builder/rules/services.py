@@ -1,0 +1,187 @@
+"""Rules of units, scripts and packages."""
+
+from collections.abc import Iterator
+
+from builder.guest.unit_names import complete_name
+from builder.rules.interfaces import nics
+from builder.rules.model import Finding, Rule, Subject, error, find, warning
+
+_ELSEWHERE = {
+    "ssh": "sshd",
+    "networking": "systemd-networkd",
+    "NetworkManager": "systemd-networkd",
+    "network": "systemd-networkd",
+    "resolvconf": "systemd-resolved",
+    "ntp": "systemd-timesyncd",
+    "ntpd": "systemd-timesyncd",
+    "cron": "crond",
+    "ufw": "iptables",
+    "firewalld": "iptables",
+    "docker.io": "docker",
+    "dockerd": "docker",
+    "syslog": "rsyslog",
+    "vmware-tools": "vmtoolsd",
+    "open-vm-tools": "vmtoolsd",
+}
+_VERBS = ("enable", "disable", "mask")
+
+
+def _names(subject: Subject) -> Iterator[Finding]:
+    """Find units by their name in other distributions."""
+    for verb in _VERBS:
+        for overlay, path, name in subject.listed("services", verb):
+            meant = _ELSEWHERE.get(str(name).removesuffix(".service"))
+            own = any(
+                complete_name(unit) == complete_name(name)
+                for _, section in subject.sections("units")
+                for unit in section
+            )
+            if meant and not own:
+                message = f"{name} is a unit of other distributions; Photon's is {meant}"
+                yield find(overlay, path, message, f"write {meant}")
+
+
+def _no_way_out(subject: Subject) -> Iterator[Finding]:
+    """Find packages that a machine without a router is to fetch."""
+    everything = nics(subject)
+    leads = any(nic.has_lease or nic.settings.get("gateway") for nic in everything)
+    routes = any(nic.settings.get("routes") for nic in everything)
+    if leads or routes or not everything:
+        return
+    for overlay, path, name in subject.listed("packages"):
+        if not str(name).endswith(".rpm"):
+            message = f"{name} is fetched on the first boot, and no interface has a gateway"
+            yield find(overlay, path, message, "add a gateway, or give the package as an .rpm file")
+            return
+
+
+RULES: tuple[Rule, ...] = (
+    error(
+        "SVC001",
+        "the base has no such unit",
+        "The unit is looked up in the base and among the spec's own. Is its package in the base? "
+        "Packages of the spec are installed later, on the first boot.",
+    ),
+    error(
+        "SVC002",
+        "a unit that cannot be enabled",
+        "It has no [Install] section: other units start it when they need it.",
+    ),
+    error(
+        "SVC003",
+        "a unit that cannot be masked",
+        "A mask is a link in the place of the unit, and there is a file in /etc/systemd/system. "
+        "Remove it with `files: [{path: …, absent: true}]`, or disable the unit.",
+    ),
+    error(
+        "SVC010",
+        "not a unit name",
+        "A unit name has a suffix such as .service, .socket or .timer; without one, .service is "
+        "meant. Blanks and slashes are not allowed. An instance of a template is written "
+        "name@instance.service.",
+    ),
+    error(
+        "SVC011",
+        "a unit in two states",
+        "enable, disable and mask exclude each other. `docker` and `docker.service` are the same "
+        "unit. Keep the one that is meant.",
+    ),
+    warning(
+        "SVC012",
+        "a unit by its name elsewhere",
+        "Distributions name the same service differently. Photon has sshd, systemd-networkd, "
+        "systemd-resolved, systemd-timesyncd, crond, iptables and vmtoolsd.",
+        _names,
+    ),
+    error(
+        "UNIT001",
+        "not a unit name",
+        "The key under units is the unit's name with its suffix; without one, .service is meant. "
+        "It becomes the file's name in /etc/systemd/system.",
+    ),
+    error(
+        "UNIT002",
+        "a unit given twice",
+        "content holds the unit file itself, source names a file on this machine that holds it. "
+        "Keep one. Drop-ins may be given besides either.",
+    ),
+    error(
+        "UNIT003",
+        "the unit's file cannot be read",
+        "source names a text file on this machine. Relative paths start at the folder of the file "
+        "that names them.",
+    ),
+    error(
+        "UNIT004",
+        "a unit that is enabled and says not where",
+        "Enabling a unit makes the links that its [Install] section asks for. Without one there is "
+        "nothing to make, and the unit would never start. Add [Install] with "
+        "WantedBy=multi-user.target, or drop enable when another unit starts it.",
+    ),
+    warning(
+        "UNIT005",
+        "a line that systemd passes over",
+        "A unit file has sections in brackets, Key=value lines and comments that begin with # or "
+        ";. systemd logs other lines at boot and goes on without them, so a mistyped setting is "
+        "silently lost. systemd-analyze verify tells more.",
+    ),
+    error(
+        "BOOT001",
+        "two scripts of one name",
+        "The name becomes that of the script, its unit and its stamp. The second would replace the "
+        "first.",
+    ),
+    error(
+        "BOOT002",
+        "a script in no form, or in two",
+        "script holds the text, source names a file on this machine. Exactly one is needed.",
+    ),
+    error(
+        "BOOT003",
+        "the script's file cannot be read",
+        "source names a text file on this machine, relative to the folder of the file that names "
+        "it.",
+    ),
+    error(
+        "BOOT004",
+        "a script without an interpreter",
+        "systemd starts the script directly, so its first line has to name the interpreter: "
+        "#!/bin/sh. Without it the unit fails with `Exec format error`.",
+    ),
+    error(
+        "BOOT005",
+        "a script with Windows line ends",
+        "With a carriage return after it the interpreter's name is not found, and the unit fails "
+        "with `No such file or directory`. Save the file with Unix line ends.",
+    ),
+    error(
+        "PKG001",
+        "the RPM file cannot be read",
+        "A value that ends in .rpm is a file on this machine, relative to the folder of the file "
+        "that names it. Other values are names of packages in the repositories.",
+    ),
+    error(
+        "PKG002",
+        "not an RPM",
+        "Every RPM begins with the same four bytes. A download that failed often leaves a page of "
+        "HTML under the right name.",
+    ),
+    error(
+        "PKG003",
+        "an RPM for another architecture",
+        "The architecture is in the file's name. rpm would refuse the package on first boot, where "
+        "nobody sees it.",
+    ),
+    error(
+        "PKG004",
+        "not a package name",
+        "Names of packages have no slash and no blank. A path of an RPM file ends in .rpm.",
+    ),
+    warning(
+        "PKG005",
+        "packages, and no way to fetch them",
+        "On a disk, packages are installed on the first boot with a network. Without a lease, a "
+        "gateway or a route, the machine reaches its own network only.",
+        _no_way_out,
+    ),
+)

@@ -1,0 +1,443 @@
+"""The linter's rules: each with what breaks it and what does not."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from builder import features, rules
+from builder.errors import Problem, Severity, UsageError
+from builder.guest.password import hash_password
+from builder.spec import load_spec
+
+PACKAGE = Path(__file__).resolve().parents[2] / "builder"
+NAMES = ("ova", "ami", "photon-docker-image", "rpi3")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A target, as far as a spec looks at it."""
+
+    name: str
+    summary: str = ""
+
+
+def check(
+    folder: Path, overlay: str, *, head: str = "", files: dict[str, str] | None = None
+) -> tuple[Problem, ...]:
+    """Return what the rules say of an overlay; its first line is line 5."""
+    (folder / "specs").mkdir(exist_ok=True)
+    for name, text in (files or {}).items():
+        path = folder / "specs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    top = head or 'target: ova\nbase: {release: "3.0"}\n'
+    path = folder / "specs" / "lab.yaml"
+    inner = "".join(f"  {line}\n" for line in overlay.splitlines())
+    path.write_text(f"version: 1\n{top}overlay:\n{inner}")
+    known = {name: Kind(name) for name in NAMES}
+    return rules.check_rules(load_spec(path, features=features.discover(), targets=known))
+
+
+def rows(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
+    """Return code, line and column of each problem."""
+    return [(p.code, p.place.line, p.place.column) for p in problems if p.place]
+
+
+LOGIN = "users: {root: {password: {random: true}}}\n"
+NIC = LOGIN + "network:\n  eth0:\n"
+HASH = hash_password("changeme", salt="abcdefgh")
+OTHER = hash_password("something else", salt="abcdefgh")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFydC1r a"
+CLOUD = "target: ami\nbase: {sample: true}\n"
+URL = "target: ova\nbase: {{url: 'https://x/y', {}: {}}}\n"
+
+SIMPLE = [
+    ("NET001", NIC + "    addresses: [192.168.1.0/24]", "    addresses: [192.168.1.1/24]", (8, 19)),
+    ("NET001", NIC + "    addresses: [10.1.2.255/24]", "    addresses: [10.1.2.0/31]", (8, 19)),
+    (
+        "NET002",
+        NIC + "    addresses: [10.1.2.3/24]\n    gateway: 10.1.2.3",
+        "    addresses: [10.1.2.3/24]\n    gateway: 10.1.2.1",
+        (9, 16),
+    ),
+    (
+        "NET003",
+        NIC + "    addresses: [192.168.1.53/24]\n    gateway: 192.168.2.1",
+        "    addresses: [192.168.1.53/22]\n    gateway: 192.168.2.1",
+        (9, 16),
+    ),
+    (
+        "NET003",
+        NIC + "    addresses: ['fd00::2/64']\n    gateway: ['fd01::1']",
+        "    addresses: ['fd00::2/64']\n    gateway: ['fe80::1']",
+        (9, 17),
+    ),
+    (
+        "NET004",
+        NIC + "    addresses: [198.168.0.235/24]",
+        "    addresses: [192.168.0.235/24]",
+        (8, 19),
+    ),
+    ("NET004", NIC + "    addresses: [173.20.0.5/24]", "    addresses: [172.20.0.5/24]", (8, 19)),
+    (
+        "NET005",
+        NIC + "    addresses: [10.1.2.3/24]\n    dns: [1.1.1.1, 10.1.2.3]",
+        "    addresses: [10.1.2.3/24]\n    dns: [1.1.1.1, 10.1.2.4]",
+        (9, 22),
+    ),
+    ("NET005", NIC + "    dns: [127.0.0.53]", "    dns: [9.9.9.9]", (8, 13)),
+    (
+        "NET006",
+        NIC + "    addresses: [10.1.2.3/24]\n  eth1:\n    addresses: [10.1.2.3/24]",
+        "    addresses: [10.1.2.3/24]\n  eth1:\n    addresses: [10.1.2.4/24]",
+        (10, 19),
+    ),
+    (
+        "NET007",
+        LOGIN + "docker: {}\nnetwork:\n  eth0:\n    addresses: [172.18.0.5/24]",
+        "    addresses: [172.16.0.5/24]",
+        (9, 19),
+    ),
+    (
+        "NET011",
+        NIC + "    addresses: [10.1.2.3/24]\n    gateway: 10.1.2.1\n  eth1:\n"
+        "    addresses: [10.1.3.3/24]\n    gateway: 10.1.3.1",
+        "    addresses: [10.1.2.3/24]\n    gateway: 10.1.2.1\n  eth1:\n    dhcp: ipv4",
+        (12, 16),
+    ),
+    ("NET012", NIC + "    addresses: [224.0.0.5/24]", "    addresses: [10.0.0.5/24]", (8, 19)),
+    (
+        "NET013",
+        NIC + "    addresses: [10.1.2.3/24]",
+        "    addresses: [10.1.2.3/24]\n    dns: [1.1.1.1]",
+        (8, 18),
+    ),
+    (
+        "NET015",
+        NIC + "    dhcp: ipv4\n  lan:\n    match: {name: eth0}",
+        "    dhcp: ipv4\n  lan:\n    match: {name: eth1}",
+        (10, 14),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "bad", "good", "place"), SIMPLE)
+def test_a_slip_in_the_network_is_found(
+    tmp_path: Path, code: str, bad: str, good: str, place: tuple[int, int]
+) -> None:
+    assert (code, *place) in rows(check(tmp_path, bad))
+    head = bad[: bad.index("    addresses") if "    addresses" in bad else len(NIC)]
+    assert code not in {p.code for p in check(tmp_path, head[: head.rindex("eth0:") + 6] + good)}
+
+
+def test_a_mistyped_address_is_an_error_beside_the_network_that_is_meant(tmp_path: Path) -> None:
+    alone = NIC + "    addresses: [198.168.0.235/24]\n    gateway: 198.168.0.1\n    dns: [SERVER]"
+    for server, severity in (("1.1.1.1", Severity.WARNING), ("192.168.0.100", Severity.ERROR)):
+        found = [p for p in check(tmp_path, alone.replace("SERVER", server)) if p.code == "NET004"]
+        assert [problem.severity for problem in found] == [severity] * 2
+        assert found[0].hint == "did you mean 192.168.0.235?"
+        assert found[1].hint == "did you mean 192.168.0.1?"
+
+
+def test_the_source_of_a_mount_may_be_mistyped_too(tmp_path: Path) -> None:
+    text = LOGIN + 'packages: [nfs-utils]\nmounts:\n  - {source: "HOST:/a", path: /a, type: nfs}'
+    assert rows(check(tmp_path, text.replace("HOST", "198.168.0.1"))) == [("NET004", 8, 16)]
+    assert rows(check(tmp_path, text.replace("HOST", "192.168.0.1"))) == []
+
+
+@pytest.mark.parametrize(("target", "found"), [("ami", True), ("ova", False)])
+def test_a_cloud_hands_out_its_own_addresses(tmp_path: Path, target: str, found: bool) -> None:
+    text = "network:\n  eth0:\n    addresses: [10.1.2.3/24]\n    dns: [1.1.1.1]"
+    head = f"target: {target}\nbase: {{sample: true}}\n"
+    expected = [("NET008", 7, 19)] if found else []
+    assert rows(check(tmp_path, text, head=head)) == expected
+
+
+def test_pools_that_are_set_are_fine(tmp_path: Path) -> None:
+    text = NIC + "    addresses: [172.18.0.5/24]\n    dns: [1.1.1.1]\n"
+    docker = "docker: {daemon: {default-address-pools: [{base: 10.201.0.0/16, size: 24}]}}"
+    assert rows(check(tmp_path, text + docker)) == []
+    assert rows(check(tmp_path, text)) == [], "without docker nobody takes the network"
+
+
+FILES = [
+    ("NET009", "50-x.network", "[Match]\\nName=*\\n", "[Match]\\nName=eth1\\n"),
+    (
+        "NET009",
+        "50-x.network",
+        "[Match]\\nName=e*\\n[Network]\\nAddress=10.0.0.1/24\\n",
+        "[Match]\\nName=e*\\n[Network]\\nDHCP=yes\\n",
+    ),
+    ("NET010", "99-static.network", "[Match]\\nName=eth0\\n", "[Match]\\nName=wlan0\\n"),
+    (
+        "NET010",
+        "99-static.network",
+        "[Match]\\nMACAddress=00:50:56:00:00:01\\n",
+        "[Match]\\nName=wlan0\\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "name", "bad", "good"), FILES)
+def test_a_network_file_is_read_as_networkd_would(
+    tmp_path: Path, code: str, name: str, bad: str, good: str
+) -> None:
+    entry = 'files:\n  - {{path: /etc/systemd/network/{}, content: "{}"}}'
+    assert rows(check(tmp_path, LOGIN + entry.format(name, bad))) == [(code, 7, 14)]
+    assert rows(check(tmp_path, LOGIN + entry.format(name, good))) == []
+    early = LOGIN + entry.format("10-x.network", "[Match]\\nName=eth0\\n")
+    assert rows(check(tmp_path, early)) == []
+
+
+def test_a_network_file_of_an_overlay_is_read_too(tmp_path: Path) -> None:
+    name = "overlays/net/files/etc/systemd/network/99-static.network"
+    head = "target: ova\nbase: {sample: true}\noverlays: [net]\n"
+    (problem,) = check(tmp_path, LOGIN, head=head, files={name: "# x\n[Match]\nName=eth0\n"})
+    assert (problem.code, problem.hint) == ("NET010", "name it 10-static.network")
+    assert problem.place is not None
+    assert (problem.place.file.name, problem.place.line) == ("99-static.network", 3)
+
+
+OTHERS = [
+    ("ACC001", "hostname: a", LOGIN, (4, 1)),
+    ("ACC001", f"users: {{root: {{ssh_keys: ['{KEY}']}}}}", LOGIN, (5, 17)),
+    (
+        "ACC002",
+        "users: {root: {password: {locked: true}}}",
+        f"users: {{root: {{password: {{locked: true}}, ssh_keys: ['{KEY}']}}}}",
+        (5, 28),
+    ),
+    (
+        "ACC003",
+        f"users: {{root: {{password: {{hash: {HASH}}}}}}}",
+        f"users: {{root: {{password: {{hash: {OTHER}}}}}}}",
+        (5, 35),
+    ),
+    (
+        "ACC004",
+        LOGIN.replace("}}}", "}}, a: {uid: 1000}, b: {uid: 1000}}"),
+        LOGIN.replace("}}}", "}}, a: {uid: 1000}, b: {uid: 1001}}"),
+        (5, 70),
+    ),
+    (
+        "MNT010",
+        LOGIN + "mounts: [{source: 'a:/b', path: /b, type: nfs}]",
+        LOGIN + "mounts: [{source: 'a:/b', path: /b, type: nfs}]\npackages: [nfs-utils]",
+        (6, 45),
+    ),
+    (
+        "MNT011",
+        LOGIN + "mounts: [{source: /dev/sdb1, path: /b, type: ext4}]\n"
+        "files: [{path: /b/c, content: x}]",
+        LOGIN + "mounts: [{source: /dev/sdb1, path: /b, type: ext4}]\n"
+        "files: [{path: /bc, content: x}]",
+        (7, 18),
+    ),
+    ("TIM002", LOGIN + "timezone: Europe/Amsterdm", LOGIN + "timezone: Asia/Shanghai", (6, 13)),
+    ("TIM002", LOGIN + "timezone: CEST", LOGIN + "timezone: UTC", (6, 13)),
+    ("SVC012", LOGIN + "services: {enable: [ssh]}", LOGIN + "services: {enable: [sshd]}", (6, 23)),
+    (
+        "PKG005",
+        NIC + "    addresses: [10.1.2.3/24]\n    dns: [10.1.2.4]\npackages: [jq]",
+        NIC + "    addresses: [10.1.2.3/24]\n    gateway: 10.1.2.1\n    dns: [1.1.1.1]\n"
+        "packages: [jq]",
+        (10, 14),
+    ),
+    (
+        "SEC004",
+        LOGIN + 'files: [{path: /k, content: "-----BEGIN PRIVATE KEY-----"}]',
+        LOGIN + 'files: [{path: /k, content: "-----BEGIN PUBLIC KEY-----"}]',
+        (6, 31),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "bad", "good", "place"), OTHERS)
+def test_a_slip_elsewhere_is_found(
+    tmp_path: Path, code: str, bad: str, good: str, place: tuple[int, int]
+) -> None:
+    assert rows(check(tmp_path, bad)) == [(code, *place)]
+    assert rows(check(tmp_path, good)) == []
+
+
+@pytest.mark.parametrize("head", [CLOUD, CLOUD.replace("ami", "photon-docker-image")])
+def test_a_login_is_not_missed_where_somebody_else_gives_it(tmp_path: Path, head: str) -> None:
+    assert (
+        rows(check(tmp_path, "hostname: a", head=head.replace("sample: true", "release: a"))) == []
+    )
+
+
+def test_a_zone_is_suggested_by_its_city(tmp_path: Path) -> None:
+    for written, meant in {
+        "Amsterdam": "Europe/Amsterdam",
+        "europe/berlin": "Europe/Berlin",
+        "Asia/Shangai": "Asia/Shanghai",
+        "Europe/New_York": "America/New_York",
+    }.items():
+        (problem,) = check(tmp_path, f"{LOGIN}timezone: {written}")
+        assert problem.hint == f"did you mean {meant}?"
+
+
+def test_a_unit_of_ones_own_may_have_any_name(tmp_path: Path) -> None:
+    text = LOGIN + "services: {enable: [ssh]}\nunits: {ssh: {content: '[Service]'}}"
+    assert rows(check(tmp_path, text)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "digest", "found"), [("md5", "0" * 32, True), ("sha256", "0" * 64, False)]
+)
+def test_a_weak_digest_is_said(tmp_path: Path, name: str, digest: str, found: bool) -> None:
+    head = URL.format(name, f"'{digest}'")
+    expected = [("BASE007", 3, 33)] if found else []
+    assert rows(check(tmp_path, LOGIN, head=head)) == expected
+
+
+APP = "services:\n  a:\n    image: x:1.2.3\n    restart: always\n"
+COMPOSE = [
+    ("CMP003", APP + "    ports: ['22:22']", APP + "    ports: ['2222:22']", (5, 13)),
+    (
+        "CMP003",
+        APP + "    ports: ['80:80', 80:81]",
+        APP + "    ports: ['80:80', 80:81/udp]",
+        (5, 22),
+    ),
+    (
+        "CMP003",
+        APP + "    ports: ['8000-8010:80', {target: 80, published: 8005}]",
+        APP + "    ports: ['127.0.0.1:80:80', '127.0.0.2:80:80']",
+        (5, 29),
+    ),
+    ("CMP007", APP.replace(":1.2.3", ""), APP.replace("x:1.2.3", f"x@sha256:{'0' * 64}"), (3, 12)),
+    ("CMP007", APP.replace("x:1.2.3", "r.io:5000/x"), APP.replace(":1.2.3", ":2026.04.0"), (3, 12)),
+    ("CMP008", APP + "    build: .", APP, (5, 12)),
+    ("CMP009", "version: '3'\n" + APP, APP, (1, 10)),
+    ("CMP010", APP.replace("    restart: always\n", ""), APP, (3, 5)),
+    ("CMP014", APP + "    privileged: true", APP + "    privileged: false", (5, 17)),
+    (
+        "CMP014",
+        APP + "    volumes: ['/var/run/docker.sock:/x']",
+        APP + "    volumes: ['./docker.sock:/x']",
+        (5, 15),
+    ),
+    (
+        "CMP016",
+        APP.replace("x:1.2.3", "pihole/pihole:2026.04.0")
+        + "    environment: {DNSMASQ_LISTENING: all}",
+        APP.replace("x:1.2.3", "pihole/pihole:2024.07.0") + "    environment: {DNS1: 1.1.1.1}",
+        (5, 38),
+    ),
+    (
+        "CMP016",
+        APP.replace("x:1.2.3", "pihole/pihole:2026.04.0") + "    environment: [DNS1=1.1.1.1]",
+        APP + "    environment: [DNS1=1.1.1.1]",
+        (5, 19),
+    ),
+    (
+        "CMP017",
+        APP + "    environment: {TZ: Mars/Base}",
+        APP + "    environment: {TZ: Etc/UTC}",
+        (5, 23),
+    ),
+    (
+        "CMP018",
+        APP + "    container_name: n\n" + APP[10:].replace("a:", "b:") + "    container_name: n",
+        APP + "    container_name: n\n" + APP[10:].replace("a:", "b:") + "    container_name: m",
+        (9, 21),
+    ),
+    (
+        "SEC005",
+        APP + "    environment: {DB_PASSWORD: hunter2}",
+        APP + "    environment: {DB_PASSWORD: '${DB_PASSWORD}', P_PASSWORD_FILE: /run/p}",
+        (5, 32),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "bad", "good", "place"), COMPOSE)
+def test_a_compose_file_is_read_too(
+    tmp_path: Path, code: str, bad: str, good: str, place: tuple[int, int]
+) -> None:
+    overlay = LOGIN + "compose: {app: {file: app/c.yaml, env: {DB_PASSWORD: {env: X}}}}"
+    found = check(tmp_path, overlay, files={"app/c.yaml": bad})
+    assert rows(found) == [(code, *place)]
+    assert {p.place.file.name for p in found if p.place} == {"c.yaml"}
+    assert "hunter2" not in f"{found}"
+    assert rows(check(tmp_path, overlay, files={"app/c.yaml": good})) == []
+
+
+def test_ports_clash_across_apps_and_with_what_the_host_runs(tmp_path: Path) -> None:
+    apps = {
+        "a.yaml": APP + "    ports: ['8080:80', '${PORT}:80', '53:53']",
+        "b.yaml": APP + "    ports: ['8080:80', '111:1']",
+    }
+    overlay = (
+        LOGIN + "ssh: {port: 2222}\npackages: [nfs-utils]\n"
+        "compose: {a: {file: a.yaml, env: {PORT: 2222}}, b: {file: b.yaml}}"
+    )
+    found = check(tmp_path, overlay, files=apps)
+    assert [(p.place.file.name, p.place.column, p.message) for p in found if p.place] == [
+        ("a.yaml", 24, "the host's port 2222/tcp belongs to sshd"),
+        ("b.yaml", 13, "the host's port 8080/tcp belongs to a of compose.a"),
+        ("b.yaml", 24, "the host's port 111/tcp belongs to rpcbind, which NFS brings along"),
+    ]
+
+
+def test_a_name_server_that_is_an_app_of_this_machine_waits_for_itself(tmp_path: Path) -> None:
+    overlay = (
+        NIC + "    addresses: [10.1.2.3/24]\n    dns: [10.1.2.3]\n"
+        "compose: {pihole: {file: a.yaml, preload: false}}"
+    )
+    files = {"a.yaml": APP + "    ports: ['53:53/udp']"}
+    (problem,) = check(tmp_path, overlay, files=files)
+    assert (problem.code, "pihole" in problem.message) == ("NET005", True)
+    assert check(tmp_path, overlay.replace("false", "true"), files=files) == ()
+
+
+def test_a_compose_file_that_cannot_be_read_is_left_to_others(tmp_path: Path) -> None:
+    overlay = LOGIN + "compose: {app: {file: app/c.yaml}}"
+    assert check(tmp_path, overlay) == ()
+    for text in ("services: [", "- a", "services: {a: 5}", "services: {a: {ports: [x]}}"):
+        assert {p.code for p in check(tmp_path, overlay, files={"app/c.yaml": text})} <= {"CMP010"}
+
+
+def test_values_that_features_refuse_do_not_stop_a_rule(tmp_path: Path) -> None:
+    text = NIC + "    addresses: [x, 10.0.0.1]\n    gateway: y\n    dns: [z]\n"
+    assert {p.code for p in check(tmp_path, text)} <= {"NET003", "NET013"}
+
+
+def test_findings_are_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    text = NIC + "    addresses: [10.1.2.0/24]\n    dns: [127.0.0.1]\ntimezone: x"
+    found = rows(check(tmp_path, text))
+    assert found == [("NET001", 8, 19), ("NET005", 9, 13), ("TIM002", 10, 13)]
+
+
+def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
+    tested = {case[0] for case in (*SIMPLE, *FILES, *OTHERS, *COMPOSE)} | {"NET008", "BASE007"}
+    assert {rule.code for rule in rules.discover() if rule.check} == tested
+
+
+def test_every_code_that_is_raised_is_explained() -> None:
+    pattern = re.compile(r'"([A-Z]{3,5}(?<!SHA)\d{3})"')
+    texts = [p.read_text() for p in PACKAGE.rglob("*.py") if p.parent.name != "rules"]
+    raised = {code for text in texts for code in pattern.findall(text)}
+    assert len(raised) > 50
+    assert raised <= {rule.code for rule in rules.discover()}
+
+
+def test_codes_are_unique_and_explained_in_sentences() -> None:
+    found = rules.discover()
+    assert len({rule.code for rule in found}) == len(found)
+    for rule in found:
+        assert re.fullmatch(r"[A-Z]{3,5}\d{3}", rule.code)
+        assert not rule.summary.endswith(".")
+        assert rule.explanation.endswith("."), rule.code
+        assert rule.explanation != rule.summary
+
+
+def test_a_code_is_explained_whatever_its_capitals() -> None:
+    assert rules.explain("net003").code == "NET003"
+    with pytest.raises(UsageError) as caught:
+        rules.explain("NET03")
+    assert caught.value.hint.startswith("did you mean NET0")
