@@ -1,0 +1,243 @@
+"""The cache of downloads, by content.
+
+    blobs/sha256/<hex>          files, read-only; a file is here whole and checked, or not at all
+    index/<algorithm>-<hex>.json  which published digest is which file, see ``index``
+    partial/                    downloads under way; each belongs to the holder of its lock
+    locks/                      empty files, see ``locks``; left-over ones mean nothing
+    damaged/                    files that no longer have their digest, moved out of the way
+
+The folder is ``$PHOTON_BUILDER_CACHE``, else ``$XDG_CACHE_HOME/photon-builder``, else
+``~/.cache/photon-builder`` (XDG Base Directory Specification 0.8). Several processes may share
+it; the end of any of them at any moment leaves nothing wrong behind. It does not download.
+"""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from builder.cache import upkeep
+from builder.cache.index import Entry, Index, with_digests
+from builder.cache.locks import hold
+from builder.cache.upkeep import SECONDS_A_DAY, Checked, Swept
+from builder.cache.writing import HINT, copy_and_digest, flush_to_disk
+from builder.digests import Verified, check_digests, check_found, digest_file, seal
+from builder.errors import HostError
+from builder.host import host_errors
+
+__all__ = ["Cache", "Checked", "Entry", "Swept", "Verified", "default_directory"]
+
+VARIABLE = "PHOTON_BUILDER_CACHE"
+
+
+def default_directory() -> Path:
+    """Return the folder of the cache, as the environment says."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen).expanduser()
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg) / "photon-builder"
+    return Path.home() / ".cache" / "photon-builder"
+
+
+class Cache:
+    """Files by digest, in a folder that is made when the first one comes."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or default_directory()
+        self._blobs = self.directory / "blobs" / "sha256"
+        self._index = Index(self.directory / "index")
+
+    def find(self, digests: Mapping[str, str]) -> Verified | None:
+        """Return the file that has all of ``digests``; without any, there is none.
+
+        A file that was changed since it was checked is hashed again.
+        """
+        wanted = check_digests(digests)
+        for algorithm, digest in wanted.items():
+            known = None if algorithm == "sha256" else self._index.read(algorithm, digest)
+            sha256 = digest if algorithm == "sha256" else known and known.sha256
+            entry = self._sound_entry(sha256) if sha256 else None
+            if entry and self._has_all(entry, wanted):
+                self._index.touch(entry.sha256)
+                return self._verified(entry)
+        return None
+
+    def add_file(self, path: Path, digests: Mapping[str, str] | None = None) -> Verified:
+        """Copy a file that was fetched otherwise into the cache, under every kind of digest.
+
+        Raises:
+            DigestMismatch: it lacks one of ``digests``.
+            HostError: it cannot be read, or the cache cannot be written.
+        """
+        wanted = check_digests(digests or {})
+        with host_errors(path, hint="check the path and its permissions"):
+            if not path.is_file():
+                path.stat()
+                raise HostError(f"{path}: it is not a file; wanted one to add to the cache")
+        with self._scratch() as copy:
+            found = copy_and_digest(path, copy)
+            check_found(path.name, wanted, found, str(path))
+            return self.adopt(copy, found, filename=path.name, url=path.resolve().as_uri())
+
+    def adopt(self, path: Path, digests: Mapping[str, str], *, filename: str, url: str) -> Verified:
+        """Move a file of ``partial/`` to its place; ``digests`` were computed from its bytes.
+
+        Raises:
+            HostError: the cache cannot be written.
+        """
+        place = self._blobs / digests["sha256"]
+        with host_errors(self.directory, hint=HINT):
+            self._make_folders()
+            flush_to_disk(path)
+            path.replace(place)
+            place.chmod(0o444)
+            flush_to_disk(place.parent)
+            status = place.stat()
+            entry = Entry(
+                digests["sha256"],
+                status.st_size,
+                filename,
+                url,
+                int(time.time()),
+                status.st_mtime_ns,
+                dict(digests),
+            )
+            self._index.write(entry)
+        return self._verified(entry)
+
+    def lock(self, key: str, waiting: Callable[[], object]) -> AbstractContextManager[Path]:
+        """Hold what ``key`` names, and give the path for its download.
+
+        Calls ``waiting`` once when another process holds it. The lock ends with the process.
+
+        Raises:
+            HostError: the folder cannot be made or written.
+        """
+        return self._locked(key, waiting)
+
+    def ls(self) -> list[Entry]:
+        """Return what is in the cache, last used first."""
+        found = upkeep.iter_entries(self._blobs, self._index)
+        return sorted(found, key=self._index.last_use, reverse=True)
+
+    def verify(self) -> Iterator[Checked]:
+        """Hash every file again; a damaged one is moved aside."""
+        for entry in self.ls():
+            yield upkeep.check_entry(entry, self._blobs / entry.sha256, self._set_aside)
+
+    def gc(
+        self,
+        *,
+        max_age_days: float | None = None,
+        max_bytes: int | None = None,
+        keep: Collection[str] = (),
+        dry_run: bool = False,
+    ) -> Swept:
+        """Remove files by age of last use, or down to a total; with neither, everything.
+
+        Args:
+            max_age_days: Remove what was not used for so long.
+            max_bytes: Remove the longest unused until the rest fits.
+            keep: SHA-256 of files that stay.
+            dry_run: Only tell what would go.
+
+        Raises:
+            HostError: the cache cannot be written.
+        """
+        entries = self.ls()
+        chosen = upkeep.choose(entries, self._index, max_age_days, max_bytes)
+        gone = [entry for entry in chosen if entry.sha256 not in keep]
+        swept = Swept(tuple(gone), sum(entry.size for entry in gone))
+        if dry_run or not self._blobs.is_dir():
+            return swept
+        with host_errors(self.directory, hint=HINT):
+            for entry in gone:
+                self._index.remove(entry)
+                (self._blobs / entry.sha256).unlink(missing_ok=True)
+            self._index.sweep(frozenset(e.sha256 for e in entries) - {e.sha256 for e in gone})
+            left_over = upkeep.remove_idle(self.directory, _idle_seconds(max_age_days, max_bytes))
+        return Swept(swept.removed, swept.freed + left_over)
+
+    def _sound_entry(self, sha256: str) -> Entry | None:
+        """Return the entry of a file that is there and is what its name says."""
+        try:
+            status = (self._blobs / sha256).stat()
+        except OSError:
+            return None
+        entry = self._index.read("sha256", sha256)
+        if entry and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            return entry
+        size, found = digest_file(self._blobs / sha256, ["sha256"])
+        if found["sha256"] != sha256:
+            with contextlib.suppress(OSError):
+                self._set_aside(self._blobs / sha256)
+            return None
+        name, url = (entry.filename, entry.url) if entry else ("", "")
+        known = {**(entry.digests if entry else {}), **found}
+        fresh = Entry(sha256, size, name, url, int(time.time()), status.st_mtime_ns, known)
+        self._remember(fresh)
+        return fresh
+
+    def _has_all(self, entry: Entry, wanted: Mapping[str, str]) -> bool:
+        """Whether a sound file has all digests; unknown ones are computed and remembered."""
+        missing = set(wanted) - set(entry.digests)
+        if missing:
+            _, found = digest_file(self._blobs / entry.sha256, missing)
+            entry = with_digests(entry, found)
+            self._remember(entry)
+        return all(entry.digests[name] == value for name, value in wanted.items())
+
+    def _remember(self, entry: Entry) -> None:
+        """Write an entry if the cache can be written; it is only a shortcut."""
+        with contextlib.suppress(OSError):
+            self._index.directory.mkdir(exist_ok=True)
+            self._index.write(entry)
+
+    def _verified(self, entry: Entry) -> Verified:
+        """Return the proof for an entry that was checked."""
+        origin = entry.url or str(self._blobs / entry.sha256)
+        return seal(self._blobs / entry.sha256, entry.sha256, entry.size, origin)
+
+    def _set_aside(self, blob: Path) -> Path:
+        """Move a damaged file out of the way and return where it is now."""
+        folder = self.directory / "damaged"
+        folder.mkdir(exist_ok=True)
+        return blob.replace(folder / f"{blob.name}.{time.time_ns()}")
+
+    @contextmanager
+    def _locked(self, key: str, waiting: Callable[[], object]) -> Iterator[Path]:
+        """Hold the lock of ``key``."""
+        with ExitStack() as stack:
+            with host_errors(self.directory, hint=HINT):
+                self._make_folders()
+                stack.enter_context(hold(self.directory / "locks" / f"{key}.lock", waiting))
+            yield self.directory / "partial" / key
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Give a new file in ``partial/`` that nobody else touches, removed if still there."""
+        with host_errors(self.directory, hint=HINT):
+            self._make_folders()
+            descriptor, name = tempfile.mkstemp(prefix="add-", dir=self.directory / "partial")
+        os.close(descriptor)
+        try:
+            with hold(self.directory / "locks" / f"{Path(name).name}.lock", lambda: None):
+                yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+            (self.directory / "locks" / f"{Path(name).name}.lock").unlink(missing_ok=True)
+
+    def _make_folders(self) -> None:
+        """Make the folders of the cache."""
+        for folder in ("blobs/sha256", "index", "partial", "locks"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+
+
+def _idle_seconds(max_age_days: float | None, max_bytes: int | None) -> float:
+    """Return how long an unfinished download is kept: it can still be resumed."""
+    if max_age_days is not None:
+        return max_age_days * SECONDS_A_DAY
+    return 0.0 if max_bytes is None else 7.0 * SECONDS_A_DAY

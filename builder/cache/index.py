@@ -1,0 +1,123 @@
+"""What the cache knows of a file: one small JSON document under each of its digests.
+
+The document under the SHA-256 is the one that counts; its time stamp is the last use. Documents
+that cannot be read are as good as absent: the file itself is hashed again.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file in the cache.
+
+    Attributes:
+        sha256: Digest and name of the file.
+        size: Its length.
+        filename: How its publisher calls it.
+        url: Where it came from.
+        time: When it came, seconds since the epoch.
+        mtime_ns: Time stamp of the file when its digest was last computed.
+        digests: Algorithm to every digest that is known.
+    """
+
+    sha256: str
+    size: int
+    filename: str
+    url: str
+    time: int
+    mtime_ns: int
+    digests: Mapping[str, str]
+
+
+class Index:
+    """Entries by digest, in a folder."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def read(self, algorithm: str, digest: str) -> Entry | None:
+        """Return the entry for a digest, ``None`` when there is none that makes sense."""
+        try:
+            return _parse_entry(self._path(algorithm, digest).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def write(self, entry: Entry) -> None:
+        """Write an entry under all of its digests, under SHA-256 last."""
+        text = json.dumps(asdict(entry), indent=1, sort_keys=True)
+        for algorithm, digest in sorted(
+            entry.digests.items(), key=lambda item: item[0] == "sha256"
+        ):
+            with NamedTemporaryFile(
+                "w", dir=self.directory, prefix="tmp-", delete=False, encoding="utf-8"
+            ) as out:
+                out.write(text)
+            Path(out.name).chmod(0o644)
+            Path(out.name).replace(self._path(algorithm, digest))
+
+    def remove(self, entry: Entry) -> None:
+        """Forget an entry."""
+        for algorithm, digest in entry.digests.items():
+            self._path(algorithm, digest).unlink(missing_ok=True)
+
+    def touch(self, sha256: str) -> None:
+        """Note that the file is being used; a cache that cannot be written goes without."""
+        with contextlib.suppress(OSError):
+            os.utime(self._path("sha256", sha256))
+
+    def last_use(self, entry: Entry) -> float:
+        """Return when the file was used last, seconds since the epoch."""
+        try:
+            return self._path("sha256", entry.sha256).stat().st_mtime
+        except OSError:
+            return float(entry.time)
+
+    def sweep(self, kept: frozenset[str]) -> None:
+        """Remove what belongs to no file in ``kept`` (SHA-256) any more."""
+        for path in self.directory.iterdir():
+            try:
+                stale = _parse_entry(path.read_bytes()).sha256 not in kept
+            except ValueError:
+                stale = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+            except OSError:
+                stale = False
+            if stale:
+                path.unlink(missing_ok=True)
+
+    def _path(self, algorithm: str, digest: str) -> Path:
+        """Return where the entry for a digest lies."""
+        return self.directory / f"{algorithm}-{digest}.json"
+
+
+_ABANDONED_SECONDS = 3600
+
+
+def with_digests(entry: Entry, found: Mapping[str, str]) -> Entry:
+    """Return the entry with more digests."""
+    return replace(entry, digests={**entry.digests, **found})
+
+
+def _parse_entry(text: bytes) -> Entry:
+    """Return the entry in a JSON document, ``ValueError`` for anything else."""
+    match json.loads(text):
+        case {
+            "sha256": str(sha256),
+            "size": int(size),
+            "filename": str(filename),
+            "url": str(url),
+            "time": int(moment),
+            "mtime_ns": int(mtime_ns),
+            "digests": {**digests},
+        } if digests.get("sha256") == sha256:
+            known = {str(name): str(value) for name, value in digests.items()}
+            return Entry(sha256, size, filename, url, moment, mtime_ns, known)
+        case _:
+            raise ValueError("not an entry of the cache")

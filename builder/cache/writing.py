@@ -1,0 +1,66 @@
+"""Bytes on their way into the cache: room, whole writes, the disk."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from builder.digests import ALGORITHMS, PIECE, Tally
+from builder.errors import HostError
+from builder.host import host_errors
+
+HINT = "choose another folder for the cache: export PHOTON_BUILDER_CACHE=DIR"
+
+
+class RawWriter(Protocol):
+    """A file opened without a buffer."""
+
+    def write(self, piece: bytes | memoryview, /) -> int | None:
+        """Write some of ``piece`` and return how much."""
+        ...
+
+
+def write_all(out: RawWriter, piece: bytes) -> None:
+    """Write all of ``piece``; the system may take it in parts."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[out.write(rest) or 0 :]
+
+
+def flush_to_disk(path: Path) -> None:
+    """Return when a file or folder has reached the disk: a name must not outlive its bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Check that ``size`` more bytes fit.
+
+    Raises:
+        HostError: they do not.
+    """
+    with host_errors(folder, hint=HINT):
+        free = shutil.disk_usage(folder).free
+    if size > free:
+        raise HostError(
+            f"{folder}: {free / 1e6:.0f} MB free, wanted {size / 1e6:.0f} MB",
+            hint=f"make room (photon-builder cache gc), or {HINT}",
+        )
+
+
+def copy_and_digest(source: Path, target: Path) -> dict[str, str]:
+    """Copy a file and return every kind of digest of what was written."""
+    tally = Tally(ALGORITHMS)
+    try:
+        with host_errors(source), source.open("rb") as file:
+            check_room(target.parent, os.fstat(file.fileno()).st_size)
+            with host_errors(target, hint=HINT), target.open("wb", buffering=0) as out:
+                while piece := file.read(PIECE):
+                    tally.add(piece)
+                    write_all(out, piece)
+    finally:
+        found = tally.finish()
+    return found

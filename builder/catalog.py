@@ -1,0 +1,230 @@
+"""Which files Photon published, where, and with which digests: ``data/releases.yaml``, asked.
+
+Addresses are those of the mirrors, in order, and then the ones that only one file had. The
+mirrors are replaced by ``$PHOTON_BUILDER_MIRRORS``, a comma-separated list of base addresses.
+It does not download anything, and it completes nothing: what is not in the data is not known.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from builder.digests import ALGORITHMS
+from builder.errors import UnsupportedError, UsageError
+
+VARIABLE = "PHOTON_BUILDER_MIRRORS"
+MIRRORS = (
+    "https://packages.broadcom.com/photon/",
+    "https://packages.vmware.com/photon/",
+    "https://packages-prod.broadcom.com/photon/",
+)
+_RELEASES = Path(__file__).parent / "data" / "releases.yaml"
+_MAX_SIZE = 1 << 20
+_COMMON_ARCH = "x86_64"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A published file.
+
+    Attributes:
+        filename: How its publisher calls it.
+        urls: Addresses, best first.
+        digests: Algorithm to lowercase hex.
+        size: Length in bytes, when it was published.
+        release: Photon release, such as ``5.0``.
+        revision: Stage of the release, such as ``Rev2 Update3``.
+        arch: Architecture.
+        target: What it is a base for.
+        notes: What one should know before using it.
+    """
+
+    filename: str
+    urls: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+    release: str = ""
+    revision: str = ""
+    arch: str = ""
+    target: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A file of the catalog with what decides whether it is chosen."""
+
+    source: Source
+    words: frozenset[str]
+    hw_version: int
+    withdrawn: str
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be checked and may be used."""
+        return bool(self.source.digests) and not self.withdrawn
+
+
+def find_source(
+    release: str,
+    target: str,
+    revision: str | None = None,
+    arch: str | None = None,
+    *,
+    locked: Mapping[str, Mapping[str, str]] | None = None,
+) -> Source:
+    """Return the base of ``target``; by default of the newest revision that can be checked.
+
+    Revisions are compared without case and spaces. A file without a published digest has the
+    one that ``locked`` has for its name. Of several files that fit, the one for the
+    newest virtual hardware is taken.
+
+    Raises:
+        UsageError: there is no such release, revision or target; the message says what there is.
+        UnsupportedError: there is one, but no digest of it was published, or it was withdrawn.
+    """
+    of_release = [
+        _locked_entry(entry, locked or {})
+        for entry in _entries()
+        if entry.source.release == release
+    ]
+    if not of_release:
+        known = dict.fromkeys(entry.source.release for entry in _entries())
+        raise _unknown("Photon release", release, list(known))
+    fitting = _of_target(of_release, release, target)
+    if revision is not None:
+        fitting = _of_revision(fitting, f"Photon {release}, {target}", revision)
+    fitting = _of_arch(fitting, f"Photon {release}, {target}", arch)
+    usable = [entry for entry in fitting if entry.is_usable]
+    if not usable:
+        raise _unusable(fitting[-1])
+    newest = usable[-1].source.revision
+    last = [entry for entry in usable if entry.source.revision == newest]
+    return _addressed(max(last, key=lambda entry: entry.hw_version).source)
+
+
+def list_artifacts(release: str | None = None, target: str | None = None) -> Iterator[Source]:
+    """Yield what is known, oldest first; also what has no digest.
+
+    Raises:
+        UsageError: nothing is known of ``release`` or ``target``.
+    """
+    for name, wanted in (("release", release), ("target", target)):
+        known = dict.fromkeys(str(getattr(entry.source, name)) for entry in _entries())
+        if wanted is not None and wanted not in known:
+            raise _unknown(f"Photon {name}", wanted, list(known))
+    for entry in _entries():
+        if release in {None, entry.source.release} and target in {None, entry.source.target}:
+            yield _addressed(entry.source)
+
+
+def _locked_entry(entry: _Entry, locked: Mapping[str, Mapping[str, str]]) -> _Entry:
+    """Return an entry with the digest of a lock file, if it has no other."""
+    digests = entry.source.digests or locked.get(entry.source.filename, {})
+    return replace(entry, source=replace(entry.source, digests=digests))
+
+
+def _of_target(entries: Sequence[_Entry], release: str, target: str) -> list[_Entry]:
+    """Return the files for a target."""
+    found = [entry for entry in entries if entry.source.target == target]
+    if not found:
+        known = dict.fromkeys(entry.source.target for entry in entries)
+        raise _unknown(f"Photon {release}: target", target, list(known))
+    return found
+
+
+def _of_revision(entries: Sequence[_Entry], subject: str, revision: str) -> list[_Entry]:
+    """Return the files of a revision, by any of its names."""
+    word = _plain(revision)
+    found = [entry for entry in entries if word in entry.words]
+    if not found:
+        known = dict.fromkeys(entry.source.revision for entry in entries)
+        raise _unknown(f"{subject}: revision", revision, list(known))
+    return found
+
+
+def _of_arch(entries: Sequence[_Entry], subject: str, arch: str | None) -> list[_Entry]:
+    """Return the files for an architecture; unless told, the common one if there is any."""
+    known = list(dict.fromkeys(entry.source.arch for entry in entries))
+    chosen = arch or (_COMMON_ARCH if _COMMON_ARCH in known else known[0])
+    if chosen not in known:
+        raise _unknown(f"{subject}: architecture", chosen, known)
+    return [entry for entry in entries if entry.source.arch == chosen]
+
+
+def _unknown(what: str, asked: str, known: Sequence[str]) -> UsageError:
+    """Return the error for a name that the catalog does not have."""
+    plain = {_plain(name): name for name in known}
+    near = get_close_matches(_plain(asked), plain, n=1)
+    return UsageError(
+        f"{what} {asked!r} is not in the catalog; there is {', '.join(known)}",
+        hint=f"did you mean {plain[near[0]]!r}?" if near else "see: photon-builder catalog",
+    )
+
+
+def _unusable(entry: _Entry) -> UnsupportedError:
+    """Return the error for a file that cannot be checked or must not be used."""
+    source = entry.source
+    subject = f"Photon {source.release} {source.revision}, {source.target}, {source.arch}"
+    if entry.withdrawn:
+        reason = f"{source.filename} was {entry.withdrawn}"
+    else:
+        reason = f"no digest of {source.filename} is known, so a download cannot be checked"
+        reason += f" ({source.notes})" if source.notes else ""
+    return UnsupportedError(
+        f"{subject}: {reason}",
+        hint="if you have its digest, give it with base.url in the spec; or let "
+        "`photon-builder lock` download the file once and record what it is; "
+        f"or choose another: photon-builder catalog {source.release}",
+    )
+
+
+def _addressed(source: Source) -> Source:
+    """Return the source with the mirrors' addresses in front, or only those of the environment."""
+    path, *others = source.urls
+    bases = [base.strip() for base in os.environ.get(VARIABLE, "").split(",") if base.strip()]
+    if bases:
+        path = path or source.filename
+        return replace(source, urls=tuple(f"{base.rstrip('/')}/{path}" for base in bases))
+    mirrored = [f"{base}{path}" for base in MIRRORS] if path else []
+    return replace(source, urls=(*mirrored, *(url for url in others if url)))
+
+
+@cache
+def _entries() -> tuple[_Entry, ...]:
+    """Return the whole catalog in the order of the data: oldest first within a release."""
+    from builder.documents import load_document
+
+    document: Any = load_document(_RELEASES, limit=_MAX_SIZE).value
+    return tuple(
+        _make_entry(stage, row) for stage in document["stages"] for row in stage["artifacts"]
+    )
+
+
+def _make_entry(stage: Mapping[str, Any], row: Mapping[str, Any]) -> _Entry:
+    """Return one line of the data; the path below a mirror comes first among the addresses."""
+    release, revision = str(stage["release"]), str(stage["revision"])
+    unnamed = f"photon-{release}-{stage.get('build', revision)}-{row['target']}"
+    notes = "; ".join(str(row[name]) for name in ("notes", "disputed", "withdrawn") if name in row)
+    source = Source(
+        filename=row.get("filename", unnamed),
+        urls=(row.get("path", ""), *row.get("urls", ())),
+        digests={name: row[name] for name in ALGORITHMS if name in row},
+        size=row.get("size"),
+        release=release,
+        revision=revision,
+        arch=row["arch"],
+        target=row["target"],
+        notes=notes,
+    )
+    words = frozenset(_plain(name) for name in (revision, *stage.get("also", ())))
+    return _Entry(source, words, row.get("hw_version", 0), row.get("withdrawn", ""))
+
+
+def _plain(text: str) -> str:
+    """Return a name as it is compared."""
+    return "".join(text.lower().replace("revision", "rev").split()).replace("-", "")

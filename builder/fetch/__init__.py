@@ -1,0 +1,180 @@
+"""Downloads: from a source with published digests to a verified file in the cache.
+
+Mirrors are tried in order; a broken download is continued, also by another run; digests are
+computed while the bytes arrive, and a file that lacks one never enters the cache. Proxies are
+those of the environment (``https_proxy``, ``no_proxy``).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from builder.blob import Blob, Download
+from builder.cache import Cache
+from builder.catalog import Source
+from builder.digests import Verified, check_digests, check_found, verify_file
+from builder.errors import DigestMismatch, FetchError, HostError
+from builder.fetch.addresses import local_path, shown
+from builder.fetch.partial import Partial
+from builder.fetch.replies import MirrorError, Patience
+from builder.fetch.transfer import Transfer
+from builder.progress import Progress
+
+__all__ = ["Patience", "Verified", "fetch", "fetch_blob", "pin", "verify_file"]
+
+_PATIENT = Patience()
+
+
+def fetch(
+    source: Source,
+    cache: Cache,
+    progress: Progress,
+    *,
+    offline: bool = False,
+    patience: Patience = _PATIENT,
+) -> Verified:
+    """Return the file of ``source``, from the cache or from the first mirror that has it.
+
+    Raises:
+        FetchError: no mirror has it; the message says of each why.
+        DigestMismatch: it is not the published file.
+        HostError: it cannot be stored.
+    """
+    wanted = check_digests(source.digests)
+    if not wanted:
+        raise FetchError(
+            f"{source.filename}: no digest to check it against",
+            hint="give its sha256 in the spec, or let `photon-builder lock` record it",
+        )
+    if found := cache.find(wanted):
+        return found
+    if offline:
+        raise _refusal(source, wanted, ["it is not in the cache, and the network must not be used"])
+    algorithm, digest = next(iter(wanted.items()))
+    waiting = _announcement(source, progress)
+    with cache.lock(f"{algorithm}-{digest}", waiting) as path:
+        return cache.find(wanted) or _Errand(source, wanted, cache, progress, patience).run(path)
+
+
+def fetch_blob(
+    blob: Blob,
+    cache: Cache,
+    progress: Progress,
+    *,
+    offline: bool = False,
+    patience: Patience = _PATIENT,
+) -> Blob:
+    """Return ``blob`` with its bytes on this machine; one that has them comes back as it is.
+
+    Raises:
+        FetchError, DigestMismatch, HostError: as ``fetch``.
+    """
+    if not isinstance(blob.source, Download):
+        return blob
+    source = Source(blob.source.filename, (blob.source.url,), {"sha256": blob.sha256})
+    verified = fetch(source, cache, progress, offline=offline, patience=patience)
+    return Blob(verified.sha256, verified.size, verified.path)
+
+
+def pin(
+    source: Source, cache: Cache, progress: Progress, *, patience: Patience = _PATIENT
+) -> Verified:
+    """Download a file whose digest nobody published, to record it: trust on first use.
+
+    Raises:
+        FetchError, HostError: as ``fetch``.
+    """
+    key = sha256("\0".join(source.urls).encode()).hexdigest()
+    with cache.lock(f"unpinned-{key}", _announcement(source, progress)) as path:
+        wanted = check_digests(source.digests)
+        return _Errand(source, wanted, cache, progress, patience).run(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """Everything that one download needs, with the lock held."""
+
+    source: Source
+    wanted: Mapping[str, str]
+    cache: Cache
+    progress: Progress
+    patience: Patience
+
+    def run(self, path: Path) -> Verified:
+        """Try every mirror; a wrong file from one does not stop the others."""
+        reasons: list[str] = []
+        mismatch: DigestMismatch | None = None
+        for url in self.source.urls:
+            try:
+                return self._from(url, path)
+            except DigestMismatch as error:
+                mismatch = mismatch or error
+                reasons.append(f"{shown(url)}: another file, with a wrong digest")
+            except MirrorError as error:
+                reasons.append(f"{shown(url)}: {error}")
+            self.progress.phase(reasons[-1])
+        if mismatch is not None:
+            for reason in reasons:
+                mismatch.add_note(reason)
+            raise mismatch
+        raise _refusal(self.source, self.wanted, reasons)
+
+    def _from(self, url: str, path: Path) -> Verified:
+        """Return the file from one address."""
+        if (local := local_path(url)) is not None:
+            return self._from_file(local)
+        try:
+            return self._download(url, path)
+        except _SplicedError:
+            self.progress.phase(f"{shown(url)}: the file changed meanwhile; from the beginning")
+            return self._download(url, path)
+
+    def _from_file(self, path: Path) -> Verified:
+        """Return a file of this machine or of its network drives."""
+        try:
+            return self.cache.add_file(path, self.wanted)
+        except HostError as error:
+            if path.exists():
+                raise
+            raise MirrorError(str(error)) from error
+
+    def _download(self, url: str, path: Path) -> Verified:
+        """Complete the partial file from one address and check it."""
+        source = self.source
+        with Partial(path, {"sha256", *self.wanted}) as partial:
+            partial.reread(lambda _: None)
+            Transfer(partial, source.size, self.progress, self.patience).run(url, source.filename)
+            found = partial.finish()
+            try:
+                check_found(source.filename, self.wanted, found, shown(url))
+            except DigestMismatch as error:
+                partial.remove()
+                if partial.is_spliced:
+                    raise _SplicedError from error
+                raise
+            verified = self.cache.adopt(path, found, filename=source.filename, url=shown(url))
+            partial.remove()
+            return verified
+
+
+class _SplicedError(Exception):
+    """Parts of different versions of a file were joined."""
+
+
+def _announcement(source: Source, progress: Progress) -> Callable[[], None]:
+    """Return what is said when another process is at the same download."""
+    return lambda: progress.phase(
+        f"{source.filename}: another photon-builder is fetching it, waiting for that"
+    )
+
+
+def _refusal(source: Source, wanted: Mapping[str, str], reasons: Sequence[str]) -> FetchError:
+    """Return the error that says what was tried and what can be done without a network."""
+    tried = reasons or ["no address of it is known"]
+    digests = "".join(f"\n  wanted {name} {value}" for name, value in wanted.items())
+    return FetchError(
+        f"{source.filename} cannot be fetched{digests}" + "".join(f"\n  {text}" for text in tried),
+        hint=f"got the file otherwise? `photon-builder cache add {source.filename}`, then run "
+        "this again; to try the tool without any download, use BASE=sample",
+    )

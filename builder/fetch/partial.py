@@ -1,0 +1,96 @@
+"""A download under way: a file that grows, its digests, and where it came from.
+
+Beside the file lies ``<name>.json`` with the address and the validator, so that another run can
+continue it; without that note it is continued all the same, and the digest decides.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
+
+from builder.cache.writing import HINT, write_all
+from builder.digests import PIECE, Tally
+from builder.host import host_errors
+
+
+class Partial:
+    """The part of a file that is on this machine; belongs to the holder of its lock.
+
+    Attributes:
+        size: Bytes that are there.
+        is_spliced: Whether parts of several answers were joined without the server's word that
+            the file had not changed.
+    """
+
+    def __init__(self, path: Path, algorithms: Iterable[str]) -> None:
+        self.path = path
+        self.is_spliced = False
+        self._algorithms = frozenset(algorithms)
+        self._note = path.with_name(f"{path.name}.json")
+        with host_errors(path, hint=HINT):
+            path.touch()
+            self._file = path.open("r+b", buffering=0)
+        self._tally = Tally(self._algorithms)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tally.finish()
+        self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there and counted in the digests."""
+        return self._tally.size
+
+    def reread(self, advance: Callable[[int], object]) -> None:
+        """Count the bytes that an earlier run left into the digests."""
+        with host_errors(self.path, hint=HINT):
+            while piece := self._file.read(PIECE):
+                self._tally.add(piece)
+                advance(len(piece))
+        self.is_spliced = self.size > 0
+
+    def append(self, piece: bytes) -> None:
+        """Write the next piece."""
+        self._tally.add(piece)
+        with host_errors(self.path, hint=HINT):
+            write_all(self._file, piece)
+
+    def restart(self) -> None:
+        """Drop everything."""
+        self._tally.finish()
+        self._tally = Tally(self._algorithms)
+        self.is_spliced = False
+        with host_errors(self.path, hint=HINT):
+            self._file.seek(0)
+            self._file.truncate()
+            self._note.unlink(missing_ok=True)
+
+    def validator(self, url: str) -> str:
+        """Return what ``url`` said about the version that is here, empty when unknown."""
+        try:
+            match json.loads(self._note.read_bytes()):
+                case {"url": str(noted), "validator": str(validator)} if noted == url:
+                    return validator
+        except (OSError, ValueError):
+            pass
+        return ""
+
+    def note(self, url: str, validator: str) -> None:
+        """Remember where the part came from."""
+        with host_errors(self._note, hint=HINT):
+            self._note.write_text(json.dumps({"url": url, "validator": validator}))
+
+    def finish(self) -> dict[str, str]:
+        """Return the digests of what is there; nothing can be appended after."""
+        found = self._tally.finish()
+        self._tally = Tally(())
+        return found
+
+    def remove(self) -> None:
+        """Remove the file, or just the note when the file has been moved to its place."""
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""One mirror: a file from one address, with patience, from where the last attempt stopped."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import SystemRandom
+
+from builder.cache.writing import check_room
+from builder.digests import PIECE
+from builder.fetch.addresses import shown
+from builder.fetch.partial import Partial
+from builder.fetch.replies import (
+    MirrorError,
+    PassingError,
+    Patience,
+    RangeError,
+    Reply,
+    open_reply,
+)
+from builder.progress import Advance, Progress
+
+
+class Transfer:
+    """Fills a partial file from addresses, one after the other."""
+
+    def __init__(
+        self, partial: Partial, size: int | None, progress: Progress, patience: Patience
+    ) -> None:
+        self._partial = partial
+        self._size = size
+        self._progress = progress
+        self._patience = patience
+
+    def run(self, url: str, filename: str) -> None:
+        """Complete the file from ``url``, trying again when that may help.
+
+        Raises:
+            MirrorError: it is not to be had there.
+            HostError: it cannot be written.
+        """
+        failures = 0
+        done = self._is_complete()
+        while not done:
+            before = self._partial.size
+            try:
+                self._attempt(url, filename)
+                done = True
+            except PassingError as error:
+                gained = self._partial.size - before
+                failures = 1 if gained >= PIECE else failures + 1
+                if failures >= self._patience.attempts:
+                    raise MirrorError(f"{error}, {failures} times") from error
+                self._wait(url, error, failures)
+
+    def _is_complete(self) -> bool:
+        """Whether all bytes are there already; more than all are thrown away."""
+        if self._size is not None and self._partial.size > self._size:
+            self._partial.restart()
+        return self._size is not None and 0 < self._partial.size == self._size
+
+    def _attempt(self, url: str, filename: str) -> None:
+        """Ask once and take what comes."""
+        offset, validator = self._partial.size, self._partial.validator(url)
+        try:
+            with open_reply(url, offset, validator, self._patience) as reply:
+                self._prepare(url, reply, is_vouched=bool(validator))
+                self._receive(reply, filename)
+        except RangeError as error:
+            if error.total is None or error.total != offset:
+                self._partial.restart()
+                raise
+
+    def _prepare(self, url: str, reply: Reply, *, is_vouched: bool) -> None:
+        """Check an answer against what is known, and make the partial file ready for it."""
+        if self._size is not None and reply.total not in {None, self._size}:
+            raise MirrorError(f"it offers {reply.total} bytes, wanted {self._size}")
+        if reply.offset != self._partial.size:
+            self._partial.restart()
+        self._partial.is_spliced |= reply.offset > 0 and not is_vouched
+        if reply.total is not None:
+            check_room(self._partial.path.parent, reply.total - reply.offset)
+        self._partial.note(url, reply.validator)
+
+    def _receive(self, reply: Reply, filename: str) -> None:
+        """Write the body of an answer."""
+        total = self._size if self._size is not None else reply.total
+        with self._count(filename, total) as advance:
+            for piece in reply.pieces():
+                self._partial.append(piece)
+                advance(len(piece))
+                if total is not None and self._partial.size > total:
+                    raise MirrorError(f"it sends more than the {total} bytes that are wanted")
+        if total is not None and self._partial.size < total:
+            raise PassingError(f"it broke off after {self._partial.size} of {total} bytes")
+
+    @contextmanager
+    def _count(self, filename: str, total: int | None) -> Iterator[Advance]:
+        """Show a counter that begins with what is there."""
+        resumed = f", resumed at {self._partial.size / 1e6:.1f} MB" if self._partial.size else ""
+        with self._progress.count(f"{filename}{resumed}", total) as advance:
+            advance(self._partial.size)
+            yield advance
+
+    def _wait(self, url: str, error: PassingError, failures: int) -> None:
+        """Wait as long as the server asks, else longer each time; never all clients at once."""
+        backoff = self._patience.first_wait * 2 ** (failures - 1)
+        jittered = backoff * SystemRandom().uniform(0.5, 1)
+        seconds = min(max(jittered, error.wait_seconds), self._patience.longest_wait)
+        self._progress.phase(f"{shown(url)}: {error}; trying again in {seconds:.1f} s")
+        time.sleep(seconds)
