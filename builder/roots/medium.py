@@ -1,0 +1,83 @@
+"""The tree of an ISO 9660 image as a root that is read; what is added goes to a copy."""
+
+from collections.abc import Iterator
+
+from builder.errors import FormatError, GuestError
+from builder.formats.cpio import iter_files
+from builder.formats.filesystem import Content, Node
+from builder.formats.iso9660 import Iso
+from builder.guest import installer
+from builder.guest.installer import Installer
+from builder.guestpath import guest
+from builder.roots import Root
+from builder.roots.mounted import MountedRoot
+
+INITRD = guest("/isolinux/initrd.img")
+
+
+class MediumTree:
+    """The filesystem of an image."""
+
+    holds_modes = True
+
+    def __init__(self, iso: Iso) -> None:
+        self._iso = iso
+
+    @property
+    def free(self) -> int:
+        """Nothing can be allocated: an image is added to by making another."""
+        return 0
+
+    def lstat(self, path: str) -> Node | None:
+        """Describe ``path``; ``None`` if absent."""
+        return self._iso.lstat(path)
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield a file's content."""
+        return self._iso.chunks(path)
+
+    def names(self, path: str) -> list[str]:
+        """Return a directory's entries."""
+        return self._iso.names(path)
+
+    def write_file(self, path: str, content: Content, *, mode: int, uid: int, gid: int) -> None:
+        """Refuse."""
+        del content, mode, uid, gid
+        raise _read_only(path)
+
+    def make_directory(self, path: str, *, mode: int, uid: int, gid: int) -> None:
+        """Refuse."""
+        del mode, uid, gid
+        raise _read_only(path)
+
+    def make_symlink(self, path: str, target: str) -> None:
+        """Refuse."""
+        del target
+        raise _read_only(path)
+
+    def remove(self, path: str) -> None:
+        """Refuse."""
+        raise _read_only(path)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is held back."""
+
+
+def open_medium(iso: Iso) -> MountedRoot:
+    """Return the tree of an image."""
+    return MountedRoot({guest("/"): MediumTree(iso)})
+
+
+def read_installer(root: Root) -> Installer | None:
+    """Return what is known of the installer in the initrd of a medium, ``None`` without one."""
+    if root.lstat(INITRD) is None:
+        return None
+    try:
+        return installer.identify(dict(iter_files(root.chunks(INITRD), installer.is_telling)))
+    except FormatError:
+        return Installer()
+
+
+def _read_only(path: str) -> GuestError:
+    """Return the error of a write."""
+    return GuestError(f"{path}: an ISO 9660 image cannot be changed in place")
