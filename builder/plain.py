@@ -1,0 +1,46 @@
+"""Changes as plain data: what a plan prints and what its digest is taken of.
+
+Content appears as its digest, and secrets as a digest that cannot be guessed back.
+"""
+
+import hashlib
+from dataclasses import fields
+
+from builder.blob import Blob
+from builder.changes import Change, Owner, WriteFile
+
+
+def row_of(change: Change) -> dict[str, object]:
+    """Return a change as plain data, as a reader wants to see it."""
+    hidden = isinstance(change, WriteFile) and change.secret
+    row: dict[str, object] = {"do": type(change).__name__}
+    for field in fields(change):
+        value = getattr(change, field.name)
+        if field.name == "hash" and getattr(change, "drawn", False):
+            value = "drawn for each build"
+        elif "secret" in field.metadata or (hidden and field.name == "content"):
+            value = "secret sha256:" + _digest_of_secret(value)
+        row[field.name] = f"{value:04o}" if field.name == "mode" else _plain(value)
+    return row
+
+
+def _digest_of_secret(value: str | Blob) -> str:
+    """Return what stands for a secret: it changes with it, and does not give it away.
+
+    The digest of a short secret could be guessed, so it is itself derived slowly.
+    """
+    material = value.sha256 if isinstance(value, Blob) else value
+    return hashlib.pbkdf2_hmac("sha256", material.encode(), b"photon-builder plan", 20_000).hex()
+
+
+def _plain(value: object) -> object:
+    """Say in plain data what JSON has no word for; content appears as its digest."""
+    match value:
+        case Blob(sha256=sha256):
+            return f"sha256:{sha256}"
+        case Owner(uid, gid):
+            return f"{uid}:{gid}"
+        case tuple():
+            return [_plain(part) for part in value]
+        case _:
+            return value

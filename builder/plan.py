@@ -1,0 +1,272 @@
+"""A plan: the changes that a spec asks for, ordered, checked and printable."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from builder.blob import Blob, Download
+from builder.changes import (
+    STAGES,
+    Change,
+    SetUnitState,
+    WriteFile,
+)
+from builder.errors import (
+    Fault,
+    FaultError,
+    KeyPath,
+    Place,
+    Problem,
+    Severity,
+    SpecError,
+    UnsupportedError,
+)
+from builder.features import Because, Context, Feature, Wish
+from builder.features.tree import tree_changes
+from builder.plain import row_of
+from builder.spec import Overlay, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change and what asked for it.
+
+    Attributes:
+        change: The change.
+        origin: Key of the spec, such as ``overlay.compose.pihole``.
+        place: Position of that key; ``None`` for a default.
+        reason: Why, when the key alone does not say it.
+    """
+
+    change: Change
+    origin: str
+    place: Place | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.origin}" if self.place else self.origin
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, in canonical order: the order of the spec does not matter."""
+
+    steps: tuple[Step, ...]
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the changes; equal wishes have equal digests, whatever asked for them."""
+        rows = sorted(json.dumps(row_of(step.change), sort_keys=True) for step in self.steps)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes alone."""
+        return tuple(step.change for step in self.steps)
+
+    def without_defaults(self) -> "Plan":
+        """Return the plan with what the spec's own keys ask for, and nothing else."""
+        return replace(self, steps=tuple(step for step in self.steps if step.place is not None))
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return the plan as plain data, secrets as digests or not at all."""
+        return [
+            {
+                **row_of(step.change),
+                "from": step.origin,
+                "place": str(step.place or ""),
+                "reason": step.reason,
+            }
+            for step in self.steps
+        ]
+
+    def downloads(self) -> list[tuple[WriteFile, Download]]:
+        """Return the changes whose content has to be fetched before it can be written."""
+        return [
+            (change, change.content.source)
+            for change in self.changes
+            if isinstance(change, WriteFile) and isinstance(change.content.source, Download)
+        ]
+
+    def without_drawn(self) -> "Plan":
+        """Return the plan without what was drawn for this run: an earlier file has another."""
+        kept = (step for step in self.steps if not getattr(step.change, "drawn", False))
+        return replace(self, steps=tuple(kept))
+
+    def with_content(self, fetched: dict[str, Blob]) -> "Plan":
+        """Return the plan with downloads replaced by the files they became, by SHA-256."""
+        return replace(self, steps=tuple(_filled(step, fetched) for step in self.steps))
+
+
+def make_plan(
+    spec: Spec,
+    features: Iterable[Feature],
+    *,
+    release: str = "",
+    arch: str = "x86_64",
+    announce: Callable[[str], None] = lambda _: None,
+) -> Plan:
+    """Expand a spec's overlays into one plan.
+
+    Overlays are merged as plans, not as YAML trees: equal changes become one, and
+    contradictory ones are refused.
+
+    Args:
+        spec: The spec; its values fit the features' schemas.
+        features: What the keys of an overlay mean.
+        release: Photon release of the base, empty when it is not known.
+        arch: Architecture of the base.
+        announce: Told what a person must read now and nowhere else.
+
+    Raises:
+        SpecError: with everything found wrong, contradictions included.
+    """
+    problems: list[Problem] = []
+    decided: dict[str, Step] = {}
+    for step in _steps(spec, tuple(features), (release, arch), announce, problems):
+        subject = step.change.subject
+        other = decided.setdefault(subject, step)
+        agreed = _agreed(other.change, step.change)
+        if agreed is None:
+            problems.append(_contradiction(other, step, subject))
+        else:
+            decided[subject] = replace(other, change=agreed)
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        raise SpecError(tuple(problems))
+    ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
+    return Plan(tuple(ordered), tuple(problems))
+
+
+def check_support(plan: Plan, supports: frozenset[type[Change]], target: str) -> None:
+    """Refuse a plan that ``target`` cannot carry, before anything is downloaded.
+
+    Raises:
+        UnsupportedError: names every step that cannot be carried, not just the first.
+    """
+    refused = [step for step in plan.steps if type(step.change) not in supports]
+    if refused:
+        wanted = "; ".join(sorted({str(step) for step in refused}))
+        raise UnsupportedError(f"target {target} cannot carry {wanted}")
+
+
+def _steps(
+    spec: Spec,
+    features: tuple[Feature, ...],
+    base: tuple[str, str],
+    announce: Callable[[str], None],
+    problems: list[Problem],
+) -> Iterator[Step]:
+    """Yield what every key of every overlay asks for, then the defaults."""
+    together = _merged(spec.overlays)
+    for overlay in spec.overlays:
+        context = Context(spec.name, overlay.directory, *base, overlay=together, announce=announce)
+        for feature in features:
+            if feature.key in overlay.values:
+                wishes = _wishes(feature, overlay.values[feature.key], context)
+                yield from _placed(wishes, feature.key, overlay, problems)
+        if overlay.files is not None:
+            yield from _placed(tree_changes(overlay.files), "files", overlay, problems)
+    yield from _defaults(spec, features, base)
+
+
+def _merged(overlays: Iterable[Overlay]) -> dict[str, Any]:
+    """Return what all overlays say, for wishes that depend on others: lists and mappings joined."""
+    merged: dict[str, Any] = {}
+    for overlay in overlays:
+        for key, value in overlay.values.items():
+            known = merged.get(key)
+            if isinstance(known, list) and isinstance(value, list):
+                merged[key] = [*known, *value]
+            elif isinstance(known, dict) and isinstance(value, dict):
+                merged[key] = {**known, **value}
+            else:
+                merged[key] = value
+    return merged
+
+
+def _defaults(spec: Spec, features: tuple[Feature, ...], base: tuple[str, str]) -> Iterator[Step]:
+    """Yield what features mean by their defaults, for the keys that no overlay has."""
+    given = {key for overlay in spec.overlays for key in overlay.values}
+    context = Context(spec.name, spec.path.parent, *base)
+    for feature in features:
+        if feature.default is None or feature.key in given:
+            continue
+        for because in map(_because, _wishes(feature, feature.default, context)):
+            if not isinstance(because, Fault):
+                yield Step(because.change, f"default: {feature.key}", None, because.reason)
+
+
+def _wishes(feature: Feature, value: Any, context: Context) -> Iterator[Wish]:  # noqa: ANN401 - any valid value
+    """Yield a feature's wishes; a fault that was raised is the last of them."""
+    try:
+        yield from feature.changes(value, context)
+    except FaultError as error:
+        yield error.fault
+
+
+def _placed(
+    wishes: Iterable[Wish], key: str, overlay: Overlay, problems: list[Problem]
+) -> Iterator[Step]:
+    """Give wishes their origin and place; faults go to ``problems``."""
+    for wish in wishes:
+        because = _because(wish)
+        path: KeyPath = (key, *because.path)
+        place = overlay.document.place((*overlay.prefix, *path))
+        if isinstance(because, Fault):
+            problems.append(_problem(because, overlay, place))
+        else:
+            yield Step(
+                because.change, ".".join(map(str, ("overlay", *path))), place, because.reason
+            )
+
+
+def _because(wish: Wish) -> Because | Fault:
+    """Return a wish with a reason, an empty one if need be."""
+    return wish if isinstance(wish, Because | Fault) else Because(wish)
+
+
+def _problem(fault: Fault, overlay: Overlay, place: Place) -> Problem:
+    """Return a fault as a problem at its position."""
+    excerpt = "" if fault.place else overlay.document.excerpt(place)
+    return Problem(
+        fault.message, fault.code, fault.hint, fault.severity, fault.place or place, excerpt
+    )
+
+
+def _contradiction(first: Step, second: Step, subject: str) -> Problem:
+    """Say that two keys want different things of one subject."""
+    return Problem(
+        f"`{first.origin}` ({first.place or 'a default'}) and `{second.origin}` "
+        f"disagree about {subject}",
+        "PLAN001",
+        "overlays are merged by what they do: drop one of the two, or make them equal",
+        place=second.place or first.place,
+    )
+
+
+def _agreed(one: Change, other: Change) -> Change | None:
+    """Return the change that satisfies both, ``None`` when they contradict each other."""
+    if one == other:
+        return one
+    if isinstance(one, SetUnitState) and isinstance(other, SetUnitState):
+        strict = replace(one, if_present=one.if_present and other.if_present)
+        return strict if one.state is other.state else None
+    return None
+
+
+def _stage(change: Change) -> int:
+    """Return when a change applies."""
+    return next(number for number, kinds in enumerate(STAGES) if isinstance(change, kinds))
+
+
+def _filled(step: Step, fetched: dict[str, Blob]) -> Step:
+    """Return ``step`` with its content on this machine, if it was fetched."""
+    match step.change:
+        case WriteFile(content=Blob(sha256=sha256, source=Download())) as change:
+            content = fetched.get(sha256, change.content)
+            return replace(step, change=replace(change, content=content))
+        case _:
+            return step
