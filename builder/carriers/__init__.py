@@ -1,0 +1,35 @@
+"""What makes a plan real: editing a root, filling an appliance, driving an installer."""
+
+from builder.changes import (
+    AddUser,
+    Change,
+    EnsureLine,
+    InstallPackages,
+    MakeDirectory,
+    MakeSymlink,
+    Remove,
+    ReplaceText,
+    Require,
+    SetKernelArguments,
+    SetPassword,
+    SetUnitState,
+    WriteFile,
+)
+
+EDITABLE: frozenset[type[Change]] = frozenset(
+    {
+        WriteFile,
+        MakeDirectory,
+        MakeSymlink,
+        Remove,
+        InstallPackages,
+        AddUser,
+        SetPassword,
+        EnsureLine,
+        ReplaceText,
+        SetKernelArguments,
+        SetUnitState,
+        Require,
+    }
+)
+"""Changes that can be lowered to file operations on the root of a disk that boots."""

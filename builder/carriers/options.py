@@ -1,0 +1,74 @@
+"""What a spec's ``output`` section may say of an appliance, as JSON Schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+OPTIONS: Mapping[str, Any] = {
+    "hardware_version": {
+        "type": "integer",
+        "minimum": 7,
+        "maximum": 22,
+        "description": "Virtual hardware version: 11 needs ESXi 6.0, 13 ESXi 6.5, 14 ESXi 6.7, "
+        "15 ESXi 6.7 U2, 17 ESXi 7.0, 18 ESXi 7.0.1. Default: the base's.",
+    },
+    "firmware": {
+        "enum": ["bios", "efi"],
+        "description": "Firmware of the virtual machine. Default: the base's. Photon's disks "
+        "with a BIOS boot partition and an ESP start with either.",
+    },
+    "secure_boot": {
+        "type": "boolean",
+        "description": "Start signed boot loaders only; wants `firmware: efi`.",
+    },
+    "cpus": {"type": "integer", "minimum": 1, "maximum": 128, "description": "Processors."},
+    "memory": {
+        "type": "integer",
+        "minimum": 256,
+        "maximum": 1048576,
+        "description": "Memory in MiB.",
+    },
+    "network": {
+        "type": "string",
+        "minLength": 1,
+        "description": "Name of the network that the adapters are connected to.",
+    },
+    "nic": {
+        "enum": ["VmxNet3", "E1000e", "E1000"],
+        "description": "Kind of network adapter.",
+    },
+    "annotation": {"type": "string", "description": "Text shown when the appliance is imported."},
+    "product": {
+        "type": "object",
+        "description": "What the importer shows as product.",
+        "additionalProperties": False,
+        "properties": {
+            "name": {"type": "string", "description": "Product name."},
+            "vendor": {"type": "string", "description": "Vendor."},
+            "version": {"type": "string", "description": "Version, in short."},
+            "full_version": {"type": "string", "description": "Version, in full."},
+            "url": {"type": "string", "description": "Home page of the product."},
+        },
+    },
+    "properties": {
+        "type": "object",
+        "description": "OVF properties by key, handed to the guest through guestinfo.",
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "value": {"type": "string", "description": "Value, or default."},
+                "type": {
+                    "enum": ["string", "boolean", "int", "password"],
+                    "description": "Type of the value.",
+                },
+                "user_configurable": {
+                    "type": "boolean",
+                    "description": "Whether the importer asks for it.",
+                },
+                "label": {"type": "string", "description": "What the importer calls it."},
+                "description": {"type": "string", "description": "What the importer tells."},
+            },
+        },
+    },
+}
+"""JSON Schemas of the keys of ``output`` that an appliance takes."""
