@@ -1,0 +1,87 @@
+"""The sample base: a small disk shaped like Photon's, made on this machine without a download.
+
+``disk.vmdk`` is an empty, partitioned disk that ``make_disk.sh`` made once; ``tree/``,
+``data/zones.txt`` and :mod:`builder.sample.nodes` say what is put on it. It holds no kernel, no
+boot loader and no program, so it does not boot, and says so in ``/etc/motd``.
+"""
+
+import os
+from pathlib import Path
+
+from builder.formats.disk import MIB
+from builder.formats.ext4 import Ext4
+from builder.formats.fat import Fat
+from builder.formats.ova import Appliance, write_ova
+from builder.formats.ovf import Machine, make_envelope
+from builder.formats.vmdk import GrainOverlay, StreamOptimized, splice
+from builder.guestpath import guest
+from builder.roots.mounted import MountedRoot
+from builder.sample.nodes import make_operations
+
+DISK = Path(__file__).with_name("disk.vmdk")
+"""An empty disk: a BIOS boot partition, an EFI system partition and a root, as in Photon's OVA."""
+
+RELEASE = "5.0"
+"""The release that the sample says it is."""
+
+_NAME = "photon-sample"
+_DISK_NAME = f"{_NAME}-disk1.vmdk"
+_ROOT = guest("/")
+_ESP = guest("/boot/efi")
+_ESP_OFFSET = 5 * MIB
+_ROOT_OFFSET = 15 * MIB
+
+
+def make_ova(fd: int, timestamp: int, *, firmware: str = "bios") -> None:
+    """Write the sample base as a virtual appliance; the same arguments give the same bytes.
+
+    Args:
+        fd: An empty file, open for reading and writing.
+        timestamp: Time of everything in it, seconds since the epoch.
+        firmware: What the envelope asks for, ``bios`` or ``efi``.
+    """
+    source = os.open(DISK, os.O_RDONLY)
+    try:
+        vmdk = StreamOptimized(source, 0, os.fstat(source).st_size, name=DISK.name)
+        overlay = GrainOverlay(vmdk)
+        plant(overlay, timestamp)
+        spliced = splice(overlay)
+        machine = Machine(
+            name=_NAME,
+            disk_name=_DISK_NAME,
+            disk_size=spliced.size,
+            capacity=overlay.size,
+            populated_size=_populated_size(overlay),
+            firmware=firmware,
+            version=RELEASE,
+        )
+        appliance = Appliance(
+            envelope_name=f"{_NAME}.ovf",
+            envelope=make_envelope(machine),
+            disk_name=_DISK_NAME,
+            disk_size=spliced.size,
+            disk_segments=spliced.segments(),
+            algorithm="SHA256",
+            mtime=timestamp,
+        )
+        write_ova(fd, appliance)
+    finally:
+        os.close(source)
+
+
+def plant(overlay: GrainOverlay, timestamp: int) -> None:
+    """Make the tree on the empty filesystems."""
+    root = Ext4(overlay, _ROOT_OFFSET, timestamp=timestamp, name="the sample's root")
+    esp = Fat(overlay, _ESP_OFFSET, timestamp=timestamp, name="the sample's EFI partition")
+    tree = MountedRoot({_ROOT: root})
+    for op in make_operations():
+        tree.apply(op)
+        if op.path == _ESP:
+            tree = MountedRoot({_ROOT: root, _ESP: esp})
+    tree.flush()
+
+
+def _populated_size(overlay: GrainOverlay) -> int:
+    """Return the length of the grains that hold data."""
+    held = {grain for grain, _ in overlay.vmdk.tables.iter_allocated()}
+    return len(held | overlay.pack().keys()) * overlay.vmdk.grain_size

@@ -1,0 +1,89 @@
+"""The sample base as a disk image, for clouds and for boards."""
+
+import os
+from pathlib import Path
+
+from builder.blob import Blob
+from builder.changes import WriteFile
+from builder.formats.compression import Compression, iter_packed
+from builder.formats.disk import MIB, SECTOR, Partition
+from builder.formats.disk_tar import format_header, format_trailer
+from builder.formats.mbr import write_mbr
+from builder.formats.partitions import read_partitions
+from builder.formats.sparse import SparseDisk, Window, open_scratch, write_sparse
+from builder.formats.stream import write_segments
+from builder.formats.vhd import Footer, format_footer
+from builder.formats.vmdk import GrainOverlay, StreamOptimized
+from builder.guestpath import guest
+from builder.reproducible import derived_uuid
+from builder.roots.disk import open_root
+from builder.roots.resolve import read_text
+from builder.sample import DISK, plant
+
+_FSTAB = guest("/etc/fstab")
+_SIGNATURE = 0x5A3B1E00
+_GPT_SECTORS = 34
+_MBR_TYPES = {2: "0c", 3: "83"}
+"""Number of a partition in the GPT to its type in the MBR."""
+
+
+def make_disk_image(
+    fd: int, timestamp: int, member: str, *, compression: str = "gz", has_mbr: bool = False
+) -> None:
+    """Write the sample base as a packed disk; the same arguments give the same bytes.
+
+    Args:
+        fd: An empty file, open for reading and writing.
+        timestamp: Time of everything in it, seconds since the epoch.
+        member: Name of the disk in its tar, ``.vhd`` for a VHD; empty for no tar.
+        compression: Around everything.
+        has_mbr: Whether the disk has an MBR instead of a GPT.
+    """
+    with open_scratch(Path(os.path.realpath(f"/proc/self/fd/{fd}")).parent) as scratch:
+        disk = _make_disk(scratch, timestamp)
+        if has_mbr:
+            _make_mbr(disk, timestamp)
+        parts: list[bytes | Window] = [Window(scratch, 0, disk.size)]
+        size = disk.size
+        if member.endswith(".vhd"):
+            footer = format_footer(Footer(size, timestamp, derived_uuid("sample vhd")))
+            parts.append(footer)
+            size += len(footer)
+        if member:
+            header = format_header(member, size, timestamp)
+            parts = [header, *parts, format_trailer(size, header)]
+        write_segments(fd, iter_packed(parts, Compression(compression)))
+
+
+def _make_disk(scratch: int, timestamp: int) -> SparseDisk:
+    """Unpack the empty disk and make the tree on it."""
+    source = os.open(DISK, os.O_RDONLY)
+    try:
+        vmdk = StreamOptimized(source, 0, os.fstat(source).st_size, name=DISK.name)
+        overlay = GrainOverlay(vmdk)
+        plant(overlay, timestamp)
+        for offset in range(0, overlay.size, MIB):
+            write_sparse(scratch, overlay.read(offset, min(MIB, overlay.size - offset)), offset)
+        disk = SparseDisk(scratch, 0, name=DISK.name)
+        disk.grow(overlay.size)
+        return disk
+    finally:
+        os.close(source)
+
+
+def _make_mbr(disk: SparseDisk, timestamp: int) -> None:
+    """Replace the GPT by an MBR, and what fstab(5) says of it."""
+    old = {each.number: each for each in read_partitions(disk)}
+    root = open_root(disk, timestamp=timestamp)
+    text = read_text(root, _FSTAB)
+    partitions = []
+    for number, (source, kind) in enumerate(_MBR_TYPES.items(), 1):
+        each = old[source]
+        uuid = f"{_SIGNATURE:08x}-{number:02x}"
+        partitions.append(Partition(number, each.offset, each.size, kind, uuid))
+        text = text.replace(each.uuid, uuid)
+    root.apply(WriteFile(_FSTAB, Blob.text(text)))
+    root.flush()
+    disk.write(SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))
+    disk.write(disk.size - (_GPT_SECTORS - 1) * SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))
+    write_mbr(disk, partitions, _SIGNATURE)
