@@ -1,0 +1,126 @@
+"""Artifacts opened for reading, whatever they are packed in. Each module is one container."""
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.errors import FormatError, GuestError, HostError
+from builder.formats.disk import Disk
+from builder.roots.disk import Volume, mount_root, open_volumes, read_release
+from builder.roots.mounted import MountedRoot
+
+HEAD_SIZE = 1 << 18
+"""Enough for the first blocks of every compression to come out."""
+TAIL_SIZE = 1 << 9
+
+
+@dataclass(slots=True)
+class Image:
+    """An opened artifact.
+
+    Attributes:
+        kind: Name of the container, such as ``ova``.
+        disk: The disk inside.
+        facts: What the container says, for people.
+        check: Checks the container; ``full`` reads all of its data. Raises ``FormatError``.
+    """
+
+    kind: str
+    disk: Disk
+    facts: Mapping[str, Any]
+    check: Callable[[bool], None]
+    _volumes: tuple[Volume, ...] | None = field(default=None)
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """Return the partitions of the disk, opened."""
+        if self._volumes is None:
+            self._volumes = open_volumes(self.disk, timestamp=0)
+        return self._volumes
+
+    def root(self) -> MountedRoot:
+        """Return the tree that the guest sees."""
+        return mount_root(self.volumes())
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A kind of artifact that can be opened.
+
+    Attributes:
+        name: As ``Image.kind``.
+        sniff: Tells whether a file is one from its first 256 KiB, followed by its last 512 bytes.
+        open: Opens it.
+        order: Sniffed in this order: the pickiest first.
+    """
+
+    name: str
+    sniff: Callable[[bytes], bool]
+    open: Callable[[Path], AbstractContextManager[Image]]
+    order: int = 0
+
+
+def discover() -> tuple[Container, ...]:
+    """Return every container in this package, in the order in which they are tried."""
+    modules = (
+        importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, f"{__name__}.")
+    )
+    return tuple(sorted((m.CONTAINER for m in modules), key=lambda c: (c.order, c.name)))
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image]:
+    """Open an artifact by what it holds, not by its name.
+
+    Raises:
+        FormatError: it is nothing known, or damaged.
+        HostError: it cannot be read.
+    """
+    head = _read_head(path)
+    for container in discover():
+        if container.sniff(head):
+            with container.open(path) as image:
+                yield image
+            return
+    known = ", ".join(container.name for container in discover())
+    raise FormatError(
+        f"{path}: neither of {known}" if head else f"{path}: the file is empty",
+        hint="give an artifact of this tool, or one that Photon publishes",
+    )
+
+
+def describe(image: Image) -> dict[str, Any]:
+    """Return what can be said of an artifact: container, partitions, release."""
+    volumes = [
+        {
+            "number": volume.partition.number,
+            "offset": volume.partition.offset,
+            "size": volume.partition.size,
+            "type": volume.partition.type,
+            "uuid": volume.partition.uuid,
+            "holds": volume.kind,
+            "free": volume.filesystem.free if volume.filesystem else None,
+        }
+        for volume in image.volumes()
+    ]
+    found = {"kind": image.kind, **image.facts, "disk_size": image.disk.size, "partitions": volumes}
+    try:
+        release = read_release(image.root())
+    except (FormatError, GuestError) as error:
+        return {**found, "root": str(error)}
+    return {**found, "release": release.version, "build": release.build}
+
+
+def _read_head(path: Path) -> bytes:
+    """Return the first bytes of a file and, of a longer one, its last."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_SIZE)
+            stream.seek(max(len(head), stream.seek(0, os.SEEK_END) - TAIL_SIZE))
+            return head + stream.read()
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror or error}") from error

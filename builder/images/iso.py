@@ -1,0 +1,54 @@
+"""An ISO 9660 image: installation media, source media.
+
+The boot code of a hybrid image ends like that of a disk, so images are told apart by the volume
+descriptor, which lies behind what is sniffed: the file is looked into once more.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.formats.iso9660 import Iso, open_iso
+from builder.images import Container, Image
+from builder.roots.disk import Volume
+from builder.roots.medium import open_medium, read_installer
+from builder.roots.mounted import MountedRoot
+
+
+class MediumImage(Image):
+    """An image whose tree is that of the medium: there is no disk with partitions in it."""
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """Return none."""
+        return ()
+
+    def root(self) -> MountedRoot:
+        """Return the tree of the medium."""
+        return self._tree
+
+    def __init__(self, iso: Iso) -> None:
+        self._tree = open_medium(iso)
+        facts = _facts(iso, self._tree)
+        super().__init__("iso", iso.disk, facts, lambda full: iso.check(full=full))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Image]:
+    """Open an image."""
+    with open_iso(path) as iso:
+        yield MediumImage(iso)
+
+
+def _facts(iso: Iso, root: MountedRoot) -> dict[str, object]:
+    """Return what the image says, for people."""
+    known = read_installer(root)
+    return {
+        "volume": iso.volume_id,
+        "boots": 0 if iso.boot is None else len(iso.boot.entries),
+        "checksum": "implanted" if iso.media_sum else "none",
+        "installer": "none" if known is None else known.name,
+        "release": "" if known is None else known.release,
+    }
+
+
+CONTAINER = Container("iso", lambda head: head[0x8001:0x8006] == b"CD001", _open, order=-1)

@@ -1,0 +1,55 @@
+"""A virtual appliance: a tar with an OVF descriptor in front."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.formats.ova import Ova, open_ova
+from builder.formats.vmdk import GrainOverlay, StreamOptimized
+from builder.images import Container, Image
+
+_NAME = slice(0, 100)
+_MAGIC = slice(257, 262)
+
+
+def _sniff(head: bytes) -> bool:
+    """Tell a tar whose first member is an OVF descriptor, or that is at least a tar."""
+    first = head[_NAME].rstrip(b"\0")
+    return head[_MAGIC] == b"ustar" or first.endswith(b".ovf")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Image]:
+    """Open an OVA and the disk in it."""
+    with open_ova(path) as ova:
+        member, reference = ova.disk
+        vmdk = StreamOptimized(ova.fd, member.offset, member.size, name=member.name)
+
+        def check(full: bool) -> None:
+            vmdk.check(full=full)
+            if full:
+                ova.check_digests()
+
+        yield Image("ova", GrainOverlay(vmdk), _facts(ova, reference.capacity), check)
+
+
+def _facts(ova: Ova, capacity: int) -> dict[str, object]:
+    """Return what the envelope says, for people."""
+    envelope = ova.envelope
+    return {
+        "name": envelope.name,
+        "members": [f"{member.name} ({member.size} bytes)" for member in ova.members],
+        "hardware_version": envelope.hardware_version,
+        "firmware": envelope.firmware,
+        "secure_boot": envelope.secure_boot,
+        "cpus": envelope.cpus,
+        "memory_mib": envelope.memory_mib,
+        "networks": list(envelope.networks),
+        "adapters": list(envelope.nic_types),
+        "annotation": envelope.annotation,
+        "capacity": capacity,
+        "manifest": ova.manifest.algorithm if ova.manifest else "none",
+    }
+
+
+CONTAINER = Container("ova", _sniff, _open)

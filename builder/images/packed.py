@@ -1,0 +1,33 @@
+"""A disk that has to be unpacked before it can be read: compressed, in a tar, or both."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from builder.errors import HostError
+from builder.formats.disk_file import is_packed_disk, unpack_disk
+from builder.formats.partitions import check_partitions
+from builder.formats.shadow import ShadowDisk
+from builder.formats.sparse import open_scratch
+from builder.images import Container, Image
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Image]:
+    """Unpack a disk into a sparse file without a name, beside the artifact if that may be."""
+    with ExitStack() as stack:
+        disk, packed = unpack_disk(path, _enter_scratch(path, stack))
+        facts = {"member": packed.member} if packed.member else {}
+        yield Image(packed.name, ShadowDisk(disk), facts, lambda _: check_partitions(disk))
+
+
+def _enter_scratch(path: Path, stack: ExitStack) -> int:
+    """Open a scratch file; a folder that cannot be written is passed over."""
+    try:
+        return stack.enter_context(open_scratch(path.resolve().parent))
+    except HostError:
+        return stack.enter_context(open_scratch(Path(tempfile.gettempdir())))
+
+
+CONTAINER = Container("raw or vhd in tar, gz, xz or zst", is_packed_disk, _open, order=-1)
