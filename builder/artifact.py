@@ -1,0 +1,189 @@
+"""A finished file and how it is published: nothing appears under its name before it is whole.
+
+On Linux the file has no name at all while it is made (``O_TMPFILE``, open(2)), so nothing is
+left behind when the process is killed. Elsewhere it has a temporary one, which the next build
+removes.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.errors import HostError
+
+_PART = ".photon-builder-"
+SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A file that is being made, on the same filesystem as its final place.
+
+    Attributes:
+        fd: Open for reading and writing.
+        path: A path on this machine that opens the same bytes again.
+        directory: Where it will be published.
+        named: Its temporary name, ``None`` while it has none.
+    """
+
+    fd: int
+    path: Path
+    directory: Path
+    named: Path | None
+
+    def publish(self, final: Path, *, mtime: int) -> None:
+        """Give the file its name, in one step, replacing what was there.
+
+        Args:
+            final: In ``directory``.
+            mtime: Seconds since the epoch.
+        """
+        os.fchmod(self.fd, 0o644)
+        os.utime(self.fd, (mtime, mtime))
+        named = self.named or self._link()
+        named.replace(final)
+
+    def _link(self) -> Path:
+        """Give a nameless file a temporary name beside its final place."""
+        name = f"{_PART}{os.getpid()}-{self.fd}"
+        directory = os.open(self.directory, os.O_RDONLY)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
+            # Passing directories makes CPython call linkat(AT_SYMLINK_FOLLOW), see open(2).
+            os.link(self.path, name, src_dir_fd=directory, dst_dir_fd=directory)
+        finally:
+            os.close(directory)
+        return self.directory / name
+
+
+@contextmanager
+def stage(directory: Path) -> Iterator[Staging]:
+    """Make a file in ``directory`` that disappears unless it is published.
+
+    Raises:
+        HostError: the directory cannot be made or written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _remove_stale(directory)
+        staging = _nameless(directory) or _named(directory)
+    except OSError as error:
+        raise HostError(
+            f"{directory}: {error.strerror or error}",
+            hint="choose a folder that can be written: --output DIR, or make OUTPUT=DIR",
+        ) from error
+    try:
+        yield staging
+    finally:
+        os.close(staging.fd)
+        if staging.named is not None:
+            staging.named.unlink(missing_ok=True)
+
+
+def write_beside(path: Path, text: str) -> None:
+    """Write a small text file so that it is there as a whole or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=_PART, delete=False, encoding="utf-8"
+        ) as out:
+            out.write(text)
+        Path(out.name).chmod(0o644)
+        Path(out.name).replace(path)
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror or error}") from error
+
+
+def provenance_path(artifact: Path) -> Path:
+    """Return where the provenance of ``artifact`` lies."""
+    return artifact.with_name(f"{artifact.name}.provenance.json")
+
+
+def read_provenance(artifact: Path) -> dict[str, Any]:
+    """Return the provenance of ``artifact``; empty when there is none that can be read."""
+    try:
+        found = json.loads(provenance_path(artifact).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_provenance(artifact: Path, record: Mapping[str, Any]) -> None:
+    """Write the provenance of ``artifact`` beside it."""
+    write_beside(provenance_path(artifact), json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+def write_sums(artifact: Path, sha256: str) -> None:
+    """Put the artifact's line into ``SHA256SUMS`` beside it, as sha256sum(1) reads it."""
+    sums = artifact.with_name(SUMS)
+    with _locked(artifact.parent):
+        try:
+            lines = sums.read_text().splitlines()
+        except FileNotFoundError:
+            lines = []
+        others = [line for line in lines if line[66:] != artifact.name and line]
+        kept = sorted([*others, f"{sha256}  {artifact.name}"], key=lambda line: line[66:])
+        write_beside(sums, "".join(f"{line}\n" for line in kept))
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _nameless(directory: Path) -> Staging | None:
+    """Open a file without a name, ``None`` where the system or the filesystem cannot."""
+    flag = getattr(os, "O_TMPFILE", 0)
+    if not flag or not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        fd = os.open(directory, flag | os.O_RDWR, 0o644)
+    except OSError as error:
+        if error.errno in {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}:
+            return None
+        raise
+    return Staging(fd, Path(f"/proc/self/fd/{fd}"), directory, None)
+
+
+def _named(directory: Path) -> Staging:
+    """Open a file with a temporary name, locked as long as this process lives."""
+    fd, name = tempfile.mkstemp(prefix=_PART, dir=directory)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return Staging(fd, Path(name), directory, Path(name))
+
+
+def _remove_stale(directory: Path) -> None:
+    """Remove temporary files whose process is gone."""
+    for path in directory.glob(f"{_PART}*"):
+        try:
+            fd = os.open(path, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold a lock on a directory: two builds may finish at once."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

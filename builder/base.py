@@ -1,0 +1,182 @@
+"""Where an artifact starts from: the base that a spec names, found, fetched and checked.
+
+The digest is checked while the base is being copied, in the same pass; nothing is published
+before it holds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder import __version__
+from builder.artifact import stage
+from builder.cache import Cache
+from builder.catalog import Source, find_source
+from builder.errors import DigestMismatch, HostError
+from builder.lock import Locked
+from builder.progress import Progress
+from builder.spec import Base, CatalogBase, FileBase, SampleBase, UrlBase
+from builder.targets import Target
+
+if TYPE_CHECKING:
+    from builder.formats.stream import BackgroundDigest
+
+_SAMPLE_TIMESTAMP = 1_600_000_000
+SAMPLE_RELEASE = "5.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A base that has been chosen, but not looked at yet.
+
+    Attributes:
+        text: For people: a file name, an address, ``sample``.
+        identity: What tells this base from any other, for deciding that nothing changed;
+            empty for a file without a digest: its content tells.
+        release: Photon release, empty when it is not known before the base is opened.
+        arch: Architecture.
+        source: What has to be in the cache; ``None`` for a file or the sample.
+        path: A file on this machine.
+        digests: Algorithm to lowercase hex: what the file must have.
+    """
+
+    text: str
+    identity: str
+    release: str
+    arch: str
+    source: Source | None = None
+    path: Path | None = None
+    digests: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A base on this machine whose digests are being computed.
+
+    Attributes:
+        origin: What was asked for.
+        path: The file.
+        known: Digests that were checked when the file entered the cache, which holds no other.
+        pending: Algorithm to wanted digest (empty: just record it) and its computation.
+    """
+
+    origin: Origin
+    path: Path
+    known: Mapping[str, str]
+    pending: Mapping[str, tuple[str, "BackgroundDigest"]]
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether there is a digest that the file must have."""
+        return bool(self.known) or any(wanted for wanted, _ in self.pending.values())
+
+    def check(self) -> dict[str, str]:
+        """Wait for the digests and return them.
+
+        Raises:
+            DigestMismatch: the file is not the one that was published.
+        """
+        found = {name: digest.hexdigest() for name, (_, digest) in self.pending.items()}
+        for name, (wanted, _) in self.pending.items():
+            if wanted and found[name] != wanted:
+                raise DigestMismatch(
+                    f"{self.origin.text}: its {name} is {found[name]}, wanted {wanted}",
+                    hint="do not use this file: fetch it again, and compare the published digest",
+                )
+        return {**self.known, **found}
+
+
+def find_base(base: Base, target: Target, locked: Locked | None = None) -> Origin:
+    """Return what a spec's ``base`` means for a target, without network.
+
+    Raises:
+        BuilderError: the catalog has no such artifact, or none with a published digest.
+    """
+    match base:
+        case SampleBase():
+            identity = f"sample {target.name} {__version__}"
+            return Origin("the sample base", identity, SAMPLE_RELEASE, "x86_64")
+        case FileBase(path, digests):
+            return _file_origin(path, digests)
+        case UrlBase(url, digests):
+            name = url.rpartition("/")[2]
+            source = Source(name, (url,), dict(digests), None, "", "", "", target.name)
+            return Origin(url, _identity(digests), "", "x86_64", source, None, digests)
+        case CatalogBase(release, revision, arch):
+            source = find_source(release, target.name, revision, arch, locked=locked)
+            return Origin(
+                source.filename,
+                _identity(source.digests),
+                source.release,
+                source.arch,
+                source,
+                None,
+                source.digests,
+            )
+
+
+def open_base(
+    origin: Origin, target: Target, cache: Cache, progress: Progress, *, offline: bool = False
+) -> Opened:
+    """Return the base on this machine, fetched if need be, its digests being computed.
+
+    Raises:
+        FetchError: it cannot be fetched.
+        HostError: it cannot be read.
+    """
+    if origin.source is not None:
+        from builder.fetch import fetch
+
+        verified = fetch(origin.source, cache, progress, offline=offline)
+        return Opened(origin, verified.path, {"sha256": verified.sha256}, {})
+    if origin.path is not None:
+        return _opened(origin, origin.path, origin.digests or {"sha256": ""})
+    return _opened(origin, _sample(target, cache.directory / "sample"), {"sha256": ""})
+
+
+def _opened(origin: Origin, path: Path, digests: Mapping[str, str]) -> Opened:
+    """Start computing the digests of a file."""
+    from builder.formats.stream import BackgroundDigest
+
+    return Opened(
+        origin,
+        path,
+        {},
+        {name: (wanted, BackgroundDigest(path, name)) for name, wanted in digests.items()},
+    )
+
+
+def _file_origin(path: Path, digests: Mapping[str, str]) -> Origin:
+    """Return the origin for a file on this machine."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise HostError(
+            f"{path}: {error.strerror}", hint="check `base.file` in the spec, or BASE="
+        ) from error
+    if path.is_dir():
+        raise HostError(f"{path} is a directory; wanted an image file")
+    return Origin(str(path), _identity(digests), "", "x86_64", None, path, digests or None)
+
+
+def _identity(digests: Mapping[str, str]) -> str:
+    """Return the digests as one text."""
+    return " ".join(f"{name}:{value}" for name, value in sorted(digests.items()))
+
+
+def _sample(target: Target, directory: Path) -> Path:
+    """Return the sample base of a target, made once for this version."""
+    return made_once(
+        directory / f"{target.name}-{__version__}",
+        lambda fd: target.sample(fd, _SAMPLE_TIMESTAMP),
+    )
+
+
+def made_once(path: Path, make: Callable[[int], None]) -> Path:
+    """Return ``path``, filled by ``make`` in one step if it is not there yet."""
+    if not path.is_file():
+        with stage(path.parent) as staging:
+            make(staging.fd)
+            staging.publish(path, mtime=_SAMPLE_TIMESTAMP)
+    return path

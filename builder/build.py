@@ -1,0 +1,283 @@
+"""The pipeline: from a spec to published, proved artifacts."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from builder import __version__, reproducible
+from builder.artifact import (
+    digest_of,
+    read_provenance,
+    stage,
+    write_beside,
+    write_provenance,
+    write_sums,
+)
+from builder.base import Opened, Origin, find_base, open_base
+from builder.blob import Blob, Download
+from builder.cache import Cache
+from builder.changes import WriteFile
+from builder.errors import HostError
+from builder.features import discover as discover_features
+from builder.job import Job, Made, Wanted
+from builder.lock import Locked
+from builder.plan import Plan, check_support, make_plan
+from builder.progress import Progress, Silent
+from builder.spec import Base, Spec
+from builder.targets import Target
+
+SCHEMA = "photon-builder/provenance/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to build, and how.
+
+    Attributes:
+        spec: The spec.
+        target: One of its targets.
+        output: Folder for the artifact.
+        base: Used instead of the spec's, when given.
+        force: Build even when nothing changed.
+        offline: Never use the network.
+        locked: Digests of the lock file.
+        announce: Told what a person must read now and nowhere else.
+    """
+
+    spec: Spec
+    target: Target
+    output: Path
+    base: Base | None = None
+    force: bool = False
+    offline: bool = False
+    locked: Locked = field(default_factory=dict)
+    announce: Callable[[str], None] = lambda _: None
+
+    @property
+    def artifact(self) -> Path:
+        """Where the artifact goes."""
+        chosen = self.target.suffix_for
+        suffix = chosen(self.spec.output) if chosen else self.target.suffix
+        return self.output / f"{self.spec.name}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a request.
+
+    Attributes:
+        artifact: The published file.
+        sha256: Its digest.
+        size: Its length.
+        built: Whether it was made now; ``False``: nothing had changed.
+    """
+
+    artifact: Path
+    sha256: str
+    size: int
+    built: bool
+
+
+def prepare(request: Request) -> tuple[Plan, Origin]:
+    """Return the plan and the base of a request: no network, no build.
+
+    Raises:
+        SpecError, UnsupportedError: the request cannot be carried out as it is.
+    """
+    origin = find_base(request.base or request.spec.base, request.target, request.locked)
+    plan = make_plan(
+        request.spec,
+        discover_features(),
+        release=origin.release,
+        arch=origin.arch,
+        announce=request.announce,
+    )
+    if not request.target.has_defaults:
+        plan = plan.without_defaults()
+    check_support(plan, request.target.supports, request.target.name)
+    return plan, origin
+
+
+def wanted_of(request: Request, plan: Plan, timestamp: int) -> Wanted:
+    """Return what the artifact of a request shall hold."""
+    return Wanted(plan, request.spec.name, timestamp, request.spec.sections)
+
+
+def build(request: Request, cache: Cache, progress: Progress | None = None) -> Outcome:
+    """Make the artifact of a request, prove it and publish it.
+
+    Nothing is done when the last build had the same inputs and its artifact is still there.
+
+    Raises:
+        BuilderError: the output folder and the cache are as they were.
+    """
+    progress = progress or Silent()
+    drawn: list[str] = []
+    plan, origin = prepare(replace(request, announce=drawn.append))
+    key = key_of(request, plan, origin)
+    standing = None if request.force else up_to_date(request.artifact, key, origin)
+    if standing is not None:
+        return standing
+    try:
+        outcome = _build(request, plan, origin, (cache, progress, key))
+    except OSError as error:
+        where = error.filename or request.output
+        raise HostError(
+            f"{where}: {error.strerror or error}",
+            hint="check free space and permissions (df, ls -ld), or choose another --output",
+        ) from error
+    for text in drawn:
+        request.announce(f"{outcome.artifact.name}: {text}")
+    return outcome
+
+
+def key_of(request: Request, plan: Plan, origin: Origin) -> str:
+    """Return a digest of everything that the artifact's bytes depend on."""
+    pinned = reproducible.pinned_timestamp()
+    inputs = [
+        __version__,
+        request.spec.name,
+        request.target.name,
+        plan.digest,
+        origin.identity,
+        json.dumps(dict(request.spec.output), sort_keys=True),
+        json.dumps(dict(request.spec.sections), sort_keys=True),
+        "" if pinned is None else str(pinned),
+    ]
+    return hashlib.sha256("\0".join(inputs).encode()).hexdigest()
+
+
+def up_to_date(artifact: Path, key: str, origin: Origin) -> Outcome | None:
+    """Return the standing artifact when it was built from the same inputs and is untouched."""
+    record = read_provenance(artifact)
+    try:
+        status = artifact.stat()
+    except OSError:
+        return None
+    told = record.get("artifact")
+    if record.get("key") != key or not isinstance(told, dict):
+        return None
+    if (status.st_size, int(status.st_mtime)) != (told.get("size"), record.get("timestamp")):
+        return None
+    if not _is_same_base(origin, record):
+        return None
+    return Outcome(artifact, str(told.get("sha256")), status.st_size, built=False)
+
+
+def _is_same_base(origin: Origin, record: Mapping[str, Any]) -> bool:
+    """Tell whether a file without a digest in the spec is the one that ``record`` names."""
+    if origin.path is None or origin.digests:
+        return True
+    base = record.get("base")
+    found = {"sha256": digest_of(origin.path)}
+    return isinstance(base, dict) and base.get("digests") == found
+
+
+def _build(
+    request: Request, plan: Plan, origin: Origin, tools: tuple[Cache, Progress, str]
+) -> Outcome:
+    """Make, prove and publish."""
+    from builder.verify import verify
+
+    cache, progress, key = tools
+    started = reproducible.timestamp()
+    opened = open_base(origin, request.target, cache, progress, offline=request.offline)
+    inputs = plan.downloads()
+    plan = with_downloads(plan, opened.path, cache, progress, offline=request.offline)
+    artifact = request.artifact
+    progress.phase(f"building {artifact.name} from {origin.text}")
+    with stage(request.output) as staging:
+        made = request.target.recipe(_job(request, plan, opened, (staging.fd, started, progress)))
+        digests = opened.check()
+        wanted = wanted_of(request, plan, started)
+        verify(staging.path, wanted, request.target.work_out, full=False, name=artifact.name)
+        staging.publish(artifact, mtime=started)
+    record = _provenance(request, plan, opened, made)
+    record["inputs"] = _fetched(inputs, plan)
+    base = {**record["base"], "digests": digests}
+    write_sums(artifact, made.sha256)
+    for suffix, text in made.beside.items():
+        write_beside(artifact.with_name(artifact.name + suffix), text)
+    # Last: it is what tells the next build that nothing is left to do.
+    write_provenance(artifact, {**record, "key": key, "timestamp": started, "base": base})
+    return Outcome(artifact, made.sha256, made.size, built=True)
+
+
+def _job(request: Request, plan: Plan, opened: Opened, where: tuple[int, int, Progress]) -> Job:
+    """Return what the recipe is given."""
+    fd, timestamp, progress = where
+    return Job(
+        opened.path,
+        plan,
+        fd,
+        request.spec.name,
+        timestamp,
+        opened.is_pinned,
+        request.spec.output,
+        progress,
+        request.spec.sections,
+        request.output,
+    )
+
+
+def with_downloads(
+    plan: Plan, base: Path, cache: Cache, progress: Progress, *, offline: bool
+) -> Plan:
+    """Return the plan with the content that has to be fetched on this machine.
+
+    What the base already has in another place is left alone, and not fetched.
+    """
+    wanted = plan.downloads()
+    if not wanted:
+        return plan
+    from builder.fetch import fetch_blob
+    from builder.images import open_image
+    from builder.roots.resolve import exists
+
+    fetched: dict[str, Blob] = {}
+    with open_image(base) as image:
+        root = image.root()
+        for change, _ in wanted:
+            if change.unless is None or not exists(root, change.unless):
+                blob = fetch_blob(change.content, cache, progress, offline=offline)
+                fetched[blob.sha256] = blob
+    return plan.with_content(fetched)
+
+
+def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dict[str, Any]:
+    """Return what is recorded beside an artifact; secrets appear as digests at most."""
+    source = opened.origin.source
+    return {
+        "schema": SCHEMA,
+        "builder": {"name": "photon-builder", "version": __version__},
+        "spec": {"name": request.spec.name, "file": request.spec.path.name},
+        "target": request.target.name,
+        "plan": {"digest": plan.digest, "steps": len(plan.steps)},
+        "base": {
+            "name": opened.origin.path.name if opened.origin.path else opened.origin.text,
+            "release": opened.origin.release,
+            "arch": opened.origin.arch,
+            "published": dict(opened.origin.digests or {}),
+            "urls": list(source.urls) if source else [],
+        },
+        "artifact": {
+            "name": request.artifact.name,
+            "size": made.size,
+            "sha256": made.sha256,
+            "operations": made.operations,
+            "new_size": made.new_size,
+        },
+    }
+
+
+def _fetched(inputs: list[tuple[WriteFile, Download]], plan: Plan) -> list[dict[str, str]]:
+    """Return what was downloaded for the plan; what the base had already is not among it."""
+    left = {change.content.sha256 for change, _ in plan.downloads()}
+    return [
+        {"path": change.path, "url": download.url, "sha256": change.content.sha256}
+        for change, download in inputs
+        if change.content.sha256 not in left
+    ]

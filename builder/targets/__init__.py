@@ -1,0 +1,72 @@
+"""What can be built. Each module here is one target; the file is enough."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from builder.changes import Change, FileOp
+from builder.job import Job, Made, Wanted
+from builder.roots import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One kind of artifact.
+
+    Attributes:
+        name: What the user types: a name of Photon's targetList.
+        summary: One line for the reference and ``photon-builder targets``.
+        suffix: What follows the spec's name in the artifact's file name.
+        supports: The change types that the recipe can carry.
+        recipe: Makes the artifact in ``job.fd``.
+        sample: Makes a sample base of this kind in the file that is open as the given
+            descriptor; the second argument is the timestamp.
+        options: JSON Schema of each key that the target takes from ``output``.
+        sections: JSON Schema of each section that the target takes from the top of the spec;
+            one that is ``required`` by its own schema has to be there.
+        work_out: Returns what would still have to be done to a root; ``None`` for lowering the
+            plan onto the root that the guest boots. The finished artifact is proved with it.
+        suffix_for: Returns the suffix that the ``output`` section asks for, when that decides it.
+        has_defaults: Whether features mean something by their defaults here.
+        warn: Returns what a person must know before building, from the sections.
+    """
+
+    name: str
+    summary: str
+    suffix: str
+    supports: frozenset[type[Change]]
+    recipe: Callable[[Job], Made]
+    sample: Callable[[int, int], None]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    work_out: Callable[[Root, Wanted], list[FileOp]] | None = None
+    suffix_for: Callable[[Mapping[str, Any]], str] | None = None
+    has_defaults: bool = True
+    warn: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A name for several targets; it has no recipe of its own.
+
+    Attributes:
+        name: What the user types.
+        summary: One line for the reference.
+        members: Names of targets.
+        dropped: Release to the members that Photon did not publish for it.
+    """
+
+    name: str
+    summary: str
+    members: tuple[str, ...]
+    dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def discover() -> dict[str, Target | Group]:
+    """Return every target and group in this package, by name."""
+    modules = (
+        importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, f"{__name__}.")
+    )
+    return {entry.name: entry for entry in (module.TARGET for module in modules)}

@@ -1,0 +1,31 @@
+"""Virtual appliance with BIOS firmware, for ESXi, Workstation and Fusion."""
+
+from builder.carriers import EDITABLE
+from builder.carriers.options import OPTIONS
+from builder.job import Job, Made
+from builder.targets import Target
+
+
+def _recipe(job: Job) -> Made:
+    """Edit the disk in the published appliance; the codecs are imported when they are wanted."""
+    from builder.carriers.appliance import build_appliance
+
+    return build_appliance(job)
+
+
+def _sample(fd: int, timestamp: int) -> None:
+    """Make a sample base."""
+    from builder.sample import make_ova
+
+    make_ova(fd, timestamp, firmware="bios")
+
+
+TARGET = Target(
+    "ova",
+    "Virtual appliance for ESXi, Workstation and Fusion",
+    ".ova",
+    supports=EDITABLE,
+    recipe=_recipe,
+    sample=_sample,
+    options=OPTIONS,
+)

@@ -1,0 +1,105 @@
+"""Proof that a finished file is what a plan says, by opening it afresh.
+
+The plan is worked out once more, against the finished file. When it holds, nothing would
+have to be done; whatever would still have to be done is what the file lacks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from builder.carriers.edit import operations
+from builder.changes import (
+    FileOp,
+    MakeDirectory,
+    MakeSymlink,
+    Remove,
+    WriteFile,
+)
+from builder.errors import FormatError, GuestError, VerifyError
+from builder.formats.filesystem import Kind, Node
+from builder.images import open_image
+from builder.job import Wanted
+from builder.roots import Root, ids, sha256_of
+
+WorkOut: TypeAlias = Callable[[Root, Wanted], list[FileOp]]
+"""Returns what would still have to be done to a root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a verification looked at.
+
+    Attributes:
+        kind: Container of the artifact.
+        steps: Steps of the plan that were read out of it.
+    """
+
+    kind: str
+    steps: int
+
+
+def verify(
+    artifact: Path, wanted: Wanted | None, work_out: WorkOut | None, *, full: bool, name: str = ""
+) -> Proof:
+    """Check an artifact's container, and that a plan is true of what is in it.
+
+    Args:
+        artifact: The file.
+        wanted: What it should hold; ``None`` checks the container alone.
+        work_out: How its target works out what would have to be done; ``None`` for the plan
+            lowered onto the root that the guest boots.
+        full: Read all data of the container and check its digests, not just its structure.
+        name: What messages call the file, when it has no name yet.
+
+    Raises:
+        VerifyError: the container is damaged, or the plan is not true; says what differs.
+    """
+    shown = name or artifact.name
+    try:
+        with open_image(artifact) as image:
+            image.check(full)
+            if wanted is None:
+                return Proof(image.kind, 0)
+            root = image.root()
+            missing = [difference(root, op) for op in (work_out or _lowered)(root, wanted)]
+            if missing:
+                raise VerifyError(
+                    f"{shown} is not what the spec says: {'; '.join(missing)}",
+                    hint="build it again; if it persists, it is a bug worth reporting",
+                )
+            return Proof(image.kind, len(wanted.plan.steps))
+    except (FormatError, GuestError) as error:
+        raise VerifyError(f"{shown}: {error}", hint=error.hint) from error
+
+
+def _lowered(root: Root, wanted: Wanted) -> list[FileOp]:
+    """Return what would have to be done to a root that a guest boots."""
+    return operations(root, wanted.plan.steps, wanted.timestamp)
+
+
+def difference(root: Root, op: FileOp) -> str:
+    """Say how ``root`` differs from what ``op`` makes true."""
+    node = root.lstat(op.path)
+    if node is None:
+        return f"{op.path} is missing"
+    match op:
+        case Remove():
+            return f"{op.path} is still there"
+        case MakeSymlink(target=target):
+            return f"{op.path} is {_shown(node)}, not a link to {target}"
+        case MakeDirectory(mode=mode, owner=owner):
+            uid, gid = ids(owner)
+            return f"{op.path} is {_shown(node)}, not a directory {mode:04o} {uid}:{gid}"
+        case WriteFile(mode=mode, owner=owner, content=content):
+            wanted = Node(Kind.FILE, mode, *ids(owner), content.size)
+            if node.kind is Kind.FILE and sha256_of(root, op.path) != content.sha256:
+                return f"{op.path} has other content"
+            return f"{op.path} is {_shown(node)}, not {_shown(wanted)}"
+
+
+def _shown(node: Node) -> str:
+    """Describe a node for a message."""
+    link = f" to {node.target}" if node.kind is Kind.SYMLINK else ""
+    return f"a {node.kind}{link} {node.mode:04o} {node.uid}:{node.gid}"
