@@ -1,0 +1,391 @@
+"""Rock Ridge: POSIX names, owners, modes and links in the system use area of directory records.
+
+Source: System Use Sharing Protocol (IEEE P1281, SUSP 1.12); Rock Ridge Interchange Protocol
+(IEEE P1282, RRIP 1.12). Each entry is a two-letter signature, its length, a version of 1, and:
+
+    SP  in the root's own record: be ef, then how many bytes to skip in every other record
+    CE  block, offset and length of more entries, each number in both byte orders
+    PX  mode, links, uid, gid, in later versions a serial number; each in both byte orders
+    NM  flags (1 another follows, 2 this directory, 4 its parent), name
+    SL  flags (1 another follows), components of a link: flags (1 continues, 2 ., 4 .., 8 /),
+        length, text
+    TF  flags (1 created, 2 modified, 4 accessed, 8 changed..., 0x80 17-byte times), times
+    CL  block of a directory that was moved elsewhere because it lay too deep; RE marks it there
+    ST  end
+
+Does not unpack zisofs (ZF), and keeps no extended attributes (AL) of what is replaced.
+"""
+
+import calendar
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from builder.errors import FormatError, GuestError
+from builder.formats.iso9660.directory import Record, pack_time, unpack_time
+from builder.formats.iso9660.volume import BLOCK, pack_both32, unpack_both32
+
+CE_SIZE = 28
+_MOST_CONTINUATIONS = 64
+_SHORT_PX, _LONG_PX = 36, 44
+_CONTINUES, _CURRENT, _PARENT, _ROOT = 1, 2, 4, 8
+_ENTRY_HEAD = 4
+_MODIFIED = 0x02
+_LONG_TIMES = 0x80
+_TIMES = 0x0E
+_LARGEST_PIECE = 248
+
+ReadArea = Callable[[int, int, int], bytes]
+"""Returns bytes at a block, an offset into it, and a length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a volume uses Rock Ridge.
+
+    Attributes:
+        skip: Bytes before the first entry of every record but the root's own.
+        px_size: Length of PX entries.
+    """
+
+    skip: int
+    px_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What Rock Ridge says of a node.
+
+    Attributes:
+        name: Empty for a directory's record of itself and of its parent.
+        mode: Type and permission bits; zero when there is no PX.
+        uid: Owner.
+        gid: Group.
+        links: Number of links.
+        target: Where a symbolic link points.
+        mtime: Time of the last change, ``None`` when it is not said.
+        child: Block of a directory that lives elsewhere (CL).
+        moved: Whether the record is such a directory's, where it lives (RE).
+    """
+
+    name: bytes
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    links: int = 1
+    target: bytes = b""
+    mtime: int | None = None
+    child: int | None = None
+    moved: bool = False
+
+
+@dataclass(slots=True)
+class Overflow:
+    """Rock Ridge entries that have no room in their record.
+
+    Attributes:
+        record: The record.
+        at: Where its CE entry lies.
+        rest: The entries.
+    """
+
+    record: Record
+    at: int
+    rest: bytes
+
+    def place(self, block: int, offset: int) -> None:
+        """Say where the entries are."""
+        entry = pack_continuation(block, offset, len(self.rest))
+        self.record.raw[self.at : self.at + CE_SIZE] = entry
+
+
+def read_protocol(root: Record) -> Protocol | None:
+    """Return how a volume uses Rock Ridge, from its root's own record; ``None``: not at all."""
+    area = bytes(root.raw[root.system_use :])
+    if area[:2] != b"SP" or area[4:6] != b"\xbe\xef":
+        return None
+    sizes = [len(entry) for entry in _iter_area(area) if entry[:2] == b"PX"]
+    return Protocol(area[6], sizes[0]) if sizes else None
+
+
+def read_plain_name(record: Record, protocol: Protocol) -> bytes | None:
+    """Return the name of an ordinary record quickly; ``None`` when it takes a closer look."""
+    raw = record.raw
+    offset = record.system_use + protocol.skip
+    end = len(raw) - 4
+    name: bytes | None = None
+    while offset <= end:
+        signature, length = bytes(raw[offset : offset + 2]), raw[offset + 2]
+        if signature == b"NM":
+            if name is not None or raw[offset + 4] or offset + length > len(raw):
+                return None
+            name = bytes(raw[offset + 5 : offset + length])
+        elif length < _ENTRY_HEAD or signature in (b"CE", b"CL", b"RE", b"ST"):
+            return None
+        offset += length
+    return name
+
+
+def read_attributes(record: Record, protocol: Protocol, read: ReadArea) -> Attributes:
+    """Return what Rock Ridge says of a record.
+
+    Raises:
+        FormatError: an entry is damaged.
+    """
+    name, link = bytearray(), _Link()
+    mode = uid = gid = 0
+    links = 1
+    mtime: int | None = None
+    child: int | None = None
+    moved = False
+    for entry in _iter_entries(record, protocol.skip, read):
+        match entry[:2]:
+            case b"NM" if not entry[4] & (_CURRENT | _PARENT):
+                name += entry[5:]
+            case b"PX":
+                mode, links, uid, gid = _numbers(entry, 4)
+            case b"SL":
+                link.add(entry)
+            case b"TF":
+                mtime = _modified(entry)
+            case b"CL":
+                (child,) = _numbers(entry, 1)
+            case b"RE":
+                moved = True
+            case _:
+                pass
+    return Attributes(
+        bytes(name), mode, uid, gid, links, link.target(), mtime, child=child, moved=moved
+    )
+
+
+def iter_continuations(record: Record, protocol: Protocol, read: ReadArea) -> Iterator[int]:
+    """Yield the blocks in which a record's entries go on."""
+    for entry in _iter_entries(record, protocol.skip, read):
+        if entry[:2] == b"CE":
+            yield _numbers(entry, 1)[0]
+
+
+def carry_continuation(record: Record, protocol: Protocol, read: ReadArea) -> Overflow | None:
+    """Return the entries that a record has elsewhere, to be put somewhere else."""
+    at = _find(record, protocol.skip, b"CE")
+    if at is None:
+        return None
+    block, offset, length = _numbers(bytes(record.raw[at : at + CE_SIZE]), 3)
+    if offset + length > BLOCK:
+        raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
+    return Overflow(record, at, read(block, offset, length))
+
+
+def pack_attributes(attributes: Attributes, protocol: Protocol, room: int) -> tuple[bytes, bytes]:
+    """Return a record's system use area, and what has no room in it.
+
+    When the second is not empty, the first ends with a CE entry for :func:`pack_continuation`.
+
+    Args:
+        attributes: What to say.
+        protocol: How the volume uses Rock Ridge.
+        room: Bytes that the record has for the area.
+
+    Raises:
+        GuestError: a name or a target is too long.
+    """
+    entries = list(_iter_packed(attributes, protocol))
+    if protocol.skip + sum(map(len, entries)) <= room:
+        return bytes(protocol.skip) + b"".join(entries), b""
+    inside = bytes(protocol.skip)
+    while len(inside) + len(entries[0]) <= room - CE_SIZE:
+        inside += entries.pop(0)
+    rest = b"".join(entries)
+    if len(rest) > BLOCK:
+        raise GuestError(
+            f"ISO 9660: {attributes.name.decode(errors='replace')}:"
+            f" its name and target take {len(rest)} bytes; there is room for {BLOCK}"
+        )
+    return inside + pack_continuation(0, 0, 0), rest
+
+
+def pack_continuation(block: int, offset: int, length: int) -> bytes:
+    """Return a CE entry."""
+    return b"CE\x1c\x01" + pack_both32(block) + pack_both32(offset) + pack_both32(length)
+
+
+def edit_mode(
+    record: Record,
+    protocol: Protocol,
+    *,
+    mode: int | None = None,
+    owner: tuple[int, int] | None = None,
+    links: int = 0,
+) -> bool:
+    """Change the PX entry in a record, if it has one.
+
+    Args:
+        record: Record to change.
+        protocol: How the volume uses Rock Ridge.
+        mode: Type and permission bits, ``None`` to keep them.
+        owner: uid and gid, ``None`` to keep them.
+        links: Added to the number of links.
+    """
+    at = _find(record, protocol.skip, b"PX")
+    if at is None:
+        return False
+    raw = record.raw
+    if mode is not None:
+        raw[at + 4 : at + 12] = pack_both32(mode)
+    if owner is not None:
+        raw[at + 20 : at + 36] = pack_both32(owner[0]) + pack_both32(owner[1])
+    if links:
+        before = unpack_both32(raw, at + 12, "ISO 9660: number of links")
+        raw[at + 12 : at + 20] = pack_both32(max(1, before + links))
+    return True
+
+
+def _find(record: Record, skip: int, signature: bytes) -> int | None:
+    """Return where an entry lies in a record."""
+    raw = record.raw
+    offset = record.system_use
+    offset += 0 if raw[offset : offset + 2] == b"SP" else skip
+    while offset + 4 <= len(raw) and raw[offset + 2] >= _ENTRY_HEAD:
+        if raw[offset : offset + 2] == signature:
+            return offset
+        offset += raw[offset + 2]
+    return None
+
+
+def _iter_area(area: bytes) -> Iterator[bytes]:
+    """Yield the entries of one area; what is too short for an entry is padding."""
+    offset = 0
+    while offset + 4 <= len(area):
+        length = area[offset + 2]
+        if length < _ENTRY_HEAD:
+            return
+        entry = area[offset : offset + length]
+        if len(entry) != length or length < _SMALLEST.get(entry[:2], 4):
+            raise FormatError(
+                f"ISO 9660: Rock Ridge entry {entry[:2]!r}: {length} bytes do not fit"
+            )
+        yield entry
+        offset += length
+
+
+_SMALLEST = {b"CE": CE_SIZE, b"PX": 36, b"NM": 5, b"SL": 5, b"TF": 5, b"CL": 12, b"RE": 4}
+
+
+def _iter_entries(record: Record, skip: int, read: ReadArea) -> Iterator[bytes]:
+    """Yield a record's entries, those of its continuation areas included."""
+    area = bytes(record.raw[record.system_use :])
+    if area[:2] != b"SP":
+        area = area[skip:]
+    for _ in range(_MOST_CONTINUATIONS):
+        following: bytes | None = None
+        for entry in _iter_area(area):
+            if entry[:2] == b"ST":
+                break
+            if entry[:2] == b"CE":
+                following = entry
+            yield entry
+        if following is None:
+            return
+        block, offset, length = _numbers(following, 3)
+        if offset + length > BLOCK:
+            raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
+        area = read(block, offset, length)
+    raise FormatError(f"ISO 9660: record {record.identifier!r}: continuation areas go in a circle")
+
+
+def _numbers(entry: bytes, count: int) -> tuple[int, ...]:
+    """Return numbers of an entry that are there in both byte orders."""
+    what = f"ISO 9660: Rock Ridge entry {entry[:2]!r}"
+    return tuple(unpack_both32(entry, 4 + 8 * at, what) for at in range(count))
+
+
+def _modified(entry: bytes) -> int | None:
+    """Return the time of the last change in a TF entry."""
+    flags = entry[4]
+    if not flags & _MODIFIED:
+        return None
+    size = 17 if flags & _LONG_TIMES else 7
+    raw = entry[5 + size * (flags & 1) :][:size]
+    if len(raw) != size:
+        raise FormatError("ISO 9660: Rock Ridge entry b'TF' ends within a time")
+    if not flags & _LONG_TIMES:
+        return unpack_time(raw)
+    try:
+        moment = struct.unpack("<4s2s2s2s2s2s", raw[:14])
+        return calendar.timegm(tuple(int(number) for number in moment)) - _quarters(raw[16])
+    except ValueError:
+        return None
+
+
+def _quarters(zone: int) -> int:
+    """Return the seconds of a signed number of quarters of an hour."""
+    return int.from_bytes(bytes([zone]), signed=True) * 900
+
+
+class _Link:
+    """A link's target, put together from SL entries."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._open = False
+
+    def add(self, entry: bytes) -> None:
+        """Take the components of one entry."""
+        offset = 5
+        while offset + 2 <= len(entry):
+            flags, length = entry[offset], entry[offset + 1]
+            text = entry[offset + 2 : offset + 2 + length]
+            if len(text) != length:
+                raise FormatError("ISO 9660: Rock Ridge entry b'SL' ends within a component")
+            special = {_CURRENT: b".", _PARENT: b"..", _ROOT: b""}
+            text = special.get(flags & (_CURRENT | _PARENT | _ROOT), text)
+            if self._open:
+                self._parts[-1] += text
+            else:
+                self._parts.append(text)
+            self._open = bool(flags & _CONTINUES)
+            offset += 2 + length
+
+    def target(self) -> bytes:
+        """Return the whole."""
+        return b"/" if self._parts == [b""] else b"/".join(self._parts)
+
+
+def _iter_packed(attributes: Attributes, protocol: Protocol) -> Iterator[bytes]:
+    """Yield the entries that say ``attributes``."""
+    numbers = (attributes.mode, attributes.links, attributes.uid, attributes.gid)
+    long = protocol.px_size >= _LONG_PX
+    body = b"".join(map(pack_both32, (*numbers, 0) if long else numbers))
+    yield b"PX" + bytes((_LONG_PX if long else _SHORT_PX, 1)) + body
+    stamp = pack_time(attributes.mtime or 0)
+    yield b"TF" + bytes((26, 1, _TIMES)) + stamp * 3
+    for piece, more in _pieces(attributes.name):
+        yield b"NM" + bytes((5 + len(piece), 1, _CONTINUES * more)) + piece
+    if stat.S_ISLNK(attributes.mode):
+        yield from _iter_packed_link(attributes.target)
+
+
+def _pieces(text: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield a text in pieces that an entry can hold, and whether another follows."""
+    for start in range(0, len(text), _LARGEST_PIECE):
+        yield text[start : start + _LARGEST_PIECE], start + _LARGEST_PIECE < len(text)
+
+
+def _iter_packed_link(target: bytes) -> Iterator[bytes]:
+    """Yield the SL entries of a target; empty components cannot be said and need not be."""
+    components = [bytes((_ROOT, 0))] if target.startswith(b"/") else []
+    special = {b".": bytes((_CURRENT, 0)), b"..": bytes((_PARENT, 0))}
+    for text in filter(None, target.split(b"/")):
+        if text in special:
+            components.append(special[text])
+            continue
+        components += [bytes((_CONTINUES * m, len(piece))) + piece for piece, m in _pieces(text)]
+    body = b""
+    for component in components:
+        if len(body) + len(component) > _LARGEST_PIECE + 2:
+            yield b"SL" + bytes((5 + len(body), 1, _CONTINUES)) + body
+            body = b""
+        body += component
+    yield b"SL" + bytes((5 + len(body), 1, 0)) + body
