@@ -1,0 +1,110 @@
+"""Text files edited: one line, one text in many files, the kernel's command line."""
+
+from __future__ import annotations  # runs with Python 3.7, where list[str] is no expression
+
+import fnmatch
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from .files import RefusedError, read_text, rewrite
+
+SYSTEMD_CFG = "/boot/systemd.cfg"
+PHOTON_CFG = "/boot/photon.cfg"
+GRUB_CFG = "/boot/grub2/grub.cfg"
+_ASSIGNMENT = re.compile(
+    r"^(?P<head>(?:set[ \t]+)?(?:systemd|photon|user)_cmdline=)(?P<arguments>.*)$", re.MULTILINE
+)
+_COMMAND = re.compile(r"^(?P<head>[ \t]*linux(?:16|efi)?[ \t]+\S+)(?P<arguments>.*)$", re.MULTILINE)
+
+
+def ensure_line(path: str, line: str, where: str, *rest: str) -> None:
+    """Make a line part of a file.
+
+    Args:
+        path: The file.
+        line: The line.
+        where: ``end``, or ``before:`` and the line to insert before; none is the top.
+        *rest: A regular expression of lines to drop, and mode and owner of a new file.
+    """
+    replaces, mode, owner = rest
+    before = None if where == "end" else where.partition(":")[2]
+    drop = re.compile(replaces) if replaces else None
+
+    def edited(text: str) -> str:
+        lines = text.splitlines()
+        kept = [old for old in lines if old == line or not (drop and drop.search(old))]
+        if line in kept:
+            first = kept.index(line)
+            kept = [old for number, old in enumerate(kept) if old != line or number == first]
+            return text if kept == lines else _joined(kept)
+        kept.insert(_position(kept, before), line)
+        return _joined(kept)
+
+    rewrite(path, edited, int(mode, 8), owner)
+
+
+def _position(lines: list[str], before: str | None) -> int:
+    """Return the index at which a line goes in."""
+    if before is None:
+        return len(lines)
+    wanted = before.strip()
+    found = (number for number, line in enumerate(lines) if line.strip() == wanted)
+    return next(found, len(lines)) if before else 0
+
+
+def _joined(lines: list[str]) -> str:
+    """Return lines as text that ends with a newline."""
+    return "".join(f"{line}\n" for line in lines)
+
+
+def replace_text(pattern: str, old: str, new: str) -> None:
+    """Replace a literal text in the regular files that a glob names."""
+    directory, _, name = pattern.rpartition("/")
+    if not Path(directory).is_dir():
+        return
+    for path in sorted(Path(directory).iterdir()):
+        if fnmatch.fnmatchcase(path.name, name) and path.is_file() and not path.is_symlink():
+            rewrite(str(path), lambda text: text.replace(old, new))
+
+
+def kernel_arguments(add: str, remove: str) -> None:
+    """Add and remove words of the kernel's command line, where GRUB takes it from."""
+    added, removed = tuple(add.split()), tuple(remove.split())
+    indirect = "$systemd_cmdline" in read_text(GRUB_CFG, "") and Path(SYSTEMD_CFG).exists()
+    home = SYSTEMD_CFG if indirect else GRUB_CFG
+    text = read_text(home, "")
+    if not (_ASSIGNMENT.search(text) or _COMMAND.search(text)):
+        raise RefusedError(f"{home} has no kernel command line that can be edited")
+    keys = tuple(word.partition("=")[0] for word in added if "=" in word)
+    for path in (SYSTEMD_CFG, PHOTON_CFG, GRUB_CFG):
+        if Path(path).exists():
+            more, gone = (added, removed) if path == home else ((), removed + keys)
+            rewrite(path, _arguments_editor(more, gone))
+
+
+def _arguments_editor(added: tuple[str, ...], removed: tuple[str, ...]) -> Callable[[str], str]:
+    """Return what edits each command line of a text."""
+
+    def edited(text: str) -> str:
+        pattern = _COMMAND if _COMMAND.search(text) else _ASSIGNMENT
+
+        def edit(found: re.Match[str]) -> str:
+            words = _edit_words(found.group("arguments").split(), added, removed)
+            gap = " " if pattern is _COMMAND and words else ""
+            return found.group("head") + gap + " ".join(words)
+
+        return pattern.sub(edit, text)
+
+    return edited
+
+
+def _edit_words(words: list[str], added: tuple[str, ...], removed: tuple[str, ...]) -> list[str]:
+    """Return ``words`` without what is removed or replaced, then what is added."""
+    gone = {word.partition("=")[0] for word in added if "=" in word} | set(removed)
+    kept = [
+        word
+        for word in words
+        if word in added or not (word in removed or word.partition("=")[0] in gone)
+    ]
+    return kept + [word for word in added if word not in kept]

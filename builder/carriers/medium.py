@@ -1,0 +1,167 @@
+"""Carry a plan on Photon's installation media: a kickstart, its payload, and the boot menus.
+
+What a medium shall hold is worked out as file operations on the medium's own tree. Making it is
+adding them to the base; proving it is working them out once more on the finished file, where
+none may be left.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder.blob import Blob
+from builder.carriers import menus, script
+from builder.carriers.kickstart import InstallerInput, kickstart_password, render
+from builder.carriers.repository import add_packages, check_names, keep
+from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
+from builder.errors import FormatError, GuestError
+from builder.formats.iso9660 import edits as iso
+from builder.formats.iso9660 import open_iso
+from builder.formats.iso9660.append import plan_append
+from builder.formats.stream import RangeDigest, write_segments
+from builder.guest import installer
+from builder.guest.boot_menu import MenuEntry
+from builder.guest.installer import Installer
+from builder.guestpath import guest, join
+from builder.job import Job, Made, Wanted
+from builder.roots import Root, ids
+from builder.roots.medium import open_medium, read_installer
+from builder.roots.overlay import OverlayRoot
+
+DIRECTORY = guest("/photon-builder")
+KICKSTART = join(DIRECTORY, "ks.json")
+PAYLOAD = join(DIRECTORY, "payload.tar")
+_LARGEST_INLINE = 8 << 20
+_SECONDS = 5
+_ALWAYS = "python3"
+"""What the script needs; every medium has it, because cloud-init needs it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a medium is for, when the spec does not say.
+
+    Attributes:
+        package_list: The installer's list of packages.
+        linux_flavor: The kernel.
+    """
+
+    package_list: str = "packages_minimal.json"
+    linux_flavor: str = "linux"
+
+
+def build_medium(job: Job, work_out: Callable[[Root, Wanted], list[FileOp]]) -> Made:
+    """Make a medium from a medium.
+
+    Raises:
+        FormatError: the base is damaged.
+        GuestError: the plan does not fit the base.
+    """
+    with open_iso(job.base) as base:
+        if not job.is_pinned:
+            base.check(full=True)
+        ops = work_out(open_medium(base), job.wanted)
+        layout = plan_append(base, map(_edit, ops), timestamp=job.timestamp)
+        digest = RangeDigest("sha256")
+        with job.progress.count("copying", layout.size) as advance:
+            write_segments(job.fd, layout.segments(), [digest], advance)
+        return Made(digest.hexdigest(), layout.size, len(ops), layout.added)
+
+
+def installation(root: Root, wanted: Wanted, defaults: Defaults) -> list[FileOp]:
+    """Return what has to be done to the tree of installation media."""
+    known = read_installer(root)
+    if known is None:
+        raise FormatError(
+            "the medium has no initrd: it installs nothing",
+            hint="use an ISO of Photon OS that installs: full, minimal or real-time",
+        )
+    install = {"linux_flavor": defaults.linux_flavor, **wanted.sections["install"]}
+    install.setdefault("package_list", defaults.package_list)
+    given = render(wanted.plan.steps, wanted.timestamp)
+    payload = given.payload(wanted.timestamp)
+    kept = OverlayRoot(root)
+    check_names(kept, given.packages)
+    names = [*given.packages, *add_packages(kept, given.rpms, wanted.timestamp)]
+    keys = _keys(given, install, known, sorted({_ALWAYS, *names}))
+    keys |= _delivery(payload, known)
+    for op in (
+        WriteFile(KICKSTART, Blob.text(installer.format_kickstart(keys, known))),
+        *([WriteFile(PAYLOAD, payload)] if known.copies_files else []),
+        *menus.edit_menus(kept, _entry(wanted.name, install), wanted.timestamp),
+    ):
+        keep(kept, op)
+    return kept.operations()
+
+
+def warn(sections: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a person must know before building such a medium."""
+    disk = sections.get("install", {}).get("disk", "")
+    return (f"whatever starts from this medium installs unattended: this erases {disk}",)
+
+
+def _keys(
+    given: InstallerInput, install: Mapping[str, Any], known: Installer, packages: list[str]
+) -> dict[str, Any]:
+    """Return the kickstart's keys, but for how the payload is delivered."""
+    chosen = install["package_list"]
+    if known.package_lists and chosen not in known.package_lists:
+        raise GuestError(
+            f"{known.name} has no package list {chosen}; it has {', '.join(known.package_lists)}",
+            code="INS005",
+            hint="name one of them under install.package_list",
+        )
+    keys = {
+        **installer.make_disk_keys(install, known),
+        "packagelist_file": chosen,
+        "additional_packages": packages,
+    }
+    if given.hostname:
+        keys["hostname"] = given.hostname
+    if given.root_password is not None:
+        keys["password"] = kickstart_password(given.root_password)
+    return keys
+
+
+def _delivery(payload: Blob, known: Installer) -> dict[str, Any]:
+    """Return the keys that bring the payload into the system, and run it there."""
+    lines = script.BOOTSTRAP.splitlines()
+    if known.copies_files:
+        return {
+            "additional_files": [{f"{known.media}{PAYLOAD}": script.PAYLOAD}],
+            "postinstall": lines,
+        }
+    if payload.size > _LARGEST_INLINE:
+        raise GuestError(
+            f"{known.name} copies no files, and {payload.size} bytes are too many for a kickstart",
+            code="INS006",
+            hint="use a newer ISO",
+        )
+    with payload.open() as stream:
+        text = base64.encodebytes(stream.read()).decode().splitlines()
+    return {"postinstall": [lines[0], script.INLINE_HEAD, *text, "EOF", *lines[1:]]}
+
+
+def _entry(name: str, install: Mapping[str, Any]) -> MenuEntry:
+    """Return the entry of the boot menus."""
+    words = [f"ks=cdrom:{KICKSTART}", *install.get("kernel_arguments", ())]
+    if "serial" in install:
+        words.append(f"console={install['serial']}")
+    title = f"Install {name} unattended - this erases {install['disk']}"
+    return MenuEntry(title, tuple(words), install.get("timeout", _SECONDS))
+
+
+def _edit(op: FileOp) -> iso.Edit:
+    """Return an operation in the words of the codec."""
+    match op:
+        case WriteFile(path, content, mode, owner):
+            uid, gid = ids(owner)
+            return iso.AddFile(path, content, mode, uid, gid)
+        case MakeDirectory(path, mode, owner):
+            uid, gid = ids(owner)
+            return iso.AddDirectory(path, mode, uid, gid)
+        case MakeSymlink(path, target):
+            return iso.AddSymlink(path, target)
+        case Remove(path):
+            return iso.Remove(path)

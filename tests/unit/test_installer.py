@@ -1,0 +1,125 @@
+"""Which installer a medium has, and what it is told."""
+
+import json
+
+import pytest
+
+from builder.errors import FormatError, GuestError
+from builder.formats.cpio import iter_files
+from builder.guest.installer import (
+    COMMON_KEYS,
+    Installer,
+    format_kickstart,
+    identify,
+    is_telling,
+    known_keys,
+    make_disk_keys,
+)
+from tests.support.media import RELEASES, installer_source, make_initrd
+
+NAMES = {
+    "3.0 GA": "the first installer of 3.0",
+    "3.0 Rev2": "the installer of Photon 3.0",
+    "3.0 Rev3": "the installer of Photon 3.0",
+    "4.0": "photon-os-installer",
+    "5.0": "photon-os-installer",
+    "unknown": "an installer whose source cannot be read",
+}
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_the_installer_is_read_from_the_initrd(name: str) -> None:
+    media = RELEASES[name]
+    initrd = make_initrd(installer_source(media))
+    pieces = (initrd[at : at + 777] for at in range(0, len(initrd), 777))
+    found = identify(dict(iter_files(pieces, is_telling)))
+    assert (found.name, found.media) == (NAMES[name], media.media)
+    assert set(media.keys) <= found.keys
+    assert found.copies_files == (name != "3.0 GA")
+    assert found.package_lists == ("packages_minimal.json", "packages_rt.json")
+    assert found.release == f"VMware Photon OS {media.release}"
+
+
+def test_several_archives_one_after_another_are_read() -> None:
+    first, second = make_initrd({"a": b"1" * 5}), make_initrd({"b": b"2"})
+    everything = iter_files([first + bytes(512), second], lambda _: True)
+    assert dict(everything) == {"a": b"11111", "b": b"2"}
+
+
+def test_an_initrd_cut_short_anywhere_is_refused() -> None:
+    initrd = make_initrd({"installer/installer.py": b"known_keys = {'a'}\n" * 9})
+    for size in range(1, len(initrd)):
+        with pytest.raises(FormatError):
+            list(iter_files([initrd[:size]], is_telling))
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x28\xb5\x2f\xfd", b"BZh9", b"070707" + b"0" * 104, b"070701" + b"g" * 104]
+)
+def test_another_archive_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        list(iter_files([data], is_telling))
+
+
+@pytest.mark.parametrize(
+    "source", ["known_keys = {", "known_keys = f()", "known_keys = {1, x}", ""]
+)
+def test_a_source_without_keys_has_none(source: str) -> None:
+    assert known_keys(source) == frozenset()
+
+
+def test_a_key_that_the_installer_does_not_know_is_refused_by_name() -> None:
+    with pytest.raises(GuestError, match="docker"):
+        format_kickstart({"docker": {}}, Installer())
+    assert json.loads(format_kickstart({"disk": "/dev/sda"}, Installer())) == {"disk": "/dev/sda"}
+
+
+FLAVORS = {
+    "named": ("linux-rt", COMMON_KEYS, {"linux_flavor": "linux-rt"}),
+    "esx of Rev2": ("linux-esx", {"install_linux_esx"}, {"install_linux_esx": True}),
+    "plain of Rev2": ("linux", {"install_linux_esx"}, {"install_linux_esx": False}),
+}
+
+
+@pytest.mark.parametrize("case", FLAVORS.values(), ids=FLAVORS)
+def test_the_kernel_is_chosen_in_the_words_of_the_installer(
+    case: tuple[str, frozenset[str], dict[str, object]],
+) -> None:
+    flavor, keys, wanted = case
+    assert make_disk_keys({"linux_flavor": flavor}, Installer(keys=frozenset(keys))) == wanted
+
+
+def test_a_kernel_that_the_installer_cannot_choose_is_refused() -> None:
+    with pytest.raises(GuestError, match="linux-rt"):
+        make_disk_keys(
+            {"linux_flavor": "linux-rt"}, Installer(keys=frozenset({"install_linux_esx"}))
+        )
+
+
+def test_partitions_have_a_size_and_a_filesystem() -> None:
+    lvm = {"vg_name": "vg", "lv_name": "root"}
+    install = {
+        "partitions": [{"mountpoint": "/boot", "size": 512}, {"mountpoint": "/", "lvm": lvm}]
+    }
+    assert make_disk_keys(install, Installer())["partitions"] == [
+        {"mountpoint": "/boot", "size": 512, "filesystem": "ext4"},
+        {"mountpoint": "/", "size": 0, "filesystem": "ext4", "lvm": lvm},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("partitions", "word"),
+    [
+        ([{"mountpoint": "/var"}], "mounted at /"),
+        ([{"mountpoint": "/"}, {"mountpoint": "/", "size": 5}], "same place"),
+        ([{"mountpoint": "/"}, {"mountpoint": "/var"}], "rest of the disk"),
+        ([{"mountpoint": "/", "size": 5}], "rest of the disk"),
+        ([{"mountpoint": "/"}, {"mountpoint": "/boot", "size": 5, "lvm": {}}], "logical volume"),
+    ],
+    ids=["no root", "twice", "two rests", "no rest", "boot on LVM"],
+)
+def test_partitions_that_the_installer_would_refuse_are_refused(
+    partitions: list[dict[str, object]], word: str
+) -> None:
+    with pytest.raises(GuestError, match=word):
+        make_disk_keys({"partitions": partitions}, Installer())
