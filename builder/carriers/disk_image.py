@@ -1,0 +1,112 @@
+"""Carry a plan into a disk image: unpack it to a sparse file, edit that, pack it again.
+
+Zeros are neither written nor deflated, so the cost follows what the disk holds, not its size.
+Scratch space is what the disk holds; memory is a few pieces for each processor.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from builder.carriers.edit import edit
+from builder.carriers.grow import fit_disk
+from builder.carriers.packing import Packing, disk_size
+from builder.formats.bmap import make_bmap
+from builder.formats.compression import Compression, iter_packed
+from builder.formats.disk_file import unpack_disk
+from builder.formats.disk_tar import format_header, format_trailer
+from builder.formats.sparse import SparseDisk, Window, iter_pieces, open_scratch
+from builder.formats.stream import RangeDigest, digest_file, write_all, write_segments
+from builder.formats.vhd import FOOTER_SIZE, Footer, format_footer
+from builder.job import Job, Made
+from builder.reproducible import derived_uuid
+from builder.roots.disk import open_root
+
+BMAP = ".bmap"
+
+
+def build_disk_image(job: Job, packing: Packing) -> Made:
+    """Make a packed disk from a packed disk, whatever either is packed in.
+
+    Raises:
+        FormatError: the base is damaged, or holds no disk that can be edited.
+        GuestError: the plan does not fit the base.
+    """
+    name, archive = packing.chosen(job.options)
+    compression = Compression(name)
+    is_plain = compression is Compression.NONE and not archive
+    with _place(job, is_plain=is_plain) as fd:
+        job.progress.phase(f"unpacking {job.base.name}")
+        disk, _ = unpack_disk(job.base, fd)
+        fit_disk(disk, disk_size(job.sections), packing.multiple, timestamp=job.timestamp)
+        root = open_root(disk, timestamp=job.timestamp)
+        done = edit(root, job.plan.steps, job.timestamp)
+        root.flush()
+        beside = {} if archive or packing.is_vhd else {BMAP: make_bmap(Window(fd, 0, disk.size))}
+        footer = _footer(job, disk) if packing.is_vhd else b""
+        if is_plain:
+            sha256 = _finish_plain(disk, footer)
+        else:
+            parts: list[bytes | Window] = [_window(disk), footer]
+            if archive:
+                parts = _parts(job, packing, disk, footer)
+            sha256 = _write(job, parts, compression)
+    size = os.fstat(job.fd).st_size
+    return Made(sha256, size, len(done), size, beside)
+
+
+@contextmanager
+def _place(job: Job, *, is_plain: bool) -> Iterator[int]:
+    """Open the file for the disk: the artifact itself when nothing is to be packed."""
+    if is_plain:
+        yield job.fd
+        return
+    with open_scratch(job.directory) as fd:
+        yield fd
+
+
+def _window(disk: SparseDisk) -> Window:
+    """Return a whole disk."""
+    return Window(disk.fd, 0, disk.size)
+
+
+def _footer(job: Job, disk: SparseDisk) -> bytes:
+    """Return the footer that makes a disk a VHD."""
+    uuid = derived_uuid("vhd", job.name, job.plan.digest, str(disk.size))
+    return format_footer(Footer(disk.size, job.timestamp, uuid))
+
+
+def _finish_plain(disk: SparseDisk, footer: bytes) -> str:
+    """Put the footer behind a disk and return the digest of the file."""
+    if footer:
+        write_all(disk.fd, footer, disk.size)
+    return digest_file(disk.fd, ["sha256"])["sha256"]
+
+
+def _parts(job: Job, packing: Packing, disk: SparseDisk, footer: bytes) -> list[bytes | Window]:
+    """Return what the tar with a disk consists of."""
+    size = disk.size + (FOOTER_SIZE if footer else 0)
+    header = format_header(packing.member.format(name=job.name), size, job.timestamp)
+    return [header, _window(disk), footer, format_trailer(size, header)]
+
+
+def _write(job: Job, parts: list[bytes | Window], compression: Compression) -> str:
+    """Write the artifact and return its digest."""
+    if compression is Compression.NONE:
+        _write_sparse(job.fd, parts)
+        return digest_file(job.fd, ["sha256"])["sha256"]
+    digest = RangeDigest("sha256")
+    packed = iter_packed(parts, compression, level=job.options.get("level"))
+    with job.progress.count("packing", None) as advance:
+        write_segments(job.fd, packed, [digest], advance)
+    return digest.hexdigest()
+
+
+def _write_sparse(fd: int, parts: list[bytes | Window]) -> None:
+    """Write parts as they are, with holes for zeros."""
+    offset = 0
+    for piece in iter_pieces(parts):
+        if isinstance(piece, bytes):
+            write_all(fd, piece, offset)
+        offset += piece if isinstance(piece, int) else len(piece)
+    os.ftruncate(fd, offset)

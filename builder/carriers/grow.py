@@ -1,0 +1,48 @@
+"""Make a disk longer, and with it its last partition and the root filesystem in that.
+
+Nothing is moved: the disk ends later, the partition table says so, its copy goes to the new end,
+and the filesystem gains block groups. Does not shrink anything.
+"""
+
+from builder.errors import GuestError
+from builder.formats.disk import GIB, MIB
+from builder.formats.ext4.resize import grow_ext4
+from builder.formats.partition_growth import grow_last_partition, move_backup
+from builder.formats.partitions import read_partitions
+from builder.formats.sparse import SparseDisk
+from builder.roots.disk import open_root
+
+
+def fit_disk(disk: SparseDisk, wanted: int, multiple: int, *, timestamp: int) -> None:
+    """Give a disk the size that the spec and the target want.
+
+    Args:
+        disk: The disk; holes are added at its end.
+        wanted: At least so many bytes, and the root grows to them; zero: as the base has it.
+        multiple: What the target rounds the size up to.
+        timestamp: Time to write into the filesystem.
+
+    Raises:
+        GuestError: the disk is larger already, or its root is not in its last partition.
+        FormatError: the partition table or the filesystem is damaged, or has no room to grow.
+    """
+    read_partitions(disk)
+    if wanted and wanted < disk.size:
+        raise GuestError(
+            f"disk.size is {_shown(wanted)}, but the base's disk has {_shown(disk.size)} already",
+            code="DSK001",
+            hint=f"ask for more than {_shown(disk.size)}: a disk can grow, not shrink",
+        )
+    size = -(-max(wanted, disk.size) // multiple) * multiple
+    if size > disk.size:
+        disk.grow(size)
+    move_backup(disk)
+    if wanted:
+        open_root(disk, timestamp=timestamp)
+        partition = grow_last_partition(disk)
+        grow_ext4(disk, partition.offset, partition.size, timestamp=timestamp)
+
+
+def _shown(size: int) -> str:
+    """Return a size for people."""
+    return f"{size / GIB:g} GiB" if size % GIB == 0 else f"{size / MIB:g} MiB"

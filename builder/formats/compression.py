@@ -1,0 +1,264 @@
+"""Streams that are compressed, told by their first bytes, unpacked and packed piece by piece.
+
+Sources: RFC 1952 (gzip), the .xz File Format 1.2.1, RFC 8878 (Zstandard). Never more than a few
+MiB of either side are in memory, whatever the stream unpacks to. Does not read bzip2, LZ4 or
+lzip; they are named and refused.
+"""
+
+import io
+import lzma
+import os
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from builder.errors import FormatError, HostError
+from builder.formats import gz, xz, zst
+from builder.formats.disk import KIB, MIB
+from builder.formats.sparse import Piece, Window, iter_pieces
+
+__all__ = ["Compression", "iter_packed", "iter_unpacked", "sniff", "unpack_head"]
+
+_GZ, _XZ = b"\x1f\x8b", b"\xfd7zXZ\0"
+_FOREIGN = ((b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "LZ4"), (b"LZIP", "lzip"), (b"PK\3\4", "zip"))
+_INPUT = 256 * KIB
+_MEMORY_LIMIT = 256 * MIB
+_TRUNCATED = "is the file truncated? fetch it again"
+
+
+class Compression(StrEnum):
+    """How a stream is compressed."""
+
+    NONE = "none"
+    GZ = "gz"
+    XZ = "xz"
+    ZST = "zst"
+
+
+class _Inflate:
+    """Gzip by the fastest library that there is."""
+
+    def __init__(self) -> None:
+        self._object = _inflater()
+        self.wants_more = True
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._object.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._object.unused_data)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return up to 1 MiB."""
+        out = self._object.decompress(self._object.unconsumed_tail + data, MIB)
+        self.wants_more = not self._object.unconsumed_tail and len(out) < MIB
+        return out
+
+
+class _Unxz:
+    """The .xz format."""
+
+    def __init__(self) -> None:
+        self._object = lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY_LIMIT)
+        self.wants_more = True
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data
+
+    def feed(self, data: bytes) -> bytes:
+        """Return up to 1 MiB."""
+        out = self._object.decompress(data, MIB)
+        self.wants_more = self._object.needs_input
+        return out
+
+
+class _InflateObject(Protocol):
+    """The common interface of zlib and zlib-ng."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def sniff(head: bytes, *, name: str = "the file") -> Compression:
+    """Tell from its first bytes how a file is compressed.
+
+    Raises:
+        FormatError: it is compressed in a way that is not read here.
+    """
+    if head.startswith(_GZ):
+        return Compression.GZ
+    if head.startswith(_XZ):
+        return Compression.XZ
+    if zst.is_zst(head):
+        return Compression.ZST
+    for magic, what in _FOREIGN:
+        if head.startswith(magic):
+            raise FormatError(
+                f"{name} is {what}; wanted gz, xz, zst or none", hint="unpack it first"
+            )
+    return Compression.NONE
+
+
+def iter_unpacked(path: Path) -> Generator[bytes, None, None]:
+    """Yield what a file unpacks to, in pieces of 1 MiB at most.
+
+    Raises:
+        FormatError: the data is damaged, cut short, or followed by something else.
+        HostError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            kind = sniff(os.pread(stream.fileno(), 8, 0), name=path.name)
+            yield from _unpacked(stream, kind, path.name)
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror or error}") from error
+
+
+def unpack_head(head: bytes) -> bytes:
+    """Return what the first bytes of a file unpack to, as far as they tell; at most 1 MiB."""
+    try:
+        match sniff(head):
+            case Compression.GZ:
+                return _Inflate().feed(head)
+            case Compression.XZ:
+                return _Unxz().feed(head)
+            case Compression.ZST:
+                return _unzst_head(head)
+            case Compression.NONE:
+                return head
+    except FormatError:
+        return b""
+    except _errors():
+        return b""
+
+
+def iter_packed(
+    parts: Iterable[bytes | Window], kind: Compression, *, level: int | None = None
+) -> Iterator[bytes]:
+    """Yield the compressed stream of bytes and of windows with holes."""
+    match kind:
+        case Compression.GZ:
+            pieces = iter_pieces(parts, size=gz.PIECE)
+            yield from gz.iter_gz(pieces, level=gz.DEFAULT_LEVEL if level is None else level)
+        case Compression.XZ:
+            pieces = iter_pieces(parts, size=xz.PIECE, shortest_hole=MIB)
+            yield from xz.iter_xz(pieces, level=xz.DEFAULT_LEVEL if level is None else level)
+        case Compression.ZST:
+            pieces = iter_pieces(parts, size=zst.PIECE, shortest_hole=MIB)
+            yield from zst.iter_zst(pieces, level=zst.DEFAULT_LEVEL if level is None else level)
+        case Compression.NONE:
+            for piece in iter_pieces(parts, shortest_hole=MIB):
+                yield from _spelled_out(piece)
+
+
+def _spelled_out(piece: Piece) -> Iterator[bytes]:
+    """Yield a piece as bytes."""
+    if isinstance(piece, bytes):
+        yield piece
+        return
+    whole, rest = divmod(piece, MIB)
+    yield from (bytes(MIB) for _ in range(whole))
+    if rest:
+        yield bytes(rest)
+
+
+def _unpacked(stream: BinaryIO, kind: Compression, name: str) -> Iterator[bytes]:
+    """Yield what a stream unpacks to."""
+    match kind:
+        case Compression.NONE:
+            while data := stream.read(MIB):
+                yield data
+        case Compression.ZST:
+            yield from zst.iter_unpacked(stream, os.fstat(stream.fileno()).st_size, name=name)
+        case Compression.GZ:
+            yield from _members(stream, _Inflate, _GZ, name)
+        case Compression.XZ:
+            yield from _members(stream, _Unxz, _XZ, name)
+
+
+def _members(
+    stream: BinaryIO, make: type[_Inflate] | type[_Unxz], magic: bytes, name: str
+) -> Iterator[bytes]:
+    """Yield the content of the members that follow each other in a stream."""
+    data = stream.read(_INPUT)
+    while data:
+        decoder = make()
+        yield from _member(stream, decoder, data, name)
+        # Both formats may be padded with zeros: gzip on tapes, xz by its standard.
+        data = _skip_zeros(stream, decoder.unused_data)
+        if data and not data.startswith(magic[: len(data)]):
+            raise FormatError(f"{name}: something else follows the compressed data")
+
+
+def _member(stream: BinaryIO, decoder: _Inflate | _Unxz, data: bytes, name: str) -> Iterator[bytes]:
+    """Yield the content of one member."""
+    while True:
+        try:
+            out = decoder.feed(data)
+        except _errors() as error:
+            raise FormatError(f"{name}: damaged compressed data: {error}") from error
+        if out:
+            yield out
+        if decoder.eof:
+            return
+        data = stream.read(_INPUT) if decoder.wants_more else b""
+        if decoder.wants_more and not data:
+            raise FormatError(f"{name}: the compressed data is cut short", hint=_TRUNCATED)
+
+
+def _skip_zeros(stream: BinaryIO, data: bytes) -> bytes:
+    """Return what follows the padding, with enough of it to tell what it is."""
+    while True:
+        data = data.lstrip(b"\0")
+        more = stream.read(_INPUT)
+        if data or not more:
+            return data + more
+        data = more
+
+
+def _inflater() -> _InflateObject:
+    """Return the fastest decoder of gzip members."""
+    try:
+        from zlib_ng import zlib_ng
+    except ImportError:
+        return zlib.decompressobj(16 + zlib.MAX_WBITS)
+    return zlib_ng.decompressobj(16 + zlib_ng.MAX_WBITS)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return what the decoders raise."""
+    found: list[object] = [zlib.error, lzma.LZMAError]
+    with suppress(ImportError):
+        from zlib_ng import zlib_ng
+
+        found.append(zlib_ng.error)
+    return tuple(each for each in found if isinstance(each, type) and issubclass(each, Exception))
+
+
+def _unzst_head(head: bytes) -> bytes:
+    """Return what the first blocks of a frame hold."""
+    zst.check_library()
+    import zstandard
+
+    try:
+        return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(head)).read(64 * KIB)
+    except zstandard.ZstdError:
+        return b""

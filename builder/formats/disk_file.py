@@ -1,0 +1,135 @@
+"""A disk image in whatever it is packed in: compressed or not, in a tar or not, as VHD or not.
+
+What it is packed in is told from the bytes; names lie. Unpacking goes to a sparse file, without
+ever writing zeros. Does not read disks inside of virtual appliances.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import FormatError, HostError
+from builder.formats.compression import Compression, iter_unpacked, sniff, unpack_head
+from builder.formats.disk import SECTOR
+from builder.formats.disk_tar import find_disk, is_tar, unpack_tar
+from builder.formats.mbr import has_boot_signature
+from builder.formats.sparse import LARGEST_DISK, SparseDisk, Window, copy_sparse, write_sparse
+from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer, refuse_dynamic
+
+_HINT = "give the image of a whole disk, as Photon publishes it for this target"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """How a disk is packed.
+
+    Attributes:
+        compression: Around everything.
+        member: Name of the disk in its tar, empty when there is none.
+        footer: That of a VHD.
+    """
+
+    compression: Compression
+    member: str
+    footer: Footer | None
+
+    @property
+    def name(self) -> str:
+        """What people call it, such as ``vhd.tar.gz``."""
+        words = ["vhd" if self.footer else "raw", "tar" if self.member else ""]
+        words.append("" if self.compression is Compression.NONE else self.compression)
+        return ".".join(filter(None, words))
+
+
+def is_packed_disk(head: bytes) -> bool:
+    """Tell from its first 256 KiB whether a file is a disk that has to be unpacked."""
+    inside = unpack_head(head)
+    if is_tar(inside):
+        return find_disk(inside) is not None
+    is_compressed = inside != head
+    return is_compressed and has_boot_signature(inside[:SECTOR])
+
+
+def unpack_disk(path: Path, fd: int) -> tuple[SparseDisk, Packed]:
+    """Unpack the disk in a file into an empty file.
+
+    Args:
+        path: What is published, or made here.
+        fd: Open for reading and writing; it is the disk afterwards.
+
+    Raises:
+        FormatError: the file is damaged, cut short, or holds no disk.
+    """
+    compression, inside = _look(path)
+    member = ""
+    if is_tar(inside):
+        with closing(iter_unpacked(path)) as pieces:
+            member = unpack_tar(pieces, fd, name=path.name).name
+    else:
+        _check_bare(inside, path.name)
+        if compression is Compression.NONE:
+            _copy(path, fd)
+        else:
+            with closing(iter_unpacked(path)) as pieces:
+                _write(pieces, fd, path.name)
+    size = os.fstat(fd).st_size
+    footer = read_footer(fd, size, name=path.name)
+    if footer is not None:
+        size = footer.size
+        os.ftruncate(fd, size)
+    return SparseDisk(fd, size, name=path.name), Packed(compression, member, footer)
+
+
+def read_footer(fd: int, size: int, *, name: str) -> Footer | None:
+    """Return the footer of a VHD, ``None`` when the file does not end with one."""
+    if size < FOOTER_SIZE:
+        return None
+    tail = os.pread(fd, FOOTER_SIZE, size - FOOTER_SIZE)
+    if not is_vhd(tail):
+        return None
+    return parse_footer(tail, disk_size=size - FOOTER_SIZE, name=name)
+
+
+def _look(path: Path) -> tuple[Compression, bytes]:
+    """Return how a file is compressed, and the beginning of what is in it."""
+    with closing(iter_unpacked(path)) as pieces:
+        inside = next(pieces, b"")
+    try:
+        with path.open("rb") as stream:
+            return sniff(stream.read(SECTOR), name=path.name), inside
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror or error}") from error
+
+
+def _check_bare(inside: bytes, name: str) -> None:
+    """Refuse what is neither a tar nor a disk."""
+    refuse_dynamic(inside[:SECTOR], name=name)
+    if not has_boot_signature(inside[:SECTOR]):
+        found = "is empty" if not inside else "holds neither a disk nor a tar with one"
+        raise FormatError(
+            f"{name} {found}: its first sector does not end with 55 aa",
+            hint=_HINT,
+        )
+
+
+def _copy(path: Path, fd: int) -> None:
+    """Copy a raw disk, holes staying holes."""
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            copy_sparse(Window(stream.fileno(), 0, size), fd)
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror or error}") from error
+
+
+def _write(pieces: Iterable[bytes], fd: int, name: str) -> None:
+    """Write a stream, without its zeros."""
+    offset = 0
+    for piece in pieces:
+        write_sparse(fd, piece, offset)
+        offset += len(piece)
+        if offset > LARGEST_DISK + FOOTER_SIZE:
+            raise FormatError(f"{name}: unpacks to more than 2 TiB; wanted a disk image")
+    os.ftruncate(fd, offset)

@@ -1,0 +1,192 @@
+"""The only door to other people's programs: what is run is logged, what fails is an error.
+
+Nothing on the way from a spec to an artifact comes through here; booting and judging do.
+Programs are started without a shell, so no argument is ever interpreted.
+"""
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from builder.errors import ToolError
+
+_LOG = logging.getLogger(__name__)
+_SYSTEM = ("/usr/sbin", "/sbin", "/usr/local/bin", "/opt/homebrew/bin")
+_LAST_LINES = 8
+_PATIENCE_SECONDS = 5.0
+"""How long a program may take to end after it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a program gave.
+
+    Attributes:
+        code: Exit status; negative for a signal.
+        out: Standard output.
+        err: Standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that has been started.
+
+    Attributes:
+        argv: Its command line.
+        log: File with what it says.
+    """
+
+    argv: tuple[str, ...]
+    log: Path
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def code(self) -> int | None:
+        """Exit status; ``None`` while it runs."""
+        return self._process.poll()
+
+    def check(self) -> None:
+        """Complain when it has ended with a failure.
+
+        Raises:
+            ToolError: with its last lines.
+        """
+        code = self.code
+        if code:
+            raise _failure(self.argv, code, self.log.read_text(errors="replace"))
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether it ends within that time."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End it: politely first, then surely."""
+        if self.code is None:
+            self._process.terminate()
+            if not self.wait(_PATIENCE_SECONDS):
+                self._process.kill()
+        self._process.wait()
+
+
+def find_tool(*names: str, hint: str = "") -> str:
+    """Return the path of the first of these programs that is installed.
+
+    Raises:
+        ToolError: none is.
+    """
+    search = os.pathsep.join((os.environ.get("PATH", ""), *_SYSTEM))
+    found = next((path for name in names if (path := shutil.which(name, path=search))), None)
+    if found is None:
+        raise ToolError(f"{' or '.join(names)}: the program is not installed", hint=hint)
+    return found
+
+
+def run_tool(
+    argv: Sequence[str | Path],
+    *,
+    text: str = "",
+    seconds: float | None = None,
+    accept: Sequence[int] = (0,),
+) -> Done:
+    """Run a program to its end and return what it said.
+
+    Args:
+        argv: Its command line.
+        text: Its standard input.
+        seconds: How long it may take.
+        accept: Exit statuses that are no failure.
+
+    Raises:
+        ToolError: it cannot be started, took too long, or failed; with its last lines.
+    """
+    command = _logged(argv)
+    try:
+        ended = subprocess.run(
+            command, input=text.encode(), capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"{command[0]}: did not end within {seconds:g} s") from error
+    except OSError as error:
+        raise ToolError(f"{command[0]}: {error.strerror or error}") from error
+    out, err = (stream.decode(errors="replace") for stream in (ended.stdout, ended.stderr))
+    if ended.returncode not in accept:
+        raise _failure(command, ended.returncode, err or out)
+    return Done(ended.returncode, out, err)
+
+
+@contextmanager
+def start_tool(argv: Sequence[str | Path], log: Path) -> Iterator[Running]:
+    """Start a program that runs beside us, and end it when the context does.
+
+    Args:
+        argv: Its command line.
+        log: File that receives what it says.
+
+    Raises:
+        ToolError: it cannot be started.
+    """
+    command = _logged(argv)
+    with log.open("wb") as sink:
+        running = Running(tuple(command), log, _started(command, sink))
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def lend_terminal(argv: Sequence[str | Path]) -> int:
+    """Run a program on our own terminal and return its exit status.
+
+    Raises:
+        ToolError: it cannot be started.
+    """
+    command = _logged(argv)
+    try:
+        return subprocess.run(command, check=False).returncode
+    except OSError as error:
+        raise ToolError(f"{command[0]}: {error.strerror or error}") from error
+
+
+def _started(command: list[str], sink: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a program in a group of its own: a Ctrl-C is ours, and we end it."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ToolError(f"{command[0]}: {error.strerror or error}") from error
+
+
+def _logged(argv: Sequence[str | Path]) -> list[str]:
+    """Return a command line as text, logged."""
+    command = [str(part) for part in argv]
+    _LOG.info("running %s", shlex.join(command))
+    return command
+
+
+def _failure(argv: Sequence[str], code: int, said: str) -> ToolError:
+    """Return the error for a program that failed."""
+    error = ToolError(f"{Path(argv[0]).name}: failed with exit status {code}")
+    for line in said.strip().splitlines()[-_LAST_LINES:]:
+        error.add_note(line)
+    return error

@@ -1,0 +1,99 @@
+"""The .xz format written by many threads: one stream of independent blocks.
+
+Source: The .xz File Format, version 1.2.1 (tukaani.org), sections 2 to 4: a stream header, blocks,
+an index with the two sizes of every block, and a footer. The standard library compresses each
+block as a stream of its own, from which the block is taken.
+
+Zeros are one block that is made once and repeated.
+"""
+
+import lzma
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
+
+from builder.formats.disk import MIB
+from builder.formats.parallel import iter_ordered
+from builder.formats.sparse import Piece
+
+DEFAULT_LEVEL = 1
+PIECE = 8 * MIB
+_HEADER_SIZE = 12
+_FOOTER = struct.Struct("<II2s2s")
+_MORE = 0x80
+_WORD = struct.Struct("<I")
+
+_Block = tuple[bytes, int, int]
+"""A block, its unpadded and its uncompressed size."""
+
+
+def iter_xz(
+    pieces: Iterable[Piece], *, level: int = DEFAULT_LEVEL, threads: int = 0
+) -> Iterator[bytes]:
+    """Yield the .xz file that holds ``pieces``, each a block; 8 MiB each is a good size."""
+    header, *_ = _split_stream(b"", level)
+    yield header
+    records = bytearray()
+    count = 0
+    for blocks in iter_ordered(partial(_pack, level=level), pieces, threads=threads):
+        for data, unpadded, size in blocks:
+            yield data
+            records += _number(unpadded) + _number(size)
+            count += 1
+    index = b"\0" + _number(count) + records
+    index += bytes(-len(index) % 4)
+    index += _WORD.pack(zlib.crc32(index))
+    yield index
+    backward = _WORD.pack(len(index) // 4 - 1) + header[6:8]
+    yield _WORD.pack(zlib.crc32(backward)) + backward + b"YZ"
+
+
+def _pack(piece: Piece, level: int) -> list[_Block]:
+    """Compress one piece; a run of zeros may be several blocks."""
+    if isinstance(piece, bytes):
+        return [_block(piece, level)]
+    whole, rest = divmod(piece, PIECE)
+    return [_zero_block(PIECE, level)] * whole + ([_zero_block(rest, level)] if rest else [])
+
+
+@cache
+def _zero_block(size: int, level: int) -> _Block:
+    """Return a block of zeros."""
+    return _block(bytes(size), level)
+
+
+def _block(data: bytes, level: int) -> _Block:
+    """Compress bytes as one block."""
+    _, block, index = _split_stream(data, level)
+    unpadded, at = _read_number(index, 2)
+    size, _ = _read_number(index, at)
+    return block, unpadded, size
+
+
+def _split_stream(data: bytes, level: int) -> tuple[bytes, bytes, bytes]:
+    """Compress bytes as a stream and return its header, its block and its index."""
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": level}]
+    stream = lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_CRC64, filters=filters)
+    _, backward, _, _ = _FOOTER.unpack(stream[-_FOOTER.size :])
+    start = len(stream) - _FOOTER.size - (backward + 1) * 4
+    return stream[:_HEADER_SIZE], stream[_HEADER_SIZE:start], stream[start : -_FOOTER.size]
+
+
+def _number(value: int) -> bytes:
+    """Encode a number in groups of seven bits, the lowest first."""
+    out = bytearray()
+    while value >= _MORE:
+        out.append(value % _MORE | _MORE)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_number(raw: bytes, at: int) -> tuple[int, int]:
+    """Decode a number and return it with the position behind it."""
+    value = shift = 0
+    while raw[at] & _MORE:
+        value |= raw[at] % _MORE << shift
+        shift, at = shift + 7, at + 1
+    return value | raw[at] << shift, at + 1

@@ -1,0 +1,137 @@
+"""Zstandard: frames written by many threads, and checked before they are read.
+
+Source: RFC 8878, "Zstandard Compression and the application/zstd Media Type", section 3.1.
+
+    frame     magic 0xfd2fb528, descriptor, window, dictionary, content size, blocks, checksum
+    block     3 bytes: last (1 bit), type (2 bits: raw, repeated, compressed), size (21 bits)
+    skipped   magic 0x184d2a5?, 4 bytes of length, content
+
+Each piece is a frame of its own; readers join them. The reading library does not tell a frame
+that is cut short from one that is done, so the chain of blocks is walked first.
+"""
+
+import importlib.util
+import os
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
+from typing import BinaryIO
+
+from builder.errors import FormatError, ToolError
+from builder.formats.disk import MIB
+from builder.formats.parallel import iter_ordered
+from builder.formats.sparse import Piece
+
+DEFAULT_LEVEL = 3
+PIECE = 4 * MIB
+MAGIC = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE, _SKIPPABLE_LOW = b"\x2a\x4d\x18", 0x50
+_HEAD = 18
+_BLOCK_HEADER = 3
+_DICTIONARY_SIZES = (0, 1, 2, 4)
+_CONTENT_SIZES = (0, 2, 4, 8)
+_REPEATED, _RESERVED = 1, 3
+_LARGEST_WINDOW = 128 * MIB
+
+
+def is_zst(head: bytes) -> bool:
+    """Tell a file that begins with a frame."""
+    return head.startswith(MAGIC) or (head[1:4] == _SKIPPABLE and head[0] & 0xF0 == _SKIPPABLE_LOW)
+
+
+def iter_zst(
+    pieces: Iterable[Piece], *, level: int = DEFAULT_LEVEL, threads: int = 0
+) -> Iterator[bytes]:
+    """Yield the frames that hold ``pieces``; 4 MiB each is a good size."""
+    check_library()
+    yield from iter_ordered(partial(_pack, level=level), pieces, threads=threads)
+
+
+def iter_unpacked(stream: BinaryIO, size: int, *, name: str) -> Iterator[bytes]:
+    """Yield what ``size`` bytes of frames hold, in pieces of 1 MiB at most.
+
+    Raises:
+        FormatError: a frame is damaged or cut short.
+    """
+    check_library()
+    import zstandard
+
+    _check_frames(stream.fileno(), size, name)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+    reader = decompressor.stream_reader(stream, read_across_frames=True, closefd=False)
+    try:
+        while data := reader.read(MIB):
+            yield data
+    except zstandard.ZstdError as error:
+        raise FormatError(f"{name}: damaged zstd data: {error}") from error
+
+
+def check_library() -> None:
+    """Refuse to go on without the library, which Python has only from 3.14 on.
+
+    Raises:
+        ToolError: it cannot be imported.
+    """
+    if importlib.util.find_spec("zstandard") is None:
+        hint = "pip install zstandard, or choose another compression"
+        raise ToolError("the Python package zstandard cannot be imported", hint=hint)
+
+
+def _pack(piece: Piece, level: int) -> bytes:
+    """Compress one piece."""
+    if isinstance(piece, bytes):
+        return _frame(piece, level)
+    whole, rest = divmod(piece, PIECE)
+    return _zero_frame(PIECE, level) * whole + (_zero_frame(rest, level) if rest else b"")
+
+
+@cache
+def _zero_frame(size: int, level: int) -> bytes:
+    """Return a frame of zeros."""
+    return _frame(bytes(size), level)
+
+
+def _frame(data: bytes, level: int) -> bytes:
+    """Compress bytes as one frame."""
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(data)
+
+
+def _check_frames(fd: int, size: int, name: str) -> None:
+    """Walk the chain of frames and blocks to the end of the file."""
+    at = 0
+    while at < size:
+        head = os.pread(fd, _HEAD, at)
+        if not is_zst(head):
+            raise FormatError(f"{name}: no zstd frame at byte {at}")
+        if head.startswith(MAGIC):
+            at = _end_of_frame(fd, at, head, name)
+        else:
+            at += 8 + int.from_bytes(head[4:8], "little")
+    if at > size:
+        raise FormatError(
+            f"{name}: ends at byte {size} inside a zstd frame",
+            hint="is the file truncated? fetch it again",
+        )
+
+
+def _end_of_frame(fd: int, at: int, head: bytes, name: str) -> int:
+    """Return the position behind a frame."""
+    flags = head[len(MAGIC)] if len(head) > len(MAGIC) else 0
+    single = flags >> 5 & 1
+    content = _CONTENT_SIZES[flags >> 6] or single
+    at += len(MAGIC) + 1 + (not single) + _DICTIONARY_SIZES[flags & 3] + content
+    last = False
+    while not last:
+        raw = os.pread(fd, _BLOCK_HEADER, at)
+        if len(raw) < _BLOCK_HEADER:
+            raise FormatError(
+                f"{name}: ends inside a zstd frame, at byte {at}",
+                hint="is the file truncated? fetch it again",
+            )
+        word = int.from_bytes(raw, "little")
+        last, kind = bool(word & 1), word >> 1 & 3
+        if kind == _RESERVED:
+            raise FormatError(f"{name}: a damaged zstd block at byte {at}")
+        at += _BLOCK_HEADER + (1 if kind == _REPEATED else word >> 3)
+    return at + 4 * (flags >> 2 & 1)

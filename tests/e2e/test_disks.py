@@ -1,0 +1,262 @@
+"""Disk images for clouds and boards: any packing in, the right one out, grown if asked."""
+
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from builder.formats.disk import GIB, MIB
+from tests.support.bases import Base, Kind, Recipe, make_base
+from tests.support.judges import judge
+from tests.support.program import Bench
+
+SPEC = """\
+version: 1
+name: edge
+targets: [{target}]
+base: {{file: {base}}}
+{more}
+overlay:
+  hostname: edge-1
+  files:
+    - {{path: /opt/app/run, content: "#!/bin/sh\\n", mode: "0755"}}
+"""
+SIZE = GIB
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk that foreign tools unpacked."""
+
+    raw: Path
+    root: int
+
+    @property
+    def device(self) -> str:
+        return f"{self.raw}?offset={self.root}"
+
+    def text(self, path: str) -> str:
+        return judge("debugfs", "-R", f"cat {path}", self.device).stdout
+
+    def check(self) -> None:
+        judge("e2fsck", "-fn", self.device)
+        with self.raw.open("rb") as stream:
+            head = stream.read(1024)
+        if b"EFI PART" in head:
+            assert "No problems found" in judge("sgdisk", "-v", self.raw).stdout
+        else:
+            judge("sfdisk", "--verify", self.raw)
+
+
+def unpack(artifact: Path, root: int, folder: Path) -> Disk:
+    """Unpack an artifact with tar, xz, zstd and qemu-img."""
+    folder.mkdir()
+    inner = folder / "disk"
+    tool = {".xz": "xz -dc", ".gz": "gzip -dc", ".zst": "zstd -dc"}.get(artifact.suffix, "cat")
+    alone = "tar -xO" if ".tar" in artifact.name else "cat"
+    judge("sh", "-c", f"{tool} '{artifact}' | {alone} | dd of='{inner}' bs=64K conv=sparse")
+    if ".vhd" in artifact.name:
+        raw = folder / "raw"
+        judge("qemu-img", "convert", "-f", "vpc", "-O", "raw", inner, raw)
+        return Disk(raw, root)
+    return Disk(inner, root)
+
+
+def build(bench: Bench, target: str, base: Path, more: str = "") -> Path:
+    spec = bench.write("specs/edge.yaml", SPEC.format(target=target, base=base, more=more))
+    return bench.build(spec, SOURCE_DATE_EPOCH="1700000000")
+
+
+def make(cache: Path, kind: Kind) -> Base:
+    return make_base(cache, Recipe(kind=kind, size=SIZE))
+
+
+def make_card(cache: Path, folder: Path) -> tuple[Path, int]:
+    """Return a raw disk with an MBR, FAT and ext4, and where the ext4 is."""
+    base = make_base(cache, Recipe(kind="raw", size=512 * MIB))
+    path = folder / "card.raw"
+    judge("cp", "--sparse=always", base.path, path)
+    path.chmod(0o644)
+    judge("sgdisk", "--gpttombr=2:3", path)
+    return path, base.root_offset
+
+
+@pytest.mark.parametrize("target", ["ami", "gce", "azure"])
+def test_a_cloud_image_is_what_the_spec_says(
+    target: Kind, base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    base = make(base_cache, target)
+    artifact = build(bench, target, base.path)
+    disk = unpack(artifact, base.root_offset, tmp_path / "opened")
+    disk.check()
+    assert disk.text("/etc/hostname") == "edge-1\n"
+    assert disk.text("/opt/app/run") == "#!/bin/sh\n"
+    judge("gzip", "-t", artifact)
+
+
+@pytest.mark.parametrize(("target", "member"), [("gce", "disk.raw"), ("ami", "edge.raw")])
+def test_the_tar_is_old_gnu_with_one_member(
+    target: Kind, member: str, base_cache: Path, bench: Bench
+) -> None:
+    artifact = build(bench, target, make(base_cache, target).path)
+    with tarfile.open(artifact) as archive:
+        (entry,) = archive.getmembers()
+    assert (entry.name, entry.size, entry.mode, entry.uid) == (member, SIZE, 0o644, 0)
+    head = judge("sh", "-c", f"gzip -dc '{artifact}' | head -c 265 | tail -c 8").stdout
+    assert head == "ustar  \0"
+
+
+def test_azure_takes_whole_mebibytes_and_the_second_table_is_at_the_end(
+    base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    artifact = build(bench, "azure", make(base_cache, "azure").path, "output: {archive: false}")
+    raw = tmp_path / "x.vhd"
+    judge("sh", "-c", f"gzip -dc '{artifact}' | dd of='{raw}' bs=64K conv=sparse")
+    told = json.loads(judge("qemu-img", "info", "-f", "vpc", "--output=json", raw).stdout)
+    assert told["virtual-size"] == SIZE + MIB
+
+
+PACKINGS = {
+    "raw": "output: {compression: none}",
+    "raw.gz": "output: {compression: gz}",
+    "raw.zst": "output: {compression: zst}",
+    "raw.xz": "",
+    "tar.xz": "output: {archive: true, level: 1}",
+    "tar": "output: {archive: true, compression: none}",
+}
+
+
+@pytest.mark.parametrize(("suffix", "more"), PACKINGS.items(), ids=PACKINGS)
+def test_every_packing_goes_in_and_out(
+    suffix: str, more: str, base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    card, root = make_card(base_cache, tmp_path)
+    artifact = build(bench, "rpi3", card, more)
+    assert artifact.name == f"edge.rpi3.{suffix}"
+    again = build(bench, "rpi", artifact, "output: {compression: zst}")
+    disk = unpack(again, root, tmp_path / "opened")
+    disk.check()
+    assert disk.text("/etc/hostname") == "edge-1\n"
+
+
+def test_a_raw_disk_keeps_its_holes_and_has_a_block_map(
+    base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    card, _ = make_card(base_cache, tmp_path)
+    artifact = build(bench, "rpi3", card, "output: {compression: none}")
+    assert artifact.stat().st_size == 512 * MIB
+    assert artifact.stat().st_blocks <= card.stat().st_blocks + 2 * MIB // 512
+    bmap = artifact.with_name(f"{artifact.name}.bmap").read_text()
+    assert f"<ImageSize> {512 * MIB} </ImageSize>" in bmap
+
+
+@pytest.mark.parametrize("target", ["ami", "gce", "azure", "rpi3"])
+def test_a_disk_grows_with_its_root(
+    target: Kind | Literal["rpi3"], base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    if target == "rpi3":
+        path, root = make_card(base_cache, tmp_path)
+    else:
+        base = make(base_cache, target)
+        path, root = base.path, base.root_offset
+    artifact = build(bench, target, path, "disk: {size: 3GiB}")
+    disk = unpack(artifact, root, tmp_path / "opened")
+    assert disk.raw.stat().st_size == 3 * GIB
+    disk.check()
+    facts = judge("dumpe2fs", "-h", disk.device).stdout
+    blocks = next(line.split()[-1] for line in facts.splitlines() if line.startswith("Block count"))
+    assert int(blocks) * 4096 > 2.9 * GIB
+
+
+def test_google_gets_whole_gibibytes(base_cache: Path, bench: Bench, tmp_path: Path) -> None:
+    base = make_base(base_cache, Recipe(kind="raw", size=700 * MIB))
+    artifact = build(bench, "gce", base.path)
+    disk = unpack(artifact, base.root_offset, tmp_path / "opened")
+    assert disk.raw.stat().st_size == GIB
+    disk.check()
+
+
+def test_the_same_inputs_give_the_same_bytes(base_cache: Path, bench: Bench) -> None:
+    base = make(base_cache, "gce")
+    first = build(bench, "gce", base.path).read_bytes()
+    (bench.output / "edge.gce.tar.gz").unlink()
+    assert build(bench, "gce", base.path).read_bytes() == first
+
+
+def test_other_commands_open_them(base_cache: Path, bench: Bench) -> None:
+    artifact = build(bench, "azure", make(base_cache, "azure").path)
+    told = json.loads(bench.run("inspect", artifact, "--json").out)
+    assert (told["kind"], told["release"]) == ("vhd.tar.gz", "5.0")
+    assert bench.run("cat", artifact, "/etc/hostname").out == "edge-1\n"
+    assert bench.run("verify", artifact, "specs/edge.yaml").code == 0
+
+
+def damaged(name: str, base_cache: Path, folder: Path) -> Path:
+    """Return a base that nobody can use."""
+    path = folder / "bad"
+    match name:
+        case "truncated":
+            path.write_bytes(make(base_cache, "gce").path.read_bytes()[:-1000])
+        case "no disk":
+            (folder / "readme").write_text("hello")
+            judge("tar", "-czf", path, "-C", folder, "readme")
+        case "two files":
+            card, _ = make_card(base_cache, folder)
+            (folder / "readme").write_text("hello")
+            judge("tar", "-czf", path, "-C", folder, card.name, "readme")
+        case "text":
+            path.write_text("hello\n")
+        case "dynamic VHD":
+            judge("qemu-img", "create", "-f", "vpc", path, "64M")
+        case "wrong checksum":
+            judge("qemu-img", "create", "-f", "vpc", "-o", "subformat=fixed", path, "10M")
+            with path.open("r+b") as stream:
+                stream.seek(510)
+                stream.write(b"\x55\xaa")
+                stream.seek(-100, 2)
+                stream.write(b"x")
+        case "too small a size":
+            path = make(base_cache, "gce").path
+        case _:
+            raise AssertionError(name)
+    return path
+
+
+BAD = {
+    "truncated": (7, "the compressed data is cut short"),
+    "no disk": (7, "readme is no disk: its first sector does not end with 55 aa"),
+    "two files": (7, "something follows the disk in the archive"),
+    "text": (7, "holds neither a disk nor a tar with one"),
+    "dynamic VHD": (7, "the VHD is dynamic; wanted a fixed one"),
+    "wrong checksum": (7, "VHD footer: checksum"),
+    "too small a size": (8, "disk.size is 512 MiB, but the base's disk has 1 GiB already"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_base_is_a_sentence(
+    name: str, base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    code, sentence = BAD[name]
+    path = damaged(name, base_cache, tmp_path)
+    more = "disk: {size: 512MiB}" if name == "too small a size" else ""
+    spec = bench.write("specs/edge.yaml", SPEC.format(target="gce", base=path, more=more))
+    done = bench.run("build", spec)
+    assert (done.code, sentence in done.err) == (code, True), done.err
+    assert not list(bench.output.glob("*"))
+
+
+def test_a_group_builds_its_members_and_one_failure_loses_no_other(
+    base_cache: Path, bench: Bench
+) -> None:
+    base = make(base_cache, "gce").path
+    spec = bench.write("specs/edge.yaml", SPEC.format(target="all-images", base=base, more=""))
+    done = bench.run("build", spec)
+    made = sorted(path.name for path in bench.output.glob("*.gz"))
+    assert made == ["edge.ami.tar.gz", "edge.azure.vhd.tar.gz", "edge.gce.tar.gz"]
+    assert done.code == 7
+    assert len(done.out.splitlines()) == 3
+    assert "edge (ova): failed, see above" in done.err

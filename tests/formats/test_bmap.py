@@ -1,0 +1,50 @@
+"""Block maps: their ranges, their digests and their own digest."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from builder.formats.bmap import BLOCK, make_bmap
+from builder.formats.disk import MIB
+from builder.formats.sparse import Window
+
+
+def make(path: Path) -> str:
+    with path.open("wb") as stream:
+        stream.write(b"a" * 10)
+        stream.seek(2 * MIB)
+        stream.write(b"b" * 200_000)
+        stream.truncate(10 * MIB + 512)
+        stream.seek(10 * MIB)
+        stream.write(b"c" * 512)
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return make_bmap(Window(fd, 0, 10 * MIB + 512))
+    finally:
+        os.close(fd)
+
+
+def test_a_card_written_by_the_map_is_the_image(tmp_path: Path) -> None:
+    ranges = re.findall(r'<Range chksum="(\w+)"> (\S+) </Range>', make(tmp_path / "disk"))
+    data = (tmp_path / "disk").read_bytes()
+    card = bytearray(len(data))
+    for digest, blocks in ranges:
+        first, _, last = blocks.partition("-")
+        start, end = int(first) * BLOCK, (int(last or first) + 1) * BLOCK
+        assert digest == hashlib.sha256(data[start:end]).hexdigest()
+        card[start:end] = data[start:end]
+    assert bytes(card) == data
+
+
+def test_the_counts_are_right(tmp_path: Path) -> None:
+    told = dict(re.findall(r"<(\w+)> (\w+) </", make(tmp_path / "disk")))
+    assert told["ImageSize"] == str(10 * MIB + 512)
+    assert told["BlocksCount"] == "2561"
+    assert told["MappedBlocksCount"] == str(16 + 64 + 1)
+
+
+def test_the_map_has_its_own_digest(tmp_path: Path) -> None:
+    text = make(tmp_path / "disk")
+    own = text.partition("<BmapFileChecksum> ")[2][:64]
+    assert hashlib.sha256(text.replace(own, "0" * 64).encode()).hexdigest() == own
