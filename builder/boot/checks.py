@@ -1,0 +1,76 @@
+"""What to ask a guest, and when its answer is right."""
+
+import shlex
+from dataclasses import dataclass
+from enum import StrEnum
+
+FIRST, SECOND = "first boot", "second boot"
+
+
+class Match(StrEnum):
+    """How an answer is compared with what is wanted."""
+
+    SAME = "same"
+    WORDS = "words"
+    LINE = "line"
+    SUCCESS = "success"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A question to the guest.
+
+    Attributes:
+        name: What should be true, as a sentence.
+        command: Shell command that finds out.
+        wanted: The answer.
+        match: ``SAME``: the answer, white space put together. ``WORDS``: every word is among
+            the answer's. ``LINE``: it is one of the lines. ``SUCCESS``: the exit status is zero.
+        patience: Seconds during which a wrong answer is asked for again.
+        only: The boot on which it is asked; empty for every one.
+    """
+
+    name: str
+    command: str
+    wanted: str = ""
+    match: Match = Match.SAME
+    patience: float = 0
+    only: str = ""
+
+    def accepts(self, code: int, out: str) -> bool:
+        """Tell whether that is the wanted answer."""
+        match self.match:
+            case Match.SAME:
+                return out.split() == self.wanted.split()
+            case Match.WORDS:
+                return set(self.wanted.split()) <= set(out.split())
+            case Match.LINE:
+                return self.wanted.strip() in {line.strip() for line in out.splitlines()}
+            case Match.SUCCESS:
+                return code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a check.
+
+    Attributes:
+        boot: Which boot: ``FIRST`` or ``SECOND``.
+        name: What should be true.
+        passed: Whether it is.
+        wanted: The answer that was wanted.
+        found: What the guest answered.
+        seconds: How long it took.
+    """
+
+    boot: str
+    name: str
+    passed: bool
+    wanted: str = ""
+    found: str = ""
+    seconds: float = 0
+
+
+def command(*words: str) -> str:
+    """Return words as a shell command, quoted."""
+    return shlex.join(words)
