@@ -1,0 +1,150 @@
+"""The command line: arguments become one call, errors become sentences and exit codes.
+
+Results go to standard output, progress and messages to standard error. The commands are
+read lazily, each from the module that holds it.
+"""
+
+import errno
+import importlib
+import os
+import signal
+import sys
+
+import click
+
+from builder.cli.report import show_bug, show_error
+from builder.errors import BuilderError, HostError
+
+INTERRUPTED = 130
+
+COMMANDS = {
+    "build": "make",
+    "fetch": "make",
+    "check": "specs",
+    "plan": "specs",
+    "lock": "lock",
+    "targets": "knowledge",
+    "catalog": "knowledge",
+    "schema": "knowledge",
+    "explain": "knowledge",
+    "init": "specs",
+    "doctor": "doctor",
+    "inspect": "look",
+    "ls": "look",
+    "cat": "look",
+    "diff": "look",
+    "verify": "look",
+    "boot": "boot",
+    "cache": "storage",
+}
+"""Command to the module of this package that holds it."""
+
+NAMES = {"ls": "list_directory", "diff": "show_differences"}
+"""Command to the function's name, where that is another."""
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or say which one may be meant."""
+        if cmd_name not in COMMANDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(cmd_name, COMMANDS, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            ctx.fail(f"there is no command {cmd_name!r}{meant}")
+        module = importlib.import_module(f"builder.cli.{COMMANDS[cmd_name]}")
+        found = getattr(module, NAMES.get(cmd_name, cmd_name))
+        return found if isinstance(found, click.Command) else None
+
+
+@click.command(
+    cls=Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 2 usage, 3 spec, 4 target, 5 network, 6 digest, 7 base, "
+    "8 spec and base don't fit, 9 foreign tool, 10 this machine, 11 verification, 130 interrupted.",
+)
+@click.version_option(package_name="photon-builder", message="photon-builder %(version)s")
+def cli() -> None:
+    """Make customised VMware Photon OS images from a short YAML spec.
+
+    No root, no mounts, no virtual machine: only what changes is rewritten.
+    """
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return the exit code of the manual."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    _open_missing_streams()
+    try:
+        return int(cli.main(arguments, "photon-builder", standalone_mode=False) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _say_interrupted()
+    except Exception as error:  # the last door
+        return _say_interrupted() if _was_interrupted(error) else _say(error)
+
+
+def _say(error: Exception) -> int:
+    """Say what went wrong, and return the exit code for it; a bug is shown as one."""
+    match error:
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        case BuilderError():
+            show_error(error)
+            return error.exit_code
+        case OSError():
+            show_error(_host_error(error))
+            return HostError.exit_code
+        case _:
+            show_bug(error)
+            return 1
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with closed streams (``>&-``) somewhere to write."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
+def _say_interrupted() -> int:
+    """Say that the user stopped it, and return the exit code for that."""
+    sys.stderr.write("\ninterrupted: nothing was left half-made\n")
+    return INTERRUPTED
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether an error came up while an interrupt was being cleaned up after."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Turn a polite request to stop into the same clean end as Ctrl-C."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _host_error(error: OSError) -> HostError:
+    """Say what this machine refused."""
+    hints = {
+        errno.ENOSPC: "make room on that filesystem (df -h), or choose another folder",
+        errno.EACCES: "get permission for that path, or choose another",
+        errno.EROFS: "choose a folder that can be written",
+    }
+    where = f"{error.filename}: " if error.filename else ""
+    return HostError(f"{where}{error.strerror or error}", hint=hints.get(error.errno or 0, ""))

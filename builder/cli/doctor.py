@@ -1,0 +1,24 @@
+"""The command ``doctor``."""
+
+from dataclasses import asdict
+
+import click
+
+from builder.cli.options import default_output, json_option, write_result
+
+
+@click.command()
+@json_option
+def doctor(*, as_json: bool) -> int:
+    """Say what this machine has and lacks, each with its remedy."""
+    from builder.cache import Cache
+    from builder.doctor import examine
+
+    found = list(examine(Cache().directory, default_output()))
+    text = ""
+    for row in found:
+        mark = "ok" if row.good else "LACKS" if row.needed else "without"
+        remedy = f"  → {row.remedy}" if row.remedy and not row.good else ""
+        text += f"{mark:<8} {row.name}: {row.found}{remedy}\n"
+    write_result([asdict(row) for row in found], as_json=as_json, text=text)
+    return 0 if all(row.good for row in found if row.needed) else 9

@@ -1,0 +1,82 @@
+"""The commands that tell what the tool knows: ``targets``, ``catalog``, ``schema``, ``explain``."""
+
+import click
+
+from builder.catalog import Source, list_artifacts
+from builder.cli.options import json_option, write_result
+from builder.targets import Group, discover
+
+
+@click.command()
+@click.option("--names", is_flag=True, help="Just the names, one a line.")
+@json_option
+def targets(*, names: bool, as_json: bool) -> None:
+    """List what can be built."""
+    entries = sorted(discover().values(), key=lambda entry: entry.name)
+    rows = [
+        {
+            "name": entry.name,
+            "summary": entry.summary,
+            "members": list(entry.members) if isinstance(entry, Group) else [],
+        }
+        for entry in entries
+    ]
+    wide = "".join(f"{entry.name:<16} {entry.summary}\n" for entry in entries)
+    short = "".join(f"{entry.name}\n" for entry in entries)
+    write_result(rows, as_json=as_json, text=short if names else wide)
+
+
+@click.command()
+@click.argument("release", required=False)
+@click.option("--target", "-t", help="Only artifacts of this target.")
+@json_option
+def catalog(release: str | None, *, target: str | None, as_json: bool) -> None:
+    """List what Photon published, with the digests that were published with it."""
+    found = list(list_artifacts(release, target))
+    rows = [
+        {
+            "release": source.release,
+            "revision": source.revision,
+            "arch": source.arch,
+            "target": source.target,
+            "file": source.filename,
+            "digests": dict(source.digests),
+            "urls": list(source.urls),
+        }
+        for source in found
+    ]
+    write_result(rows, as_json=as_json, text="".join(map(_format_source, found)))
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    from builder import features
+    from builder.schema import spec_schema
+
+    write_result(spec_schema(features.discover(), discover()), as_json=True, text="")
+
+
+@click.command()
+@click.argument("code")
+@json_option
+def explain(code: str, *, as_json: bool) -> None:
+    """Explain a diagnostic, such as NET003, at length."""
+    from builder import rules
+
+    rule = rules.explain(code)
+    row = {
+        "code": rule.code,
+        "severity": str(rule.severity),
+        "summary": rule.summary,
+        "explanation": rule.explanation,
+    }
+    text = f"{rule.code} ({rule.severity}): {rule.summary}\n\n{rule.explanation}\n"
+    write_result(row, as_json=as_json, text=text)
+
+
+def _format_source(source: Source) -> str:
+    """Return a published artifact for people."""
+    where = f"{source.release} {source.revision:<14} {source.target:<12} {source.arch:<8}"
+    digests = "".join(f"    {name} {value}\n" for name, value in sorted(source.digests.items()))
+    return f"{where} {source.filename}\n" + (digests or "    no digest was published\n")

@@ -1,0 +1,208 @@
+"""The commands that look into files: ``inspect``, ``ls``, ``cat``, ``diff``, ``verify``."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from builder.cli.options import (
+    PATH,
+    chosen_targets,
+    json_option,
+    question,
+    read_spec,
+    reporter,
+    write_result,
+)
+from builder.compare import compare
+from builder.errors import GuestError, UsageError
+from builder.formats.filesystem import Kind, Node
+from builder.guestpath import GuestPath, guest, join
+from builder.images import describe, open_image
+from builder.roots import Root
+from builder.roots.resolve import resolve
+
+if TYPE_CHECKING:
+    from builder.build import Request
+    from builder.job import Wanted
+
+_LETTERS = {Kind.FILE: "-", Kind.DIRECTORY: "d", Kind.SYMLINK: "l", Kind.OTHER: "?"}
+
+
+@click.command()
+@click.argument("artifact", type=PATH)
+@json_option
+def inspect(artifact: Path, *, as_json: bool) -> None:
+    """Say what an artifact is: container, hardware, partitions, release."""
+    with open_image(artifact) as image:
+        found = describe(image)
+    write_result(found, as_json=as_json, text="\n".join(_lines(found)) + "\n")
+
+
+@click.command("ls")
+@click.argument("artifact", type=PATH)
+@click.argument("path", default="/")
+@click.option("--recursive", "-R", is_flag=True, help="Go into directories.")
+@json_option
+def list_directory(artifact: Path, path: str, *, recursive: bool, as_json: bool) -> None:
+    """List a file or a directory inside an artifact, without root."""
+    with open_image(artifact) as image:
+        root = image.root()
+        rows = [_row(at, node) for at, node in _walk(root, _inside(root, path), deep=recursive)]
+    write_result(rows, as_json=as_json, text="".join(f"{_shown(row)}\n" for row in rows))
+
+
+@click.command()
+@click.argument("artifact", type=PATH)
+@click.argument("path")
+def cat(artifact: Path, path: str) -> None:
+    """Print a file inside an artifact, without root."""
+    with open_image(artifact) as image:
+        root = image.root()
+        for piece in root.chunks(_inside(root, path)):
+            sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+@click.command("diff")
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
+@json_option
+def show_differences(a: Path, b: Path, *, as_json: bool) -> int:
+    """Compare the trees inside two artifacts; exits with 1 when they differ."""
+    with open_image(a) as first, open_image(b) as second:
+        found = [row._asdict() for row in compare(first.root(), second.root())]
+    text = "".join(f"{row['sign']} {row['path']}{_because(row['what'])}\n" for row in found)
+    write_result(found, as_json=as_json, text=text)
+    return 1 if found else 0
+
+
+@click.command()
+@click.argument("artifact", type=PATH)
+@click.argument("spec", required=False)
+@click.option("--target", "-t", help="The target, when the spec has several.")
+@json_option
+def verify(artifact: Path, spec: str | None, *, target: str | None, as_json: bool) -> None:
+    """Prove a finished file: its container is sound, and it is what the spec says.
+
+    The file is opened afresh; every digest of its container is checked.
+    """
+    from builder import verify as proofs
+    from builder.artifact import read_provenance
+
+    wanted, work_out = None, None
+    timestamp = int(read_provenance(artifact).get("timestamp") or 0)
+    if spec is not None:
+        read = read_spec(spec, quiet=True)
+        targets = chosen_targets(read, (target,) if target else ())
+        suited = [entry for entry in targets if artifact.name.endswith(entry.suffix)] or targets
+        request = question(read, suited[0])
+        wanted = _wanted(request, artifact, timestamp)
+        work_out = request.target.work_out
+    proof = proofs.verify(artifact, wanted, work_out, full=True)
+    held = f", and all {proof.steps} changes of the plan are in it" if wanted is not None else ""
+    if spec is not None and wanted is None:
+        held = "; what was drawn for it cannot be worked out again, so its payload was not compared"
+    text = f"{artifact}: a sound {proof.kind}{held}\n"
+    write_result(
+        {"artifact": str(artifact), "kind": proof.kind, "steps": proof.steps},
+        as_json=as_json,
+        text=text,
+    )
+
+
+def _wanted(request: "Request", artifact: Path, timestamp: int) -> "Wanted | None":
+    """Return what an artifact should hold, ``None`` when nobody can tell any more.
+
+    A payload can be compared as a whole only: everything in it has to be known, what was
+    downloaded too, and nothing in it may have been drawn.
+    """
+    from builder.build import prepare, wanted_of, with_downloads
+    from builder.cache import Cache
+
+    plan, _ = prepare(request)
+    known = plan.without_drawn()
+    if request.target.work_out is not None:
+        if known.steps != plan.steps:
+            return None
+        known = with_downloads(known, artifact, Cache(), reporter(), offline=False)
+    return wanted_of(request, known, timestamp)
+
+
+def _inside(root: Root, path: str) -> GuestPath:
+    """Return a path of the image as the guest would find it."""
+    try:
+        found = resolve(root, guest(path if path.startswith("/") else f"/{path}"))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if root.lstat(found) is None:
+        raise GuestError(f"{path}: there is no such file in the image")
+    return found
+
+
+def _walk(root: Root, path: GuestPath, *, deep: bool) -> Iterator[tuple[GuestPath, Node]]:
+    """Yield a file, or what is in a directory."""
+    node = root.lstat(path)
+    if node is None:
+        return
+    if node.kind is not Kind.DIRECTORY:
+        yield path, node
+        return
+    todo = [join(path, name) for name in reversed(root.names(path))]
+    while todo:
+        here = todo.pop()
+        found = root.lstat(here)
+        if found is None:
+            continue
+        yield here, found
+        if deep and found.kind is Kind.DIRECTORY:
+            todo += [join(here, name) for name in reversed(root.names(here))]
+
+
+def _row(path: GuestPath, node: Node) -> dict[str, Any]:
+    """Return a node as plain data."""
+    return {
+        "path": path,
+        "kind": str(node.kind),
+        "mode": f"{node.mode:04o}",
+        "uid": node.uid,
+        "gid": node.gid,
+        "size": node.size,
+        "mtime": node.mtime,
+        "target": node.target,
+    }
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """Return a row as ``ls -l`` would."""
+    when = datetime.fromtimestamp(row["mtime"], UTC).strftime("%Y-%m-%d %H:%M")
+    arrow = f" -> {row['target']}" if row["target"] else ""
+    letter = _LETTERS[Kind(row["kind"])]
+    owner = f"{row['uid']}:{row['gid']}"
+    return f"{letter}{row['mode']} {owner:>11} {row['size']:>11} {when} {row['path']}{arrow}"
+
+
+def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield plain data as lines for people."""
+    for key, value in found.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            yield f"{indent}{key}:"
+            for entry in value:
+                yield f"{indent}  - " + ", ".join(
+                    f"{k}: {v}" for k, v in entry.items() if v not in ("", None)
+                )
+        elif isinstance(value, list):
+            yield f"{indent}{key}: {', '.join(map(str, value))}"
+        elif isinstance(value, dict):
+            yield f"{indent}{key}:"
+            yield from _lines(value, f"{indent}  ")
+        elif value not in ("", None):
+            yield f"{indent}{key}: {value}"
+
+
+def _because(text: str) -> str:
+    """Return what differs in brackets."""
+    return f" ({text})" if text else ""

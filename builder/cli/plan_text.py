@@ -1,0 +1,121 @@
+"""A plan as people read it: what is downloaded, what becomes of each path, and why."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+
+from builder.base import Origin
+from builder.blob import Blob, Download
+from builder.build import Request
+from builder.changes import (
+    AddUser,
+    Change,
+    EnsureLine,
+    InstallPackages,
+    MakeDirectory,
+    MakeSymlink,
+    Owner,
+    Remove,
+    ReplaceText,
+    Require,
+    SetKernelArguments,
+    SetPassword,
+    SetUnitState,
+    WriteFile,
+)
+from builder.plan import Plan, Step
+
+_NEVER_DAYS = 99999
+
+
+def format_plan(request: Request, plan: Plan, origin: Origin) -> str:
+    """Return a plan for people, its changes grouped by the key that asked for them."""
+    lines = [f"{request.artifact}  ({request.target.name}, from {origin.text})"]
+    lines += [f"  download  {line}" for line in _downloads(plan, origin)]
+    for origin_of_step, steps in groupby(sorted(plan.steps, key=_by_place), key=str):
+        lines += ["", f"  {origin_of_step}"]
+        lines += [f"    {line}" for step in steps for line in _step_lines(step)]
+    lines += ["", *(f"  ! {text}" for text in request.target.warn(request.spec.sections))]
+    lines += ["", f"  {len(plan.steps)} changes; the rest of the base is copied as it is"]
+    return "\n".join(lines) + "\n"
+
+
+def describe(change: Change) -> str:
+    """Say in one line what a change makes true; secrets are not shown."""
+    match change:
+        case WriteFile(path, content, mode, owner, secret):
+            size = "secret" if secret else _size(content)
+            return f"write     {path}  ({size}, {mode:04o}{_owned(owner)})"
+        case MakeDirectory(path, mode, owner):
+            return f"directory {path}  ({mode:04o}{_owned(owner)})"
+        case MakeSymlink(path, target):
+            return f"link      {path} -> {target}"
+        case Remove(path):
+            return f"remove    {path}"
+        case EnsureLine(path=path, line=line):
+            return f"line      {path}: {line.expandtabs(1)}"
+        case ReplaceText(pattern, old, new):
+            return f"replace   {pattern}: {old} -> {new}"
+        case _:
+            return _describe_guest(change)
+
+
+def _describe_guest(change: Change) -> str:
+    """Say what a change of the guest's own state makes true."""
+    match change:
+        case InstallPackages(names, files):
+            listed = " ".join((*names, *(name for name, _ in files)))
+            return f"packages  {listed}  (installed once, on the first boot with a network)"
+        case AddUser(name=name, uid=uid, groups=groups):
+            return f"user      {name}  (uid {uid}{''.join(f', {group}' for group in groups)})"
+        case SetPassword(user=user, max_days=days, must_change=must):
+            expiry = "never expires" if days == _NEVER_DAYS else f"expires after {days} days"
+            return f"password  {user}  ({expiry}{', to be changed at the first login' * must})"
+        case SetKernelArguments(add, remove):
+            return f"kernel    {' '.join((*(f'+{a}' for a in add), *(f'-{r}' for r in remove)))}"
+        case SetUnitState(unit, state, if_present):
+            return f"unit      {unit} {state}{', if the base has it' * if_present}"
+        case Require(path=path):
+            return f"needs     {path}"
+        case _:
+            return type(change).__name__
+
+
+def _downloads(plan: Plan, origin: Origin) -> Iterator[str]:
+    """Yield what has to come from the network, its size and whether it is here already."""
+    if origin.source is not None:
+        size = f"{origin.source.size / 1e6:.0f} MB, " if origin.source.size else ""
+        yield f"{origin.source.filename}  ({size}{_cached(origin.digests or {})})"
+    for change, download in plan.downloads():
+        state = _cached({"sha256": change.content.sha256})
+        unless = f", unless the base has {change.unless}" if change.unless else ""
+        yield f"{download.filename}  ({state}{unless})"
+
+
+def _cached(digests: Mapping[str, str]) -> str:
+    """Say whether a file is in the cache."""
+    from builder.cache import Cache
+
+    return "in the cache" if Cache().find(digests) else "not in the cache yet"
+
+
+def _step_lines(step: Step) -> Iterator[str]:
+    """Yield a step, and its reason if it has one."""
+    yield describe(step.change)
+    if step.reason:
+        yield f"          ← {step.reason}"
+
+
+def _by_place(step: Step) -> tuple[str, str, int]:
+    """Return what steps are grouped by: defaults last, the others as they stand in their file."""
+    place = step.place
+    return ("~", step.origin, 0) if place is None else (str(place.file), "", place.line)
+
+
+def _size(content: Blob) -> str:
+    """Return a file's length."""
+    return "downloaded" if isinstance(content.source, Download) else f"{content.size} bytes"
+
+
+def _owned(owner: Owner) -> str:
+    """Return an owner that is not root."""
+    return "" if owner == Owner() else f", {owner.uid}:{owner.gid}"

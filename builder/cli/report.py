@@ -1,0 +1,80 @@
+"""How problems and errors are shown: a place, a sentence, the line, a caret, what to do."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+
+from builder.errors import BuilderError, Problem, SpecError
+
+_COLOURS = {"error": "31", "warning": "33", "hint": "36", "note": "2"}
+_ISSUES = "the project's issue tracker"
+
+
+def show_problems(problems: Iterable[Problem]) -> None:
+    """Show problems in the order of their places."""
+    for problem in sorted(problems, key=_order):
+        sys.stderr.write(format_problem(problem))
+
+
+def format_problem(problem: Problem) -> str:
+    """Return a problem as people read it: the place first, so that editors can jump there."""
+    place = f"{_shown_place(problem)}: " if problem.place else ""
+    kind = _paint(f"{problem.severity}[{problem.code}]", problem.severity)
+    text = f"{place}{kind}: {problem.message}\n"
+    if problem.excerpt and problem.place:
+        gutter = f"{problem.place.line:>5} | "
+        caret = " " * (problem.place.column - 1) + "^"
+        text += f"{gutter}{problem.excerpt}\n{' ' * 5} | {_paint(caret, problem.severity)}\n"
+    return text + _hint(problem.hint)
+
+
+def show_error(error: BuilderError) -> None:
+    """Show an error, what led to it, and what to do."""
+    if isinstance(error, SpecError):
+        show_problems(error.problems)
+        return
+    code = f"[{error.code}]" if error.code else ""
+    sys.stderr.write(f"{_paint(f'error{code}', 'error')}: {error}\n")
+    for note in getattr(error, "__notes__", ()):
+        sys.stderr.write(f"  {_paint(note, 'note')}\n")
+    sys.stderr.write(_hint(error.hint))
+
+
+def show_bug(error: Exception) -> None:
+    """Show an unexpected exception and where to report it."""
+    trace = "".join(traceback.format_exception(error))
+    sys.stderr.write(
+        f"{trace}\n{_paint('error', 'error')}: this is a bug in photon-builder, not in your spec: "
+        f"{type(error).__name__}: {error}\n"
+    )
+    sys.stderr.write(_hint(f"report it with the text above at {_ISSUES}"))
+
+
+def _order(problem: Problem) -> tuple[str, int, int]:
+    """Return what problems are sorted by."""
+    place = problem.place
+    return (str(place.file), place.line, place.column) if place else ("", 0, 0)
+
+
+def _shown_place(problem: Problem) -> str:
+    """Return a place with its file relative to where the user is, when it lies below."""
+    place = problem.place
+    if place is None:
+        return ""
+    shown = os.path.relpath(place.file)
+    path = shown if not shown.startswith("..") else str(place.file)
+    return f"{path}:{place.line}:{place.column}"
+
+
+def _hint(text: str) -> str:
+    """Return a line that says what to do."""
+    return f"  {_paint('hint', 'hint')}: {text}\n" if text else ""
+
+
+def _paint(text: str, kind: str) -> str:
+    """Colour text on a terminal, unless NO_COLOR (no-color.org) asks not to."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if plain or not sys.stderr.isatty():
+        return text
+    return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m"

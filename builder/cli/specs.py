@@ -1,0 +1,133 @@
+"""The commands about a spec: ``check``, ``plan`` and ``init``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from builder.build import prepare
+from builder.cli.options import (
+    PATH,
+    base_option,
+    chosen_targets,
+    find_spec,
+    json_option,
+    question,
+    read_spec,
+    target_option,
+    warn,
+    write_result,
+)
+from builder.cli.plan_text import format_plan
+from builder.cli.report import show_problems
+from builder.errors import BuilderError, Problem, Severity, SpecError, UsageError
+
+
+@click.command()
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
+@json_option
+def check(specs: tuple[str, ...], *, as_json: bool) -> int:
+    """Report every problem of the specs: no network, no root, no build."""
+    rows: list[dict[str, object]] = []
+    code = 0
+    for name in specs:
+        problems, stopped = _problems_of(name)
+        code = code or stopped
+        rows += [_row(problem) for problem in problems]
+        if not as_json:
+            show_problems(problems)
+            sys.stderr.write(f"{find_spec(name)}: {_count(problems)}\n")
+    if as_json:
+        write_result(rows, as_json=True, text="")
+    return code
+
+
+@click.command()
+@click.argument("spec")
+@target_option
+@base_option
+@json_option
+def plan(spec: str, targets: tuple[str, ...], base: str | None, *, as_json: bool) -> None:
+    """Show what a spec would do: each change, its reason and its place in the spec."""
+    read = read_spec(spec)
+    results = []
+    text = ""
+    for target in chosen_targets(read, targets):
+        request = question(read, target, base)
+        made, origin = prepare(request)
+        warn(made.warnings)
+        results.append(
+            {
+                "schema": "photon-builder/plan/v1",
+                "target": target.name,
+                "artifact": str(request.artifact),
+                "base": origin.text,
+                "digest": made.digest,
+                "downloads": [d.url for _, d in made.downloads()],
+                "steps": made.rows(),
+            }
+        )
+        text += format_plan(request, made, origin)
+    write_result(results, as_json=as_json, text=text)
+
+
+@click.command()
+@click.argument("path", type=PATH, default=Path("specs/my-photon.yaml"))
+@click.option("--target", "-t", default="ova", help="What it should build [ova].")
+@click.option("--force", "-f", is_flag=True, help="Replace an existing file.")
+def init(path: Path, target: str, *, force: bool) -> None:
+    """Write a commented spec to start from."""
+    from builder.artifact import write_beside
+    from builder.scaffold import make_spec_text
+
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", hint="choose another name, or --force")
+    text = make_spec_text(path.stem, target)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_beside(path, text)
+    write_result({}, as_json=False, text=f"{path}\n")
+
+
+def _problems_of(name: str) -> tuple[tuple[Problem, ...], int]:
+    """Return everything found in one spec, and the exit code for it."""
+    from builder import rules
+
+    try:
+        spec = read_spec(name, quiet=True)
+        found = list(rules.check_rules(spec))
+        for target in chosen_targets(spec, ()):
+            made, _ = prepare(question(spec, target))
+            found += [problem for problem in made.warnings if problem not in found]
+    except SpecError as error:
+        return error.problems, error.exit_code
+    except BuilderError as error:
+        return (
+            Problem(str(error), error.code or type(error).__name__, error.hint),
+        ), error.exit_code
+    return tuple(found), 0
+
+
+def _row(problem: Problem) -> dict[str, object]:
+    """Return a problem as plain data."""
+    place = problem.place
+    return {
+        "code": problem.code,
+        "severity": str(problem.severity),
+        "message": problem.message,
+        "hint": problem.hint,
+        "file": str(place.file) if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+    }
+
+
+def _count(problems: tuple[Problem, ...]) -> str:
+    """Say how many problems there are of each kind."""
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    warnings = len(problems) - errors
+    shown = [
+        f"{number} {kind}{'s' * (number != 1)}"
+        for number, kind in ((errors, "error"), (warnings, "warning"))
+        if number
+    ]
+    return " and ".join(shown) or "no problems"

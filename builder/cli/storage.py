@@ -1,0 +1,102 @@
+"""The command ``cache`` and its parts: what was downloaded, whether it is sound, what can go."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from builder.cache import Cache, Entry
+from builder.cli.options import PATH, json_option, write_result
+from builder.errors import DigestMismatch
+
+_GIGABYTE = 1_000_000_000
+
+
+@click.group()
+def cache() -> None:
+    """Look after the downloads."""
+
+
+@cache.command("ls")
+@json_option
+def list_files(*, as_json: bool) -> None:
+    """List the files in the cache, last used first."""
+    store = Cache()
+    entries = store.ls()
+    total = sum(entry.size for entry in entries)
+    text = "".join(map(_shown, entries))
+    text += f"{len(entries)} files, {total / 1e6:.0f} MB in {store.directory}\n"
+    write_result([_row(entry) for entry in entries], as_json=as_json, text=text)
+
+
+@cache.command()
+@json_option
+def verify(*, as_json: bool) -> int:
+    """Hash every file again; a damaged one is moved out of the way."""
+    results = list(Cache().verify())
+    rows = [{**_row(r.entry), "found": r.found, "moved": str(r.moved or "")} for r in results]
+    text = "".join(
+        f"damaged, now {r.moved}: {_shown(r.entry)}" if r.moved else f"sound: {_shown(r.entry)}"
+        for r in results
+    )
+    write_result(rows, as_json=as_json, text=text or "the cache is empty\n")
+    return DigestMismatch.exit_code if any(r.moved for r in results) else 0
+
+
+@cache.command()
+@click.option("--days", type=float, help="Remove what was not used for so many days.")
+@click.option("--gigabytes", type=float, help="Remove the longest unused until the rest fits.")
+@click.option("--all", "everything", is_flag=True, help="Remove everything.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
+@json_option
+def gc(
+    *,
+    days: float | None,
+    gigabytes: float | None,
+    everything: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Remove downloads that were not used for long; 90 days when nothing is said."""
+    if days is None and gigabytes is None and not everything:
+        days = 90
+    swept = Cache().gc(
+        max_age_days=days,
+        max_bytes=None if gigabytes is None else int(gigabytes * _GIGABYTE),
+        dry_run=dry_run,
+    )
+    verb = "would be" if dry_run else "were"
+    text = "".join(map(_shown, swept.removed))
+    text += f"{len(swept.removed)} files, {swept.freed / 1e6:.0f} MB {verb} removed\n"
+    rows = {"removed": [_row(entry) for entry in swept.removed], "freed": swept.freed}
+    write_result(rows, as_json=as_json, text=text)
+
+
+@cache.command()
+@click.argument("file", type=PATH)
+@json_option
+def add(file: Path, *, as_json: bool) -> None:
+    """Put a file that was fetched otherwise into the cache.
+
+    It is used for every spec whose published digest it has, whichever kind that is.
+    """
+    verified = Cache().add_file(file)
+    row = {"sha256": verified.sha256, "size": verified.size, "path": str(verified.path)}
+    write_result(row, as_json=as_json, text=f"{verified.sha256}  {verified.path}\n")
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    """Return an entry as plain data."""
+    return {
+        "filename": entry.filename,
+        "size": entry.size,
+        "time": entry.time,
+        "url": entry.url,
+        "digests": dict(entry.digests),
+    }
+
+
+def _shown(entry: Entry) -> str:
+    """Return an entry as one line."""
+    when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d")
+    return f"{when} {entry.size / 1e6:>8.1f} MB {entry.sha256[:12]} {entry.filename or '?'}\n"

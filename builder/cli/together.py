@@ -1,0 +1,99 @@
+"""Several artifacts built side by side, none of which loses the others."""
+
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from builder.build import Outcome, Request, build
+from builder.cache import Cache
+from builder.cli.options import write_result
+from builder.cli.report import show_error
+from builder.errors import BuilderError
+from builder.formats.parallel import processors
+from builder.progress import Silent
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a request.
+
+    Attributes:
+        request: The request.
+        found: The artifact, or why there is none.
+        seconds: How long it took.
+    """
+
+    request: Request
+    found: Outcome | BuilderError
+    seconds: float
+
+
+def build_together(requests: Iterable[Request], *, as_json: bool) -> int:
+    """Build every request, as many at once as there are processors, and sum up what came of it.
+
+    Downloads and the cache are shared; equal plans draw on the same content. Returns the exit
+    code of the first failure, zero without one.
+    """
+    with ThreadPoolExecutor(processors()) as pool:
+        results = list(pool.map(_build, requests))
+    code = 0
+    for one in results:
+        if isinstance(one.found, BuilderError):
+            sys.stderr.write(f"{_name(one.request)} failed:\n")
+            show_error(one.found)
+            code = code or one.found.exit_code
+    sys.stderr.write("".join(f"{_line(one)}\n" for one in results))
+    outcomes = [one.found for one in results if isinstance(one.found, Outcome)]
+    text = "".join(f"{outcome.artifact}\n" for outcome in outcomes)
+    write_result([_row(one) for one in results], as_json=as_json, text=text)
+    return code
+
+
+def row_of(outcome: Outcome) -> dict[str, object]:
+    """Return an outcome as plain data."""
+    return {
+        "artifact": str(outcome.artifact),
+        "sha256": outcome.sha256,
+        "size": outcome.size,
+        "built": outcome.built,
+    }
+
+
+def summary(request: Request, outcome: Outcome, seconds: float) -> str:
+    """Say what was done."""
+    if not outcome.built:
+        return f"{_name(request)}: nothing changed"
+    size = f"{outcome.size / 1e6:.1f} MB in {seconds:.1f} s"
+    return f"{_name(request)}: {size}, verified, sha256 {outcome.sha256}"
+
+
+def _build(request: Request) -> Result:
+    """Build one artifact; an error is a result."""
+    begun = time.monotonic()
+    try:
+        found: Outcome | BuilderError = build(request, Cache(), Silent())
+    except BuilderError as error:
+        found = error
+    return Result(request, found, time.monotonic() - begun)
+
+
+def _name(request: Request) -> str:
+    """Name a request."""
+    return f"{request.spec.name} ({request.target.name})"
+
+
+def _line(result: Result) -> str:
+    """Sum up one result."""
+    if isinstance(result.found, BuilderError):
+        return f"{_name(result.request)}: failed, see above"
+    return summary(result.request, result.found, result.seconds)
+
+
+def _row(result: Result) -> dict[str, object]:
+    """Return a result as plain data."""
+    target: dict[str, object] = {"target": result.request.target.name}
+    if isinstance(result.found, BuilderError):
+        return {**target, "error": str(result.found), "exit_code": result.found.exit_code}
+    return {**target, **row_of(result.found)}
