@@ -1,0 +1,325 @@
+"""The command line as people and scripts meet it: help, JSON, pipes, closed streams, mistakes."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.cli import run
+from builder.rules import discover as discover_rules
+from tests.support.judges import judge
+from tests.support.program import Bench
+
+COMMANDS = (
+    "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "init",
+    "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "cache", "cache ls", "cache verify",
+    "cache gc", "cache add",
+)  # fmt: skip
+SPEC = """\
+version: 1
+name: edge
+target: ova
+base: {sample: true}
+overlay:
+  hostname: edge-1
+  users: {root: {password: {env: ROOT_PASSWORD}}}
+  files: [{path: /opt/app/run, content: "#!/bin/sh\\n"}]
+"""
+SECRET = {"ROOT_PASSWORD": "s3cret"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A folder with an artifact, and its disk as VMDK and raw by foreign tools; not changed."""
+    bench = Bench(tmp_path_factory.mktemp("built"))
+    artifact = bench.build(bench.write("specs/edge.yaml", SPEC), **SECRET)
+    with tarfile.open(artifact) as archive:
+        member = next(m for m in archive.getmembers() if m.name.endswith(".vmdk"))
+        archive.extract(member, bench.directory, filter="data")
+    (bench.directory / member.name).rename(bench.directory / "edge.vmdk")
+    vmdk, raw = bench.directory / "edge.vmdk", bench.directory / "edge.raw"
+    judge("qemu-img", "convert", "-O", "raw", vmdk, raw)
+    return bench
+
+
+FORMS = ("output/edge.ova", "edge.vmdk", "edge.raw")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert re.match(rf"Usage: photon-builder {command} ", told.out)
+    assert len(told.out.splitlines()[2].strip()) > 20
+
+
+def test_help_lists_every_command(bench: Bench) -> None:
+    for arguments in (["--help"], ["-h"]):
+        done = bench.run(*arguments)
+        assert done.code == 0
+        listed = re.findall(r"^  ([a-z]+)  ", done.out, re.MULTILINE)
+        assert set(listed) == {command.split()[0] for command in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["buidl"], "did you mean build?"),
+        (["zzzzz"], "there is no command 'zzzzz'"),
+        (["build", "--frce", "x"], "--force"),
+        (["build"], "SPEC"),
+        (["check"], "SPEC"),
+        (["cache", "lss"], "lss"),
+        (["explain", "NET999"], "NET999"),
+        (["build", "specs/edge.yaml", "-t", "iso9"], "there is no target 'iso9'"),
+        (["init", "specs/edge.yaml"], "is there already"),
+        (["init", "new.yaml", "-t", "nope"], "there is no target 'nope'"),
+        (["catalog", "9.9"], "9.9"),
+        (["cache", "gc", "--days", "many"], "many"),
+        (["ls", "output/edge.ova", "/../etc"], "/../etc"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_on_the_command_line_is_exit_2(
+    arguments: list[str], words: str, built: Bench
+) -> None:
+    done = built.run(*arguments)
+    assert (done.code, done.out, "Traceback" in done.err) == (2, "", False)
+    assert words in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (["targets"], list),
+        (["catalog"], list),
+        (["catalog", "3.0", "--target", "ova"], list),
+        (["explain", "NET003"], dict),
+        (["doctor"], list),
+        (["check", "specs/edge.yaml"], list),
+        (["plan", "specs/edge.yaml"], list),
+        (["build", "specs/edge.yaml"], dict),
+        (["inspect", "output/edge.ova"], dict),
+        (["inspect", "edge.raw"], dict),
+        (["ls", "output/edge.ova", "/etc", "-R"], list),
+        (["diff", "output/edge.ova", "edge.raw"], list),
+        (["verify", "output/edge.ova", "specs/edge.yaml"], dict),
+        (["cache", "ls"], list),
+        (["cache", "verify"], list),
+        (["cache", "gc", "--dry-run"], dict),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_answer_can_be_had_as_json(arguments: list[str], kind: type, built: Bench) -> None:
+    done = built.run(*arguments, "--json", **SECRET)
+    assert done.code == 0, done.err
+    assert isinstance(json.loads(done.out), kind)
+    assert "s3cret" not in done.out
+
+
+def test_the_schema_is_one_and_fits_the_spec(bench: Bench) -> None:
+    import jsonschema
+    import yaml
+
+    schema = json.loads(bench.run("schema").out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(SPEC), schema)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_artifact_can_be_looked_into_whatever_it_is_packed_in(form: str, built: Bench) -> None:
+    assert built.run("cat", form, "/etc/hostname").out == "edge-1\n"
+    listed = built.run("ls", form, "/opt/app")
+    assert re.fullmatch(r"-0[67][0-7]{2} +0:0 +10 .* /opt/app/run\n", listed.out)
+    facts = json.loads(built.run("inspect", form, "--json").out)
+    assert facts["kind"] == form.rpartition(".")[2]
+    assert [part["holds"] for part in facts["partitions"]] == ["nothing known", "fat", "ext4"]
+    assert built.run("verify", form, "specs/edge.yaml", **SECRET).code == 0
+    same = built.run("diff", "output/edge.ova", form)
+    assert (same.code, same.out) == (0, "")
+
+
+def test_listing_agrees_with_debugfs(built: Bench) -> None:
+    offset = 15 << 20
+    rows = json.loads(built.run("ls", "edge.raw", "/etc", "--json").out)
+    device = f"{built.directory / 'edge.raw'}?offset={offset}"
+    told = judge("debugfs", "-R", "ls -p /etc", device).stdout.split("\n")
+    names = {line.split("/")[5] for line in told if line.count("/") >= 6} - {".", ".."}
+    assert {row["path"].removeprefix("/etc/") for row in rows} == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["cat", "output/edge.ova", "/etc/nope"], 8, "/etc/nope"),
+        (["cat", "output/edge.ova", "/etc"], 8, "/etc"),
+        (["ls", "output/edge.ova", "/nope"], 8, "/nope"),
+        (["inspect", "nope.ova"], 10, "nope.ova"),
+        (["inspect", "specs"], 10, "specs"),
+        (["inspect", "specs/edge.yaml"], 7, "specs/edge.yaml"),
+        (["diff", "output/edge.ova", "nope"], 10, "nope"),
+        (["verify", "specs/edge.yaml"], 11, "specs/edge.yaml"),
+        (["cache", "add", "nope"], 10, "nope"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_looking_at_what_is_not_there_is_a_sentence(
+    arguments: list[str], code: int, words: str, built: Bench
+) -> None:
+    done = built.run(*arguments)
+    assert (done.code, done.out, "Traceback" in done.err) == (code, "", False), done.err
+    assert words in done.err
+
+
+def test_plan_tells_every_change_with_its_place(built: Bench) -> None:
+    rows = json.loads(built.run("plan", "specs/edge.yaml", "--json", **SECRET).out)
+    steps = {step.get("path"): step for step in rows[0]["steps"]}
+    assert steps["/opt/app/run"]["place"].endswith("specs/edge.yaml:8:10")
+    assert re.fullmatch("[0-9a-f]{64}", rows[0]["digest"])
+    assert rows[0]["artifact"] == "output/edge.ova"
+
+
+def test_init_writes_a_spec_that_checks_and_plans(bench: Bench) -> None:
+    for target in ("ova", "ova_uefi"):
+        made = bench.run("init", f"specs/{target}.yaml", "--target", target)
+        assert (made.code, made.out) == (0, f"specs/{target}.yaml\n")
+        done = bench.run("check", target, **SECRET)
+        assert done.code == 0, done.err
+        assert bench.run("plan", target, **SECRET).code == 0
+
+
+def test_the_cache_can_be_filled_listed_proved_and_emptied(bench: Bench) -> None:
+    file = bench.write("some.file", "content\n")
+    added = bench.run("cache", "add", file)
+    assert added.code == 0
+    sha256, path = added.out.split()
+    assert judge("sha256sum", path).stdout.split()[0] == sha256
+    assert "some.file" in bench.run("cache", "ls").out
+    assert "sound" in bench.run("cache", "verify").out
+    Path(path).chmod(0o644)
+    Path(path).write_text("CONTENT\n")
+    damaged = bench.run("cache", "verify")
+    assert (damaged.code, "damaged" in damaged.out) == (6, True)
+    assert bench.run("cache", "add", file).code == 0
+    swept = json.loads(bench.run("cache", "gc", "--all", "--json").out)
+    assert [entry["filename"] for entry in swept["removed"]] == ["some.file"]
+    assert json.loads(bench.run("cache", "ls", "--json").out) == []
+
+
+def test_diagnostics_can_be_explained(bench: Bench) -> None:
+    codes = [rule.code for rule in discover_rules()]
+    for code in codes[::40]:
+        told = bench.run("explain", code.lower())
+        assert (told.code, told.out.startswith(f"{code} (")) == (0, True)
+        assert len(told.out.splitlines()[2]) > 10
+    assert "did you mean NET0" in bench.run("explain", "NET0O3").err
+
+
+def shell(bench: Bench, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which ``$B`` is the program."""
+    program = " ".join(f"'{word}'" for word in bench.command())
+    return subprocess.run(
+        ["bash", "-c", f'set -o pipefail; b() {{ {program} "$@"; }}; {line}'],
+        cwd=bench.directory,
+        env=bench.environment(**SECRET),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("what", ["ls -R edge.raw /", "schema", "catalog", "plan specs/edge.yaml"])
+def test_a_reader_may_close_the_pipe(what: str, built: Bench) -> None:
+    done = shell(built, f"b {what} | head -1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("b ls edge.raw / >&-", 0),
+        ("b cat edge.raw /etc/hostname >&-", 0),
+        ("b ls edge.raw /nope 2>&-", 8),
+        ("b build specs/edge.yaml --force -o elsewhere >&- 2>&- <&-", 0),
+        ("b ls edge.raw / >/dev/full", 10),
+        ("b cat edge.raw /etc/hostname >/dev/full", 10),
+        ("b schema >/dev/full", 10),
+    ],
+)
+def test_closed_and_full_streams_are_no_bug(line: str, code: int, built: Bench) -> None:
+    done = shell(built, line)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
+def on_terminal(bench: Bench, *arguments: str, **extra: str) -> str:
+    """Run the program with a terminal and return what appears on it."""
+    main, end = pty.openpty()
+    environment = {k: v for k, v in bench.environment(**extra).items() if extra.get(k) != "unset"}
+    process = subprocess.Popen(
+        bench.command(*arguments), cwd=bench.directory, env=environment, stdin=end, stdout=end,
+        stderr=end,
+    )  # fmt: skip
+    os.close(end)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(main, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(main)
+    assert process.wait(30) in {0, 2, 3}
+    return seen.decode()
+
+
+@pytest.mark.parametrize(
+    ("extra", "coloured"),
+    [({"NO_COLOR": "unset", "TERM": "xterm"}, True), ({"TERM": "xterm"}, False),
+     ({"NO_COLOR": "unset", "TERM": "dumb"}, False)],
+    ids=["terminal", "NO_COLOR", "dumb"],
+)  # fmt: skip
+def test_colour_is_for_terminals_that_want_it(
+    extra: dict[str, str], coloured: bool, bench: Bench
+) -> None:
+    bench.write("bad.yaml", "version: 1\nname: bad\ntargets: [ova]\nbase: {sample: true}\nx: 1\n")
+    seen = on_terminal(bench, "check", "bad.yaml", **extra)
+    assert "bad.yaml:5:1" in seen
+    assert ("\x1b[31m" in seen) is coloured
+
+
+def test_a_pipe_gets_plain_lines_and_a_terminal_a_bar(built: Bench) -> None:
+    done = built.run("build", "specs/edge.yaml", "--force", "-o", "plain", **SECRET)
+    assert "\r" not in done.err
+    assert "\x1b" not in done.err
+    assert len(done.err.splitlines()) == 3
+    seen = on_terminal(built, "build", "specs/edge.yaml", "--force", "-o", "tty", **SECRET)
+    assert "verified, sha256" in seen
+
+
+def named(number: int) -> Callable[[str], str]:
+    return lambda text: text.replace("name: edge", f"name: edge-{number}")
+
+
+def test_several_specs_are_built_and_one_that_fails_can_be_passed_over(bench: Bench) -> None:
+    names = [bench.write(f"specs/{n}.yaml", named(n)(SPEC)) for n in range(3)]
+    names[1].write_text(names[1].read_text().replace("/opt/app/run", "/run/app"))
+    stopped = bench.run("build", *names, **SECRET)
+    assert stopped.code == 8
+    assert sorted(p.name for p in bench.output.glob("*.ova")) == ["edge-0.ova"]
+    done = bench.run("build", "--keep-going", *names, **SECRET)
+    assert (done.code, done.out) == (8, "output/edge-0.ova\noutput/edge-2.ova\n")
+    judge("sh", "-c", f"cd '{bench.output}' && sha256sum --strict --check SHA256SUMS")
+
+
+def test_version_is_said_at_once(bench: Bench) -> None:
+    assert re.fullmatch(r"photon-builder \d+\.\d+\.\d+\n", bench.run("--version").out)

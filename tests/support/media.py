@@ -1,0 +1,166 @@
+"""Installation media shaped like Photon's, mastered by the program that masters the real ones."""
+
+import gzip
+import hashlib
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.support.judges import judge
+
+VOLUME_ID: Final = "PHOTON_20230425"
+_OPTIONS: Final = (
+    *("-R", "-l", "-L", "-D", "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat"),
+    *("-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-eltorito-alt-boot"),
+    *("-e", "boot/grub2/efiboot.img", "-no-emul-boot", "-V", VOLUME_ID),
+)
+ISOLINUX: Final = "include menu.cfg\ndefault vesamenu.c32\nprompt 0\ntimeout 0\n"
+MENU: Final = """\
+menu hshift 7
+menu width 61
+
+menu title Photon installer boot menu
+include stdmenu.cfg
+
+default install
+label install
+\tmenu label ^Install
+\tmenu default
+\tkernel vmlinuz
+\tappend initrd=initrd.img root=/dev/ram0 loglevel=3 photon.media=cdrom
+"""
+GRUB: Final = """\
+# Begin /boot/grub2/grub.cfg
+
+set default=0
+set timeout=3
+loadfont ascii
+set gfxmode="1024x768"
+set theme=/boot/grub2/themes/photon/theme.txt
+terminal_output gfxterm
+probe -s photondisk -u ($root)
+
+menuentry "Install" {
+    linux /isolinux/vmlinuz root=/dev/ram0 loglevel=3 photon.media=UUID=$photondisk
+    initrd /isolinux/initrd.img
+}
+# End /boot/grub2/grub.cfg
+"""
+_COMMON: Final = (
+    *("additional_files", "additional_packages", "additional_rpms_path", "arch", "autopartition"),
+    *("bootmode", "disk", "eject_cdrom", "hostname", "live", "log_level", "network", "ostree"),
+    *("packagelist_file", "packages", "partition_type", "partitions", "password", "postinstall"),
+    *("postinstallscripts", "public_key", "search_path", "setup_grub_script", "type", "ui"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What kind of medium is made.
+
+    Attributes:
+        release: Photon's number.
+        keys: What its installer knows besides what all do; empty for 3.0 GA.
+        media: Where the installer mounts the medium.
+        folder: Where its source lies in the initrd.
+        packages: Names of the packages in the repository.
+    """
+
+    release: str
+    keys: tuple[str, ...]
+    media: str = "/mnt/media"
+    folder: str = "usr/lib/python3.11/site-packages/photon_installer"
+    packages: tuple[str, ...] = ("bash", "python3", "docker", "nfs-utils")
+    extra: dict[str, bytes] = field(default_factory=dict)
+
+
+RELEASES: Final = {
+    "3.0 GA": Media("3.0", (), "/mnt/cdrom", "installer"),
+    "3.0 Rev2": Media("3.0", ("install_linux_esx",), "/mnt/cdrom", "installer"),
+    "3.0 Rev3": Media("3.0", ("install_linux_esx", "linux_flavor"), folder="installer"),
+    "4.0": Media("4.0", ("linux_flavor", "insecure_installation")),
+    "5.0": Media("5.0", ("linux_flavor", "preinstall", "repos")),
+    "unknown": Media("5.0", (), folder="elsewhere"),
+}
+
+
+def make_medium(directory: Path, media: Media = RELEASES["5.0"]) -> Path:
+    """Master a medium."""
+    tree = directory / "tree"
+    for name, data in {**_boot_files(media), **_packages(media), **media.extra}.items():
+        place = tree / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    if "boot/grub2/efiboot.img" not in media.extra:
+        make_esp(tree / "boot/grub2/efiboot.img")
+    iso = directory / f"photon-{media.release}.iso"
+    judge("genisoimage", "-quiet", *_OPTIONS, "-o", iso, tree)
+    return iso
+
+
+def make_esp(path: Path, menu: str = "") -> None:
+    """Make the image that UEFI boots from, as Photon's scripts do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(3 << 20))
+    judge("mkfs.fat", path)
+    judge("mmd", "-i", path, "::/EFI", "::/EFI/BOOT")
+    if menu:
+        text = path.with_name("menu")
+        text.write_text(menu)
+        judge("mcopy", "-i", path, text, "::/EFI/BOOT/grub.cfg")
+        text.unlink()
+
+
+def make_initrd(files: dict[str, bytes]) -> bytes:
+    """Return an initrd: a newc archive, compressed."""
+    parts = []
+    for inode, (name, data) in enumerate({**files, "TRAILER!!!": b""}.items(), 1):
+        mode = 0o100644 if name != "TRAILER!!!" else 0
+        numbers = (inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08X" % number for number in numbers)
+        head += name.encode() + b"\0"
+        parts += [head, bytes(-len(head) % 4), data, bytes(-len(data) % 4)]
+    return gzip.compress(b"".join(parts), mtime=0)
+
+
+def installer_source(media: Media) -> dict[str, bytes]:
+    """Return the files of an initrd that tell which installer it has."""
+    code = f'MOUNT = "{media.media}"\n'
+    files = {
+        "etc/photon-release": f"VMware Photon OS {media.release}\n".encode(),
+        "installer/packages_minimal.json": b"{}",
+        "installer/packages_rt.json": b"{}",
+        "usr/lib/noise": random.Random(1).randbytes(100_000),
+    }
+    if media.folder == "elsewhere":
+        return files
+    if not media.keys:
+        return {**files, "installer/iso_config.py": code.encode()}
+    keys = ",\n        ".join(repr(key) for key in sorted((*_COMMON, *media.keys)))
+    text = f"{code}class Installer:\n    known_keys = {{\n        {keys}\n    }}\n"
+    return {**files, f"{media.folder}/installer.py": text.encode()}
+
+
+def _boot_files(media: Media) -> dict[str, bytes]:
+    """Return what boots."""
+    noise = random.Random(5)
+    return {
+        "PHOTON_VMWARE_CD": b"",
+        "isolinux/isolinux.cfg": ISOLINUX.encode(),
+        "isolinux/menu.cfg": MENU.encode(),
+        "isolinux/isolinux.bin": noise.randbytes(24576),
+        "isolinux/vmlinuz": noise.randbytes(50_000),
+        "isolinux/initrd.img": make_initrd(installer_source(media)),
+        "boot/grub2/grub.cfg": GRUB.encode(),
+    }
+
+
+def _packages(media: Media) -> dict[str, bytes]:
+    """Return a repository whose packages are empty."""
+    return {f"RPMS/x86_64/{name}-1.0-1.ph5.x86_64.rpm": b"" for name in media.packages}
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,80 @@
+"""The program as a user runs it: a process with arguments, an environment and two streams."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run of the program gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A folder with specs, overlays, a cache of its own and an output folder."""
+
+    directory: Path
+
+    @property
+    def output(self) -> Path:
+        """Where artifacts go."""
+        return self.directory / "output"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the variables that the program sees."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PHOTON_BUILDER")}
+        return {
+            **kept,
+            "PYTHONPATH": str(PROJECT),
+            "PHOTON_BUILDER_CACHE": str(self.directory / "cache"),
+            "NO_COLOR": "1",
+            **extra,
+        }
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        """Return the command line of the program."""
+        return [sys.executable, "-m", "builder", *map(str, arguments)]
+
+    def run(self, *arguments: str | Path, **extra: str) -> Run:
+        """Run the program in the folder."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.directory,
+            env=self.environment(**extra),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def build(self, *arguments: str | Path, **extra: str) -> Path:
+        """Build and return the artifact; anything else fails the test."""
+        done = self.run("build", *arguments, **extra)
+        assert done.code == 0, done.err
+        return self.directory / done.out.splitlines()[-1]
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the folder."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+def files_below(directory: Path) -> dict[str, tuple[int, int]]:
+    """Return name, size and time of every file below a folder."""
+    return {
+        str(path.relative_to(directory)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,155 @@
+"""The house rules that a machine can hold: who imports whom, sizes, docstrings."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "builder"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FLOOR = {"errors", "guestpath", "blob", "progress", "reproducible", "host", "digests"}
+MAY_IMPORT = {
+    "reproducible": {"errors"},
+    "host": {"errors"},
+    "digests": {"errors", "host"},
+    "formats": {"errors", "progress", "reproducible"},
+    "changes": {"blob", "guestpath"},
+    "documents": {"errors"},
+    "secret": {"errors"},
+    "suggest": set[str](),
+    "schema": {"documents", "errors", "features", "suggest", "targets"},
+    "guest": {"errors", "guestpath", "documents"},
+    "roots": {"changes", "formats", "guest"} | FLOOR,
+    "features": {"changes", "documents", "guest", "secret"} | FLOOR,
+    "rules": {"documents", "errors", "features", "guest", "spec", "suggest", "guestpath"},
+    "spec": {"documents", "errors", "features", "rules", "schema", "suggest", "targets"},
+    "scaffold": {"errors", "features", "suggest", "targets"},
+    "plain": {"changes"} | FLOOR,
+    "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
+    "job": {"plan", "progress"},
+    "cache": FLOOR,
+    "catalog": {"documents"} | FLOOR,
+    "fetch": {"cache", "catalog"} | FLOOR,
+    "artifact": FLOOR,
+    "images": {"formats", "guest", "roots"} | FLOOR,
+    "compare": {"formats", "roots"} | FLOOR,
+    "carriers": {"changes", "formats", "guest", "job", "plan", "roots"} | FLOOR,
+    "sample": {"changes", "formats", "roots", "documents"} | FLOOR,
+    "targets": {"carriers", "changes", "formats", "job", "plan", "roots", "sample"} | FLOOR,
+    "verify": {"carriers", "changes", "formats", "images", "job", "plan", "roots"} | FLOOR,
+    "lock": {"artifact"} | FLOOR,
+    "doctor": {"formats"} | FLOOR,
+}
+"""Package or module to what it may import; the floor imports the standard library only."""
+
+DOORS = {
+    "click": "cli",
+    "yaml": "documents",
+    "jsonschema": "schema",
+    "referencing": "schema",
+    "requests": "fetch",
+    "urllib3": "fetch",
+    "tqdm": "progress",
+    "isal": "formats",
+    "zlib_ng": "formats",
+    "zstandard": "formats",
+    "subprocess": "formats/foreign.py",
+    "pycdlib": "formats",
+}
+"""Library to the one place that may import it."""
+
+
+def here(path: Path) -> str:
+    """Return the package or module right below ``builder`` that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "builder":
+            yield from (f"builder.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef]:
+    """Yield every function of a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    layer = here(path)
+    everything = layer in {"build", "base", "boot", "cli", "__main__"}
+    for name in imported(path):
+        if not name.startswith("builder."):
+            continue
+        there = name.split(".")[1]
+        if there in {"__version__", layer}:
+            continue
+        assert everything or there in MAY_IMPORT.get(layer, set()), name
+        assert there != "cli" or layer == "__main__", "nobody imports the command line"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_library_has_one_door(path: Path) -> None:
+    for name in imported(path):
+        door = DOORS.get(name.split(".")[0])
+        own = {here(path), str(path.relative_to(PACKAGE))}
+        assert door is None or door in own, f"{name} is imported by builder/{door} only"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_keeps_to_its_size(path: Path) -> None:
+    lines = path.read_text().count("\n")
+    folder = here(path)
+    small = folder in {"features", "targets"} and path.name != "__init__.py"
+    assert lines <= (100 if small else 400 if folder == "formats" else 300)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_function_keeps_to_its_size(path: Path) -> None:
+    for function in functions(path):
+        assert (function.end_lineno or 0) - function.lineno < 40, function.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_says_what_it_is_in_one_sentence(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert docstring.split("\n\n")[0].rstrip().endswith((".", ":", ":)")), docstring[:80]
+
+
+def test_no_module_but_its_own_names_a_target() -> None:
+    from builder.targets import discover
+
+    own = {PACKAGE / "targets" / f"{name.replace('-', '_')}.py" for name in discover()}
+    names = {repr(name) for name in discover()}
+    for path in set(MODULES) - own:
+        if here(path) in {"rules", "scaffold"}:  # they speak of targets to people
+            continue
+        constants = {
+            repr(node.value)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        words = {"'ova'", "'iso'", "'all'"}  # of other vocabularies, too: containers, config.txt
+        assert not constants & (names - words), path
+
+
+def test_suppressions_are_few_and_say_why() -> None:
+    found = [
+        (path.relative_to(ROOT), line.strip())
+        for path in MODULES
+        for line in path.read_text().splitlines()
+        if "# noqa" in line or "# type: ignore" in line
+    ]
+    assert len(found) <= 12, found
+    assert all(" - " in line.partition("# noqa")[2] for _, line in found if "# noqa" in line), found

@@ -1,0 +1,66 @@
+"""What the documents show is true: specs are valid, commands exist, links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from builder import features, targets
+from builder.cli import COMMANDS
+from builder.plan import make_plan
+from builder.rules import check_rules
+from builder.spec import load_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+BLOCKS = [
+    block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "version:" in block
+]
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the environment what the example specs refer to."""
+    for name in ("ROOT_PASSWORD", "PIHOLE_PASSWORD"):
+        monkeypatch.setenv(name, "correct horse battery staple")
+
+
+def planned(path: Path) -> int:
+    """Return how many changes a spec makes; anything wrong with it is an error."""
+    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    assert check_rules(spec) == (), "an example has no problems, not even warnings"
+    return len(make_plan(spec, features.discover()).steps)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
+def test_every_example_spec_is_planned_without_a_warning(path: Path) -> None:
+    assert planned(path) > 0
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_every_spec_in_the_readme_is_planned_without_a_warning(block: str, tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "overlays").symlink_to(ROOT / "overlays")
+    path = tmp_path / "specs" / "readme.yaml"
+    path.write_text(block)
+    assert planned(path) > 0
+
+
+def test_the_commands_that_the_readme_types_exist() -> None:
+    typed = set(re.findall(r"photon-builder ([a-z]+)\b", README))
+    assert typed <= {*COMMANDS, "is"}, typed - set(COMMANDS)
+
+
+def test_the_make_targets_that_the_readme_types_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for name in set(re.findall(r"^\$? ?make ([a-z-]+)", README, re.MULTILINE)):
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for name in re.findall(
+            r"`((?:docs|builder|tests|tools|specs)/[\w./-]+)`", document.read_text()
+        ):
+            assert (ROOT / name).exists(), f"{document.name}: {name}"
