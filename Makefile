@@ -1,0 +1,67 @@
+# photon-builder: sets up its virtual environment and forwards to the program.
+# GNU make itself always exits with 2 on failure; the number it prints is the program's.
+
+SPEC   ?= quickstart.yaml
+OUTPUT ?= output
+VENV   ?= .venv
+PROGRAM = $(VENV)/bin/photon-builder
+PYTHON  = $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help image plan targets doctor setup judges check format test test-fast bench docs clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  variables: SPEC= TARGET= BASE=sample|FILE OUTPUT= (make image SPEC=homelab.yaml)"
+
+image: $(PROGRAM) ## build the artifacts of SPEC (a name in specs/, or a path)
+	@$(PROGRAM) build "$(SPEC)" --output "$(OUTPUT)" $(if $(TARGET),--target "$(TARGET)") $(if $(BASE),--base "$(BASE)")
+
+plan: $(PROGRAM) ## show what SPEC would do, without doing it
+	@$(PROGRAM) plan "$(SPEC)" $(if $(TARGET),--target "$(TARGET)")
+
+targets: $(PROGRAM) ## list what can be built
+	@$(PROGRAM) targets
+
+doctor: $(PROGRAM) ## say what this machine has and lacks
+	@$(PROGRAM) doctor
+
+setup: $(PROGRAM) $(VENV)/.dev ## make the virtual environment, with the developers' tools
+
+$(PROGRAM): pyproject.toml tools/setup.sh
+	@tools/setup.sh "$(VENV)"
+
+$(VENV)/.dev: pyproject.toml tools/setup.sh $(PROGRAM)
+	@tools/setup.sh "$(VENV)" dev
+	@touch $@
+
+judges: ## install the foreign tools that judge the tests (Debian, Ubuntu)
+	@tools/judges.sh
+
+check: setup ## format, lint, types, spelling, generated docs, quick tests (a minute)
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/codespell
+	@$(PYTHON) tools/reference.py --check
+	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests/unit tests/formats
+
+format: setup ## format the code
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+test: setup judges check ## everything: make check, then the program on real images
+	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests/e2e tests/boot
+	@$(PYTHON) -m pytest -q -n auto --dist loadfile -m slow tests
+
+test-fast: setup ## the quick tests alone
+	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests
+
+bench: setup judges ## measure against cp and the qemu-img route, in one run
+	@$(PYTHON) -m tools.bench
+
+docs: setup ## write docs/reference.md anew
+	@$(PYTHON) tools/reference.py
+
+clean: ## remove the virtual environment and what was built
+	@rm -rf "$(VENV)" build *.egg-info .mypy_cache .ruff_cache .pytest_cache

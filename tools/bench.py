@@ -1,0 +1,255 @@
+"""Measures this project beside its rivals on this machine: ``make bench``.
+
+Everything runs as whole processes, in turn, with a warm page cache; times are medians, ratios are
+medians of pairs. The exit status is 1 when a limit does not hold.
+
+    python -m tools.bench [--rounds N] [--plain-rounds N] [--only NAME]... [--folder DIR]
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.support.bases import Base, Recipe, cache_folder, make_base
+from tools.bench_grains import new_bytes
+from tools.bench_measure import Rival, emptied, interleave, ratio
+from tools.bench_routes import plain_route, write_spec
+
+MB: Final = 1_000_000
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_PRODUCT: Final = [str(Path(sys.executable).with_name("photon-builder"))]
+_SERVER: Final = """\
+import functools, http.server, sys
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_): pass
+handler = functools.partial(Quiet, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Something measured and what it may be."""
+
+    text: str
+    found: float
+    limit: float
+    unit: str = "x"
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is as wanted."""
+        return self.found >= self.limit if self.at_least else self.found <= self.limit
+
+    def line(self) -> str:
+        """Return it as a line of the report."""
+        relation = ">=" if self.at_least else "<="
+        verdict = "ok  " if self.holds else "FAIL"
+        wanted = f"{relation} {self.limit:g}{self.unit}"
+        return f"{verdict} {self.text}: {self.found:.2f}{self.unit} (limit {wanted})"
+
+
+@dataclass(slots=True)
+class Bench:
+    """What the benchmarks share.
+
+    Attributes:
+        base: The OVA that is edited.
+        folder: Scratch; on the file system that counts.
+        rounds: Pairs of each measurement.
+        plain_rounds: Pairs with the plain route, which takes long.
+        limits: What was found so far.
+    """
+
+    base: Base
+    folder: Path
+    rounds: int
+    plain_rounds: int
+    limits: list[Limit] = field(default_factory=list)
+
+    def product(self, name: str, *arguments: str, prepare: Callable[[], None]) -> Rival:
+        """Return this project's command as a rival."""
+        return Rival(name, [*_PRODUCT, *arguments], prepare)
+
+
+def bench_build(bench: Bench) -> None:
+    """Measure a build beside copying, and beside the plain route."""
+    spec, output = bench.folder / "bench.yaml", bench.folder / "built"
+    write_spec(spec, {"file": str(bench.base.path), "sha256": bench.base.digests["sha256"]})
+    build = ["build", str(spec), "--output", str(output)]
+    ours = bench.product("photon-builder build", *build, prepare=emptied(output))
+    copy = _copy(bench)
+    interleave([ours, copy], bench.rounds)
+    _show([ours, copy], ours)
+    built = next(output.glob("**/*.ova"))
+    extra = new_bytes(bench.base.path, built)
+    bench.limits += [
+        Limit("build by cp + openssl dgst", ratio(ours, copy), 1.3),
+        Limit("peak memory of a build", ours.peak / MB, 64, " MB"),
+        Limit("bytes of the artifact that are not the base's grains", extra / MB, 3, " MB"),
+    ]
+    if (written := max(run.written for run in ours.runs)) >= 0:
+        beside = (written - built.stat().st_size) / MB
+        bench.limits.append(Limit("bytes written beside the artifact", beside, 3, " MB"))
+    again = bench.product("photon-builder build, nothing changed", *build, prepare=lambda: None)
+    interleave([again], bench.rounds)
+    _show([again], again)
+    bench.limits.append(Limit("nothing changed", again.seconds, 0.3, " s"))
+
+
+def bench_plain(bench: Bench) -> None:
+    """Measure a build beside the plain route."""
+    spec, output = bench.folder / "plain.yaml", bench.folder / "plain-built"
+    write_spec(spec, {"file": str(bench.base.path), "sha256": bench.base.digests["sha256"]})
+    ours = bench.product(
+        "photon-builder build", "build", str(spec), "--output", str(output), prepare=emptied(output)
+    )
+    plain = _plain(bench)
+    # Gigabytes that the plain route leaves unwritten must not slow the next run.
+    ours.prepare, plain.prepare = _settled(ours.prepare), _settled(plain.prepare)
+    interleave([ours], 0)
+    interleave([ours, plain], bench.plain_rounds, warm=False)
+    _show([ours, plain], ours)
+    bench.limits.append(Limit("plain route by build", ratio(plain, ours), 50, at_least=True))
+
+
+def bench_start(bench: Bench) -> None:
+    """Measure the start-up beside an empty Python."""
+    ours = bench.product("photon-builder --version", "--version", prepare=lambda: None)
+    bare = Rival("python -c pass", [sys.executable, "-c", "pass"])
+    interleave([ours, bare], max(bench.rounds, 15))
+    _show([ours, bare], ours)
+    bench.limits.append(Limit("--version by python -c pass", ratio(ours, bare), 3))
+
+
+def bench_fetch(bench: Bench) -> None:
+    """Measure a checked download beside one without a digest."""
+    cache = bench.folder / "cache"
+    with _served(bench.base.path.parent) as address:
+        url = f"{address}/{bench.base.path.name}"
+        spec = bench.folder / "fetch.yaml"
+        write_spec(spec, {"url": url, "sha256": bench.base.digests["sha256"]})
+        ours = bench.product("photon-builder fetch", "fetch", str(spec), prepare=emptied(cache))
+        got = bench.folder / "got"
+        curl = ["curl", "-sSfo", str(got), url]
+        plain = Rival("curl, no digest", curl, lambda: got.unlink(missing_ok=True))
+        script = 'got=$1; shift; "$@" && openssl dgst -sha256 "$got"'
+        command = ["sh", "-ec", script, "sh", str(got), *curl]
+        after = Rival("curl, then openssl dgst", command, plain.prepare)
+        interleave([ours, plain, after], bench.rounds)
+        _show([ours, plain, after], ours)
+
+
+def bench_rivals(bench: Bench) -> None:
+    """Measure the rivals alone: says whether the machine and its tools are fit."""
+    copy = _copy(bench)
+    plain = _plain(bench)
+    interleave([copy], bench.rounds)
+    interleave([plain], 1, warm=False)
+    _show([copy, plain], copy)
+
+
+_BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
+    "start": bench_start,
+    "build": bench_build,
+    "fetch": bench_fetch,
+    "plain": bench_plain,
+    "rivals": bench_rivals,
+}
+
+
+def main() -> int:
+    """Run the benchmarks that the arguments name."""
+    options = _arguments()
+    print("making the base (once; kept in the tests' cache) ...", flush=True)
+    base = make_base(cache_folder(), Recipe(root="real"))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as scratch:
+        os.environ["PHOTON_BUILDER_CACHE"] = str(Path(scratch) / "cache")
+        bench = Bench(base, Path(scratch), options.rounds, options.plain_rounds)
+        print(f"base: {base.path.stat().st_size / MB:.0f} MB, {os.cpu_count()} processors")
+        for name in options.only or [name for name in _BENCHES if name != "rivals"]:
+            _BENCHES[name](bench)
+    print()
+    for limit in bench.limits:
+        print(limit.line())
+    return int(not all(limit.holds for limit in bench.limits))
+
+
+def _arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="pairs of each measurement")
+    parser.add_argument("--plain-rounds", type=int, default=5, help="pairs with the plain route")
+    parser.add_argument("--only", action="append", choices=list(_BENCHES), help="run just this")
+    parser.add_argument("--folder", type=Path, default=_ROOT / "output", help="where to work")
+    return parser.parse_args()
+
+
+def _plain(bench: Bench) -> Rival:
+    """Return the plain route as a rival."""
+    output = bench.folder / "plain"
+    command = plain_route(bench.base, bench.folder / "plain-route", output)
+    return Rival("tar, qemu-img, debugfs, qemu-img, tar", command, emptied(output))
+
+
+def _settled(prepare: Callable[[], None]) -> Callable[[], None]:
+    """Return a preparation after which nothing waits to be written to the disk."""
+
+    def settle() -> None:
+        prepare()
+        os.sync()
+
+    return settle
+
+
+def _copy(bench: Bench) -> Rival:
+    """Return the yardstick: copy the base, then digest it."""
+    copies = bench.folder / "copied"
+    script = 'cp "$1" "$2" && openssl dgst -sha256 "$1"'
+    command = ["sh", "-ec", script, "sh", str(bench.base.path), str(copies / "out")]
+    return Rival("cp + openssl dgst", command, emptied(copies))
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    """Serve a folder on the loopback interface and yield its address."""
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVER, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        port = server.stdout.readline().strip() if server.stdout else ""
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _show(rivals: list[Rival], reference: Rival) -> None:
+    """Print a table of rivals; ratios are to the reference, pair by pair."""
+    print(f"\n{'':<44}{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'ratio':>8}  runs")
+    for rival in rivals:
+        cpu = sorted(run.cpu for run in rival.runs)[len(rival.runs) // 2]
+        by = ratio(rival, reference)
+        print(
+            f"{rival.name:<44}{rival.seconds:>9.3f}{cpu:>9.3f}{rival.peak / MB:>9.1f}{by:>8.2f}"
+            f"  {len(rival.runs)}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    if not shutil.which(_PRODUCT[0]):
+        _PRODUCT[:] = [sys.executable, "-m", "builder"]
+    sys.exit(main())

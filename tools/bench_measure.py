@@ -1,0 +1,109 @@
+"""Runs rivals in turn and keeps what each took; knows nothing of what they do."""
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_LAUNCHER: Final = Path(__file__).with_name("bench_run.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a command.
+
+    Attributes:
+        seconds: Wall clock.
+        cpu: Seconds of processor time.
+        peak: Largest resident set of any of its processes, bytes.
+        written: Bytes passed to write calls; negative when the system does not say.
+        status: Exit status.
+    """
+
+    seconds: float
+    cpu: float
+    peak: int
+    written: int
+    status: int
+
+
+def _nothing() -> None:
+    """Prepare nothing."""
+
+
+@dataclass(slots=True)
+class Rival:
+    """A command that is measured.
+
+    Attributes:
+        name: For the table.
+        command: Its arguments.
+        prepare: Done before each run, outside the measurement.
+        runs: What it took so far.
+    """
+
+    name: str
+    command: list[str]
+    prepare: Callable[[], None] = _nothing
+    runs: list[Run] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Run it once and keep the figures.
+
+        Raises:
+            SystemExit: The command failed.
+        """
+        self.prepare()
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", str(_LAUNCHER), *self.command],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        found = Run(**json.loads(done.stdout))
+        if found.status:
+            raise SystemExit(f"{self.name}: exit status {found.status}: {' '.join(self.command)}")
+        self.runs.append(found)
+
+    @property
+    def seconds(self) -> float:
+        """Median of the wall clock."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def peak(self) -> int:
+        """Largest peak of memory in bytes."""
+        return max(run.peak for run in self.runs)
+
+
+def interleave(rivals: list[Rival], rounds: int, *, warm: bool = True) -> None:
+    """Run the rivals in turn, so that a slow moment of the machine hits all of them."""
+    if warm:
+        for rival in rivals:
+            rival.run()
+            rival.runs.clear()
+    for _ in range(rounds):
+        for rival in rivals:
+            rival.run()
+
+
+def ratio(first: Rival, second: Rival) -> float:
+    """Return the median, pair by pair, of the first's time by the second's."""
+    pairs = zip(first.runs, second.runs, strict=False)
+    return statistics.median(one.seconds / other.seconds for one, other in pairs)
+
+
+def emptied(folder: Path) -> Callable[[], None]:
+    """Return a preparation that leaves ``folder`` there and empty."""
+
+    def prepare() -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+
+    return prepare
