@@ -1,10 +1,16 @@
 """Bases that many tests share; made once and kept between runs."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.support.bases import Base, Recipe, cache_folder, make_base
+
+
+def pytest_configure() -> None:
+    """Let programs that the tests start be interrupted, also when a shell started us detached."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
