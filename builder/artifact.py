@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +91,8 @@ def stage(directory: Path) -> Iterator[Staging]:
 
 def write_beside(path: Path, text: str) -> None:
     """Write a small text file so that it is there as a whole or not at all."""
+    import tempfile
+
     try:
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=_PART, delete=False, encoding="utf-8"
@@ -157,6 +158,8 @@ def _nameless(directory: Path) -> Staging | None:
 
 def _named(directory: Path) -> Staging:
     """Open a file with a temporary name, locked as long as this process lives."""
+    import tempfile
+
     fd, name = tempfile.mkstemp(prefix=_PART, dir=directory)
     fcntl.flock(fd, fcntl.LOCK_EX)
     return Staging(fd, Path(name), directory, Path(name))

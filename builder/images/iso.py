@@ -7,12 +7,14 @@ descriptor, which lies behind what is sniffed: the file is looked into once more
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from builder.formats.iso9660 import Iso, open_iso
 from builder.images import Container, Image
 from builder.roots.disk import Volume
-from builder.roots.medium import open_medium, read_installer
 from builder.roots.mounted import MountedRoot
+
+if TYPE_CHECKING:
+    from builder.formats.iso9660 import Iso
 
 
 class MediumImage(Image):
@@ -26,7 +28,9 @@ class MediumImage(Image):
         """Return the tree of the medium."""
         return self._tree
 
-    def __init__(self, iso: Iso) -> None:
+    def __init__(self, iso: "Iso") -> None:
+        from builder.roots.medium import open_medium
+
         self._tree = open_medium(iso)
         facts = _facts(iso, self._tree)
         super().__init__("iso", iso.disk, facts, lambda full: iso.check(full=full))
@@ -34,13 +38,17 @@ class MediumImage(Image):
 
 @contextmanager
 def _open(path: Path) -> Iterator[Image]:
-    """Open an image."""
+    """Open an image; the codec is imported when there is one."""
+    from builder.formats.iso9660 import open_iso
+
     with open_iso(path) as iso:
         yield MediumImage(iso)
 
 
-def _facts(iso: Iso, root: MountedRoot) -> dict[str, object]:
+def _facts(iso: "Iso", root: MountedRoot) -> dict[str, object]:
     """Return what the image says, for people."""
+    from builder.roots.medium import read_installer
+
     known = read_installer(root)
     return {
         "volume": iso.volume_id,
