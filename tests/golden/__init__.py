@@ -1,1 +1,0 @@
-"""Part of the tests; see docs/architecture.md, section Tests."""
