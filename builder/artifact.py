@@ -39,21 +39,26 @@ class Staging:
     directory: Path
     named: Path | None
 
-    def publish(self, final: Path, *, mtime: int) -> None:
+    def publish(self, final: Path, *, mtime: int | None = None) -> None:
         """Give the file its name, in one step, replacing what was there.
 
         Args:
             final: In ``directory``.
-            mtime: Seconds since the epoch.
+            mtime: Seconds since the epoch; ``None`` leaves the time as it is.
         """
         os.fchmod(self.fd, 0o644)
-        os.utime(self.fd, (mtime, mtime))
-        named = self.named or self._link()
-        named.replace(final)
+        if mtime is not None:
+            os.utime(self.fd, (mtime, mtime))
+        named = self.named or self.directory / f"{_PART}{os.getpid()}-{self.fd}"
+        try:
+            if self.named is None:
+                self._link(named.name)
+            named.replace(final)
+        finally:
+            named.unlink(missing_ok=True)  # an interrupt came between the two
 
-    def _link(self) -> Path:
+    def _link(self, name: str) -> None:
         """Give a nameless file a temporary name beside its final place."""
-        name = f"{_PART}{os.getpid()}-{self.fd}"
         directory = os.open(self.directory, os.O_RDONLY)
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -62,7 +67,6 @@ class Staging:
             os.link(self.path, name, src_dir_fd=directory, dst_dir_fd=directory)
         finally:
             os.close(directory)
-        return self.directory / name
 
 
 @contextmanager
@@ -91,17 +95,10 @@ def stage(directory: Path) -> Iterator[Staging]:
 
 def write_beside(path: Path, text: str) -> None:
     """Write a small text file so that it is there as a whole or not at all."""
-    import tempfile
-
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=_PART, delete=False, encoding="utf-8"
-        ) as out:
+    with stage(path.parent) as staging:
+        with open(staging.fd, "w", encoding="utf-8", closefd=False) as out:
             out.write(text)
-        Path(out.name).chmod(0o644)
-        Path(out.name).replace(path)
-    except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        staging.publish(path)
 
 
 def provenance_path(artifact: Path) -> Path:
@@ -153,6 +150,7 @@ def _nameless(directory: Path) -> Staging | None:
         if error.errno in {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}:
             return None
         raise
+    fcntl.flock(fd, fcntl.LOCK_EX)  # while it has a temporary name, it is not a stale one
     return Staging(fd, Path(f"/proc/self/fd/{fd}"), directory, None)
 
 
