@@ -69,4 +69,5 @@ def discover() -> dict[str, Target | Group]:
     modules = (
         importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, f"{__name__}.")
     )
-    return {entry.name: entry for entry in (module.TARGET for module in modules)}
+    entries = [module.TARGET for module in modules if hasattr(module, "TARGET")]
+    return {entry.name: entry for entry in entries}
