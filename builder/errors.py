@@ -11,7 +11,8 @@ BuilderError                              exit   the user should
   │    └─ NoSpaceError                      8    ask for less, or enlarge the disk
   ├─ ToolError                              9    install or fix the foreign tool
   ├─ HostError                             10    make room, or get permission, on this machine
-  └─ VerifyError                           11    look at what the finished file lacks
+  ├─ VerifyError                           11    look at what the finished file lacks
+  └─ DeviceError                           12    choose another device, or name it as it asks
 
 130 is an interrupt, 1 is a bug; both are made in ``builder.cli``.
 """
@@ -172,3 +173,9 @@ class VerifyError(BuilderError):
     """The finished file is not what the spec says."""
 
     exit_code = 11
+
+
+class DeviceError(BuilderError):
+    """A device that must not be written, or not without more being said."""
+
+    exit_code = 12

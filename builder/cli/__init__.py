@@ -35,6 +35,7 @@ COMMANDS = {
     "diff": "look",
     "verify": "look",
     "boot": "boot",
+    "devices": "devices",
     "cache": "storage",
 }
 """Command to the module of this package that holds it."""
@@ -68,7 +69,8 @@ class Lazy(click.Group):
     cls=Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 2 usage, 3 spec, 4 target, 5 network, 6 digest, 7 base, "
-    "8 spec and base don't fit, 9 foreign tool, 10 this machine, 11 verification, 130 interrupted.",
+    "8 spec and base don't fit, 9 foreign tool, 10 this machine, 11 verification, "
+    "12 device refused, 130 interrupted.",
 )
 @click.version_option(package_name="photon-builder", message="photon-builder %(version)s")
 def cli() -> None:

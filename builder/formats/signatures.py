@@ -2,7 +2,8 @@
 
 Sources: the superblock layouts of XFS (fs/xfs/libxfs/xfs_format.h), Btrfs (on-disk format,
 wiki), LVM2 (label_header), LUKS (on-disk format 1.1 and 2), Linux swap (mm/swapfile.c),
-F2FS, NTFS, exFAT, squashfs.
+md(4) superblocks 1.1 and 1.2, ZFS (on-disk format, uberblock), APFS (Apple File System
+Reference, nx_superblock_t), F2FS, NTFS, exFAT, squashfs.
 """
 
 from builder.errors import FormatError
@@ -19,6 +20,10 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
     ("NTFS", 3, b"NTFS    "),
     ("exFAT", 3, b"EXFAT   "),
     ("squashfs", 0, b"hsqs"),
+    ("APFS", 32, b"NXSB"),
+    ("a member of a Linux RAID", 0x1000, b"\xfc\x4e\x2b\xa9\1\0\0\0"),
+    ("a member of a Linux RAID", 0, b"\xfc\x4e\x2b\xa9\1\0\0\0"),
+    ("ZFS", 0x20000, b"\x0c\xb1\xba\0\0\0\0\0"),
 )
 
 

@@ -40,6 +40,9 @@ MAY_IMPORT = {
     "sample": {"changes", "formats", "roots", "documents"} | FLOOR,
     "targets": {"carriers", "changes", "formats", "job", "plan", "roots", "sample"} | FLOOR,
     "verify": {"carriers", "changes", "formats", "images", "job", "plan", "roots"} | FLOOR,
+    "burn": {"artifact", "cache", "carriers", "documents", "features", "fetch", "formats"}
+    | {"plan", "roots", "spec"}
+    | FLOOR,
     "lock": {"artifact"} | FLOOR,
     "doctor": {"formats"} | FLOOR,
 }
