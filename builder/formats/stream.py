@@ -18,6 +18,7 @@ from pathlib import Path
 
 from builder.errors import FormatError, HostError
 from builder.formats.disk import MIB
+from builder.formats.kernel_copy import iter_copied
 from builder.progress import Advance
 
 _BUFFER_SIZE = MIB
@@ -199,21 +200,27 @@ def _iter_written(fd: int, segments: Iterable[Segment]) -> Iterator[int]:
     buffer = memoryview(bytearray(_BUFFER_SIZE))
     offset = 0
     for segment in segments:
-        for piece in _pieces(segment, buffer):
-            write_all(fd, piece, offset)
-            offset += len(piece)
+        copied = 0
+        if isinstance(segment, Span):
+            for count in iter_copied(segment.fd, segment.offset, segment.length, (fd, offset)):
+                copied += count
+                yield count
+        for piece in _pieces(segment, copied, buffer):
+            write_all(fd, piece, offset + copied)
+            copied += len(piece)
             yield len(piece)
+        offset += copied
 
 
-def _pieces(segment: Segment, buffer: memoryview) -> Iterator[memoryview]:
-    """Yield a segment in pieces of at most the buffer's size; a piece is valid until the next."""
+def _pieces(segment: Segment, start: int, buffer: memoryview) -> Iterator[memoryview]:
+    """Yield a segment from ``start`` on in pieces that are valid until the next."""
     match segment:
         case Span(fd, offset, length):
-            yield from _read_pieces(fd, offset, length, buffer)
+            yield from _read_pieces(fd, offset + start, length - start, buffer)
         case _:
             view = memoryview(segment)
-            for start in range(0, len(view), len(buffer)):
-                yield view[start : start + len(buffer)]
+            for at in range(start, len(view), len(buffer)):
+                yield view[at : at + len(buffer)]
 
 
 def _read_pieces(fd: int, offset: int, length: int, buffer: memoryview) -> Iterator[memoryview]:

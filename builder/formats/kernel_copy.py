@@ -1,0 +1,54 @@
+"""Runs of one file put into another by the kernel, which shares their blocks where it can.
+
+Source: copy_file_range(2) of Linux: XFS, Btrfs and others share what lies on whole blocks in
+both files, all else is copied without passing through this process.
+
+Does not say why it stopped: what it left is for a reader and a writer, who meet the reason.
+"""
+
+import os
+from collections.abc import Iterator
+
+from builder.formats.disk import KIB, MIB
+
+_UNIT = 64 * KIB
+"""A multiple of every filesystem's block; what is shared begins and ends on one."""
+
+_LARGEST = 16 * MIB
+"""Digests follow the writer, so they should not have to wait long."""
+
+
+def iter_copied(fd: int, offset: int, length: int, to: tuple[int, int]) -> Iterator[int]:
+    """Copy a run of a file and yield the length of each piece that is in its place.
+
+    Ends early, or before it began, where the system, the filesystem or the places in both files
+    do not suit, or where the source ends.
+
+    Args:
+        fd: Source.
+        offset: Where the run begins in it.
+        length: Its bytes.
+        to: The file that is written, and where in it.
+    """
+    target, at = to
+    done = 0
+    if not hasattr(os, "copy_file_range") or (at - offset) % _UNIT:
+        return
+    while done < length:
+        try:
+            count = os.copy_file_range(
+                fd, target, _next(at + done, length - done), offset + done, at + done
+            )
+        except OSError:
+            return
+        if not count:
+            return
+        done += count
+        yield count
+
+
+def _next(at: int, left: int) -> int:
+    """Return the length of the next piece: up to a whole unit, then as many of them as go."""
+    if at % _UNIT or left < _UNIT:
+        return min(left, _UNIT - at % _UNIT)
+    return min(_LARGEST, left - left % _UNIT)
