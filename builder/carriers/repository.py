@@ -1,7 +1,7 @@
 """The package repository of installation media: what it has, and what is added to it."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 
 from builder.blob import Blob
@@ -25,13 +25,13 @@ _WORD = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 _FILE = re.compile(r"^(?P<name>.+)-[^-]+-[^-]+\.[^.]+\.rpm$")
 
 
-def check_names(root: Root, names: Iterable[str]) -> None:
+def check_names(root: Root, names: Collection[str]) -> None:
     """Refuse packages that the medium does not have: it is all that the installer looks at.
 
     Raises:
         GuestError: names all of them.
     """
-    there = set(_iter_names(root))
+    there = set(_iter_names(root)) if names else set()
     missing = sorted({name for name in names if name not in there}) if there else []
     if missing:
         raise GuestError(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from builder.changes import FileOp, MakeDirectory, Remove
 from builder.errors import GuestError
 from builder.formats.filesystem import Kind, Node
-from builder.guestpath import GuestPath, guest, join, parent
+from builder.guestpath import GuestPath, join, parent
 from builder.roots import Root, is_true
 from builder.roots.memory import MemoryRoot
 
@@ -43,14 +43,8 @@ class OverlayRoot:
         node = self.lstat(path)
         if node is None or node.kind is not Kind.DIRECTORY:
             raise GuestError(f"{path} is not a directory of the base")
-        below: set[str] = set()
-        if not self._is_hidden(path):
-            known = self._base_lstat(path)
-            if known is not None and known.kind is Kind.DIRECTORY:
-                below.update(self.base.names(path))
-        if self._upper.lstat(path) is not None:
-            below.update(self._upper.names(path))
-        return sorted(n for n in below if self.lstat(guest(f"{path}/{n}")) is not None)
+        above = set() if self._upper.lstat(path) is None else set(self._upper.names(path))
+        return sorted(above.union(self._base_names(path)))
 
     def apply(self, op: FileOp) -> None:
         """Keep one file operation; a later one on the same path replaces it."""
@@ -84,6 +78,14 @@ class OverlayRoot:
         elif is_directory:
             for name in self.base.names(path):
                 yield from self._gone(join(path, name))
+
+    def _base_names(self, path: GuestPath) -> list[str]:
+        """Return the entries that a directory still has of the base's."""
+        known = None if self._is_hidden(path) else self._base_lstat(path)
+        if known is None or known.kind is not Kind.DIRECTORY:
+            return []
+        names = self.base.names(path)
+        return [n for n in names if join(path, n) not in self._removed] if self._removed else names
 
     def _base_lstat(self, path: GuestPath) -> Node | None:
         """Describe ``path`` of the base, which does not change: every path is looked up once."""

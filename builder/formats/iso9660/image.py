@@ -94,7 +94,7 @@ class Iso:
         entry = self.tree.locate(path)
         if entry is None or not entry.is_directory:
             raise GuestError(f"{self.path.name}: {path} is not a directory")
-        return sorted(found.name for found in self.tree.entries(entry.extent))
+        return sorted(self.tree.directory(entry.extent).index())
 
     def walk(self) -> Iterator[tuple[str, Node]]:
         """Yield every path below ``/`` with its node, a directory before what it holds.
