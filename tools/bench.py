@@ -14,18 +14,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.support.bases import Base, Recipe, cache_folder, make_base
 from tools.bench_grains import new_bytes
-from tools.bench_measure import Rival, emptied, interleave, ratio
+from tools.bench_measure import Rival, emptied, interleave, ratio, settled
+from tools.bench_report import MB, PRODUCT, Bench, Limit, show
 from tools.bench_routes import plain_route, write_spec
 
-MB: Final = 1_000_000
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_PRODUCT: Final = [str(Path(sys.executable).with_name("photon-builder"))]
 _SERVER: Final = """\
 import functools, http.server, sys
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -37,52 +34,6 @@ server.serve_forever()
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """Something measured and what it may be."""
-
-    text: str
-    found: float
-    limit: float
-    unit: str = "x"
-    at_least: bool = False
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is as wanted."""
-        return self.found >= self.limit if self.at_least else self.found <= self.limit
-
-    def line(self) -> str:
-        """Return it as a line of the report."""
-        relation = ">=" if self.at_least else "<="
-        verdict = "ok  " if self.holds else "FAIL"
-        wanted = f"{relation} {self.limit:g}{self.unit}"
-        return f"{verdict} {self.text}: {self.found:.2f}{self.unit} (limit {wanted})"
-
-
-@dataclass(slots=True)
-class Bench:
-    """What the benchmarks share.
-
-    Attributes:
-        base: The OVA that is edited.
-        folder: Scratch; on the file system that counts.
-        rounds: Pairs of each measurement.
-        plain_rounds: Pairs with the plain route, which takes long.
-        limits: What was found so far.
-    """
-
-    base: Base
-    folder: Path
-    rounds: int
-    plain_rounds: int
-    limits: list[Limit] = field(default_factory=list)
-
-    def product(self, name: str, *arguments: str, prepare: Callable[[], None]) -> Rival:
-        """Return this project's command as a rival."""
-        return Rival(name, [*_PRODUCT, *arguments], prepare)
-
-
 def bench_build(bench: Bench) -> None:
     """Measure a build beside copying, and beside the plain route."""
     spec, output = bench.folder / "bench.yaml", bench.folder / "built"
@@ -91,7 +42,7 @@ def bench_build(bench: Bench) -> None:
     ours = bench.product("photon-builder build", *build, prepare=emptied(output))
     copy = _copy(bench)
     interleave([ours, copy], bench.rounds)
-    _show([ours, copy], ours)
+    show([ours, copy], ours)
     built = next(output.glob("**/*.ova"))
     extra = new_bytes(bench.base.path, built)
     bench.limits += [
@@ -104,7 +55,7 @@ def bench_build(bench: Bench) -> None:
         bench.limits.append(Limit("bytes written beside the artifact", beside, 3, " MB"))
     again = bench.product("photon-builder build, nothing changed", *build, prepare=lambda: None)
     interleave([again], bench.rounds)
-    _show([again], again)
+    show([again], again)
     bench.limits.append(Limit("nothing changed", again.seconds, 0.3, " s"))
 
 
@@ -117,10 +68,10 @@ def bench_plain(bench: Bench) -> None:
     )
     plain = _plain(bench)
     # Gigabytes that the plain route leaves unwritten must not slow the next run.
-    ours.prepare, plain.prepare = _settled(ours.prepare), _settled(plain.prepare)
+    ours.prepare, plain.prepare = settled(ours.prepare), settled(plain.prepare)
     interleave([ours], 0)
     interleave([ours, plain], bench.plain_rounds, warm=False)
-    _show([ours, plain], ours)
+    show([ours, plain], ours)
     bench.limits.append(Limit("plain route by build", ratio(plain, ours), 50, at_least=True))
 
 
@@ -129,7 +80,7 @@ def bench_start(bench: Bench) -> None:
     ours = bench.product("photon-builder --version", "--version", prepare=lambda: None)
     bare = Rival("python -c pass", [sys.executable, "-c", "pass"])
     interleave([ours, bare], max(bench.rounds, 15))
-    _show([ours, bare], ours)
+    show([ours, bare], ours)
     bench.limits.append(Limit("--version by python -c pass", ratio(ours, bare), 3))
 
 
@@ -148,7 +99,7 @@ def bench_fetch(bench: Bench) -> None:
         command = ["sh", "-ec", script, "sh", str(got), *curl]
         after = Rival("curl, then openssl dgst", command, plain.prepare)
         interleave([ours, plain, after], bench.rounds)
-        _show([ours, plain, after], ours)
+        show([ours, plain, after], ours)
 
 
 def bench_rivals(bench: Bench) -> None:
@@ -157,7 +108,7 @@ def bench_rivals(bench: Bench) -> None:
     plain = _plain(bench)
     interleave([copy], bench.rounds)
     interleave([plain], 1, warm=False)
-    _show([copy, plain], copy)
+    show([copy, plain], copy)
 
 
 _BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
@@ -172,13 +123,11 @@ _BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
 def main() -> int:
     """Run the benchmarks that the arguments name."""
     options = _arguments()
-    print("making the base (once; kept in the tests' cache) ...", flush=True)
-    base = make_base(cache_folder(), Recipe(root="real"))
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as scratch:
         os.environ["PHOTON_BUILDER_CACHE"] = str(Path(scratch) / "cache")
-        bench = Bench(base, Path(scratch), options.rounds, options.plain_rounds)
-        print(f"base: {base.path.stat().st_size / MB:.0f} MB, {os.cpu_count()} processors")
+        bench = Bench(Path(scratch), options.rounds, options.plain_rounds)
+        print(f"{os.cpu_count()} processors")
         for name in options.only or [name for name in _BENCHES if name != "rivals"]:
             _BENCHES[name](bench)
     print()
@@ -204,16 +153,6 @@ def _plain(bench: Bench) -> Rival:
     return Rival("tar, qemu-img, debugfs, qemu-img, tar", command, emptied(output))
 
 
-def _settled(prepare: Callable[[], None]) -> Callable[[], None]:
-    """Return a preparation after which nothing waits to be written to the disk."""
-
-    def settle() -> None:
-        prepare()
-        os.sync()
-
-    return settle
-
-
 def _copy(bench: Bench) -> Rival:
     """Return the yardstick: copy the base, then digest it."""
     copies = bench.folder / "copied"
@@ -236,20 +175,7 @@ def _served(folder: Path) -> Iterator[str]:
         server.wait()
 
 
-def _show(rivals: list[Rival], reference: Rival) -> None:
-    """Print a table of rivals; ratios are to the reference, pair by pair."""
-    print(f"\n{'':<44}{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'ratio':>8}  runs")
-    for rival in rivals:
-        cpu = sorted(run.cpu for run in rival.runs)[len(rival.runs) // 2]
-        by = ratio(rival, reference)
-        print(
-            f"{rival.name:<44}{rival.seconds:>9.3f}{cpu:>9.3f}{rival.peak / MB:>9.1f}{by:>8.2f}"
-            f"  {len(rival.runs)}",
-            flush=True,
-        )
-
-
 if __name__ == "__main__":
-    if not shutil.which(_PRODUCT[0]):
-        _PRODUCT[:] = [sys.executable, "-m", "builder"]
+    if not shutil.which(PRODUCT[0]):
+        PRODUCT[:] = [sys.executable, "-m", "builder"]
     sys.exit(main())

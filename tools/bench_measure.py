@@ -1,6 +1,7 @@
 """Runs rivals in turn and keeps what each took; knows nothing of what they do."""
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -107,3 +108,13 @@ def emptied(folder: Path) -> Callable[[], None]:
         folder.mkdir(parents=True)
 
     return prepare
+
+
+def settled(prepare: Callable[[], None]) -> Callable[[], None]:
+    """Return a preparation after which nothing waits to be written to the disk."""
+
+    def settle() -> None:
+        prepare()
+        os.sync()
+
+    return settle
