@@ -7,6 +7,7 @@ medians of pairs. The exit status is 1 when a limit does not hold.
 """
 
 import argparse
+import compileall
 import os
 import shutil
 import subprocess
@@ -123,6 +124,7 @@ _BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
 def main() -> int:
     """Run the benchmarks that the arguments name."""
     options = _arguments()
+    compileall.compile_dir(_ROOT / "builder", quiet=1)  # as an installation does
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as scratch:
         os.environ["PHOTON_BUILDER_CACHE"] = str(Path(scratch) / "cache")

@@ -57,4 +57,6 @@ if ! pip -e ".${extra:+[$extra]}"; then
     say "  hint: is the Python package index reachable? A proxy goes into https_proxy"
     exit 5
 fi
+# As an installation does, so that the first run is as quick as the next.
+"$venv/bin/python" -m compileall -q builder
 touch "$venv/bin/photon-builder"
