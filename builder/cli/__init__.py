@@ -85,7 +85,8 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     _open_missing_streams()
     try:
-        return int(cli.main(arguments, "photon-builder", standalone_mode=False) or 0)
+        code = int(cli.main(arguments, "photon-builder", standalone_mode=False) or 0)
+        sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -95,6 +96,7 @@ def run(arguments: list[str]) -> int:
         return _say_interrupted()
     except Exception as error:  # the last door
         return _say_interrupted() if _was_interrupted(error) else _say(error)
+    return code
 
 
 def _say(error: Exception) -> int:

@@ -260,7 +260,12 @@ def test_a_build_can_be_stopped_at_any_moment(
 def test_an_interrupted_build_says_so(
     number: signal.Signals, small_ova: Base, bench: Bench
 ) -> None:
-    code, messages = told(bench, spec_for(bench, small_ova.path), after=0.2, number=number)
+    spec = spec_for(bench, small_ova.path)
+    code, messages = -number, ""
+    for seconds in (0.2, 0.6, 1.8):
+        code, messages = told(bench, spec, "--force", after=seconds, number=number)
+        if code in {0, 130}:  # otherwise a busy machine was still starting Python
+            break
     assert "Traceback" not in messages
     assert code == 0 or "interrupted: nothing was left half-made" in messages
 
