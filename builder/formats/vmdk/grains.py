@@ -11,14 +11,15 @@ Extents". Little endian; every record begins at a sector and is padded to whole 
 
 import struct
 import zlib
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
 
 GRAIN_MARKER = struct.Struct("<QI")
 _METADATA_MARKER = struct.Struct("<QII")
+MARKER_SIZE = _METADATA_MARKER.size
 END_OF_STREAM = bytes(SECTOR)
 LEVEL = 6
 """Of deflate: two thirds of the time of 9, for a percent of the size."""
@@ -33,9 +34,8 @@ class Marker(IntEnum):
     FOOTER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A marker as read: a grain when ``size`` is not zero."""
+class Record(NamedTuple):
+    """A marker as read: a grain when ``size`` is not zero; there are many, so they are light."""
 
     value: int
     size: int

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
-from builder.formats.vmdk.grains import Marker, Record, parse_marker
+from builder.formats.vmdk.grains import MARKER_SIZE, Marker, Record, parse_marker
 from builder.formats.vmdk.header import HAS_REDUNDANT_TABLES
 from builder.formats.vmdk.stream_optimized import StreamOptimized
 from builder.formats.vmdk.tables import (
@@ -21,7 +21,7 @@ from builder.formats.vmdk.tables import (
 )
 
 _BATCH = 256
-_MARKER_SIZE = 16
+_NO_GRAIN = (-1, -1)
 
 
 def check_stream(vmdk: StreamOptimized, *, full: bool) -> None:
@@ -39,9 +39,9 @@ def check_stream(vmdk: StreamOptimized, *, full: bool) -> None:
 
 def _iter_stream(vmdk: StreamOptimized) -> Iterator[tuple[int, Record]]:
     """Yield every marker with its sector, up to the end of the stream."""
-    sector = vmdk.header.overhead_sectors
-    while sector < vmdk.size_sectors:
-        record = parse_marker(vmdk.read_at(sector * SECTOR, _MARKER_SIZE))
+    sector, end, read = vmdk.header.overhead_sectors, vmdk.size_sectors, vmdk.read_at
+    while sector < end:
+        record = parse_marker(read(sector * SECTOR, MARKER_SIZE))
         if not record.size and record.type == Marker.END:
             return
         yield sector, record
@@ -53,33 +53,48 @@ def _check_grains(vmdk: StreamOptimized) -> set[int]:
 
     These are the sectors of the tables that have a marker.
     """
-    previous, seen, announced = -1, 0, set[int]()
+    grain_sectors, check_length = vmdk.header.grain_sectors, vmdk.check_length
+    expected, previous, announced = vmdk.tables.iter_allocated(), -1, set[int]()
     for sector, record in _iter_stream(vmdk):
         if not record.size:
             _check_metadata(vmdk, sector, record)
             if record.type == Marker.TABLE:
                 announced.add(sector + 1)
             continue
-        number, rest = divmod(record.value, vmdk.header.grain_sectors)
-        if rest or number >= vmdk.header.grain_count or number <= previous:
-            raise FormatError(
-                f"{vmdk.name}: the marker at sector {sector} is for disk sector {record.value},"
-                f" after grain {previous} of {vmdk.header.grain_count}"
-            )
-        if vmdk.tables[number] != sector:
-            raise FormatError(
-                f"{vmdk.name}: grain {number} is at sector {sector},"
-                f" but its table says {vmdk.tables[number]}"
-            )
-        vmdk.check_length(number, sector, record.size)
-        previous, seen = number, seen + 1
-    wanted = sum(1 for _ in vmdk.tables.iter_allocated())
-    if seen != wanted:
+        number, place = next(expected, _NO_GRAIN)
+        if record.value != number * grain_sectors or sector != place:
+            raise _misplaced(vmdk, (sector, record), previous, number)
+        check_length(number, sector, record.size)
+        previous = number
+    for number, place in expected:
         raise FormatError(
-            f"{vmdk.name}: its stream has {seen} grains, its tables have {wanted}",
+            f"{vmdk.name}: its tables have grain {number} at sector {place},"
+            " its stream ends before that",
             hint="truncated? delete it from the cache and run again",
         )
     return announced
+
+
+def _misplaced(
+    vmdk: StreamOptimized, found: tuple[int, Record], previous: int, wanted: int
+) -> FormatError:
+    """Return the error for a grain that is not the next one of the tables, which is ``wanted``."""
+    sector, record = found
+    number, rest = divmod(record.value, vmdk.header.grain_sectors)
+    if rest or number >= vmdk.header.grain_count or number <= previous:
+        return FormatError(
+            f"{vmdk.name}: the marker at sector {sector} is for disk sector {record.value},"
+            f" after grain {previous} of {vmdk.header.grain_count}"
+        )
+    if vmdk.tables[number] != sector:
+        return FormatError(
+            f"{vmdk.name}: grain {number} is at sector {sector},"
+            f" but its table says {vmdk.tables[number]}"
+        )
+    return FormatError(
+        f"{vmdk.name}: its stream has grain {number} at sector {sector},"
+        f" where its tables have grain {wanted} before it"
+    )
 
 
 def _check_metadata(vmdk: StreamOptimized, sector: int, record: Record) -> None:

@@ -31,7 +31,6 @@ class Splice:
         self._header = lay_out(overlay.vmdk.header, len(self._descriptor) // SECTOR)
         self._tables = GrainTables()
         self._body: list[Segment] = []
-        self._run = (0, 0)
         self._sector = self._header.overhead_sectors
         self._place_all(overlay.pack())
         self.size = self._sector * SECTOR + len(END_OF_STREAM)
@@ -44,51 +43,34 @@ class Splice:
 
     def _place_all(self, fresh: dict[int, bytes]) -> None:
         """Give every grain its place, in order of the disk."""
-        old = self._vmdk.tables
+        old, measure, tables = self._vmdk.tables, self._vmdk.record_sectors, self._tables
         added = ((grain, 0) for grain in fresh if not old.has_data(grain))
+        start = end = 0
         for grain, sector in merge(old.iter_allocated(), added):
             record = fresh.get(grain)
             if record is None:
-                self._place_old(grain, sector)
+                if sector != end:  # neighbours in the base become one span
+                    self._take_over(start, end)
+                    start = end = sector
+                count = measure(grain, sector)
+                end += count
             elif record:
-                self._place_new(grain, record)
-        self._end_run()
+                self._take_over(start, end)
+                start = end = 0
+                self._body.append(record)
+                count = len(record) // SECTOR
+            else:
+                continue
+            tables[grain] = self._sector & 0xFFFF_FFFF
+            self._sector += count
+        self._take_over(start, end)
         check_size(self._sector + 1, self._vmdk.name)
 
-    def _place_old(self, grain: int, sector: int) -> None:
-        """Take a grain over; neighbours in the base become one span."""
-        count = self._vmdk.record_sectors(grain, sector)
-        start, end = self._run
-        if sector == end:
-            self._run = (start, end + count)
-        else:
-            self._end_run()
-            self._run = (sector, sector + count)
-        self._place(grain, count)
-
-    def _place_new(self, grain: int, record: bytes) -> None:
-        """Put a changed grain in."""
-        self._end_run()
-        self._body.append(record)
-        self._place(grain, len(record) // SECTOR)
-
-    def _place(self, grain: int, count: int) -> None:
-        """Note where a grain stands."""
-        self._tables[grain] = self._sector & 0xFFFF_FFFF
-        self._sector += count
-
-    def _end_run(self) -> None:
-        """Turn the run of untouched grains into a span."""
-        start, end = self._run
+    def _take_over(self, start: int, end: int) -> None:
+        """Make a run of sectors of the base a part of the new file."""
         if end > start:
-            self._body.append(
-                Span(
-                    self._vmdk.fd,
-                    self._vmdk.offset + start * SECTOR,
-                    (end - start) * SECTOR,
-                )
-            )
-        self._run = (0, 0)
+            offset = self._vmdk.offset + start * SECTOR
+            self._body.append(Span(self._vmdk.fd, offset, (end - start) * SECTOR))
 
 
 def splice(overlay: GrainOverlay) -> Splice:

@@ -48,7 +48,7 @@ class StreamOptimized:
     Attributes:
         fd: The file that it lies in.
         offset: Its first byte there.
-        size: Its length.
+        size: Its length; in whole sectors, ``size_sectors``.
         name: For messages.
         capacity: Bytes of the disk.
         grain_size: Bytes of a grain.
@@ -65,6 +65,7 @@ class StreamOptimized:
         self.fd = fd
         self.offset = offset
         self.size = size
+        self.size_sectors = size // SECTOR
         self.name = name
         self.inflated = 0
         self.header = parse_header(self.read_at(0, min(size, HEADER_SIZE)), name)
@@ -74,6 +75,7 @@ class StreamOptimized:
             self.header = self._read_footer()
         self.capacity = self.header.capacity_sectors * SECTOR
         self.grain_size = self.header.grain_size
+        self._grain_sectors = self.header.grain_sectors
         self._maximum_deflated = maximum_deflated_size(self.grain_size)
         self._check_capacity()
         self.directory = read_directory(
@@ -83,11 +85,6 @@ class StreamOptimized:
         self.tables = read_tables(self.read_sectors, self.directory)
         self._check_end()
 
-    @property
-    def size_sectors(self) -> int:
-        """Length in whole sectors."""
-        return self.size // SECTOR
-
     def read_at(self, offset: int, length: int) -> bytes:
         """Return bytes of the VMDK itself; fewer when the file ends.
 
@@ -95,7 +92,8 @@ class StreamOptimized:
             HostError: the file cannot be read.
         """
         try:
-            length = max(0, min(length, self.size - offset))
+            if offset + length > self.size:
+                length = max(0, self.size - offset)
             return os.pread(self.fd, length, self.offset + offset)
         except OSError as error:
             raise HostError(f"{self.name}: {error.strerror or error}") from error
@@ -153,7 +151,7 @@ class StreamOptimized:
                 hint=_TRUNCATED,
             )
         first_sector, size = GRAIN_MARKER.unpack(raw)
-        wanted = number * self.header.grain_sectors
+        wanted = number * self._grain_sectors
         if first_sector != wanted or not size:
             raise FormatError(
                 f"{self.name}: grain {number}: the marker at sector {sector} is for disk sector"
@@ -167,7 +165,7 @@ class StreamOptimized:
         Raises:
             FormatError: a grain never needs that much, or the file ends before.
         """
-        count = grain_sectors(size)
+        count = -(-(GRAIN_MARKER.size + size) // SECTOR)
         if size > self._maximum_deflated:
             raise FormatError(
                 f"{self.name}: grain {number}: {size} bytes of deflated data are more than"
