@@ -34,11 +34,18 @@ class Directories:
         self.allocator = allocator
         self.volume = mapper.volume
         self.blocks = DirectoryBlocks(mapper.inodes)
+        self._known: dict[tuple[int, bytes], int] = {}
 
     def find(self, directory: Inode, name: bytes) -> int:
-        """Return the inode number of ``name``; zero when it is absent."""
-        found = self._find(directory, name)
-        return found[1].inode if found else 0
+        """Return the inode number of ``name``; zero when it is absent.
+
+        What was found is remembered until a name changes: paths share their beginnings.
+        """
+        key = (directory.number, name)
+        if key not in self._known:
+            found = self._find(directory, name)
+            self._known[key] = found[1].inode if found else 0
+        return self._known[key]
 
     def entries(self, directory: Inode) -> list[Entry]:
         """Return all entries but ``.`` and ``..``."""
@@ -55,6 +62,7 @@ class Directories:
 
     def add(self, directory: Inode, name: bytes, child: int, kind: int) -> None:
         """Add a name that is not there yet, of 255 bytes at most."""
+        self._known.clear()
         new = Entry(0, child, 0, name, kind)
         if directory.flags & INDEX_FLAG:
             if Index(self.blocks, self.mapper, directory).insert(new):
@@ -76,6 +84,7 @@ class Directories:
 
     def remove(self, directory: Inode, name: bytes) -> None:
         """Remove a name."""
+        self._known.clear()
         found = self._find(directory, name)
         if found:
             block, _ = found
@@ -85,6 +94,7 @@ class Directories:
 
     def begin(self, directory: Inode, parent: int) -> None:
         """Give a new directory its first block, with ``.`` and ``..``."""
+        self._known.clear()
         runs = self.allocator.allocate(1, self.mapper.near(directory))
         self.mapper.assign(directory, runs)
         directory.size = self.volume.block_size
