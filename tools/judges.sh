@@ -44,6 +44,7 @@ qemu-img qemu-utils
 qemu-io qemu-utils
 qemu-system-x86_64 qemu-system-x86
 rpm rpm
+sfdisk fdisk
 sgdisk gdisk
 shellcheck shellcheck
 skopeo skopeo
