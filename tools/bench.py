@@ -101,6 +101,20 @@ def bench_fetch(bench: Bench) -> None:
         after = Rival("curl, then openssl dgst", command, plain.prepare)
         interleave([ours, plain, after], bench.rounds)
         show([ours, plain, after], ours)
+        with_digest, without = (
+            Rival(f"transfer, {name or 'no digest'}", _transfer(url, got, name), plain.prepare)
+            for name in ("sha256", "")
+        )
+        interleave([with_digest, without], bench.rounds)
+        show([with_digest, without], with_digest)
+        text = "download with its digest by the same without"
+        bench.limits.append(Limit(text, ratio(with_digest, without), 1.05))
+
+
+def _transfer(url: str, target: Path, algorithm: str) -> list[str]:
+    """Return the command that downloads as the program does."""
+    command = [sys.executable, "-m", "tools.bench_transfer", url, str(target)]
+    return [*command, algorithm] if algorithm else command
 
 
 def bench_rivals(bench: Bench) -> None:

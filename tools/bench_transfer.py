@@ -1,0 +1,24 @@
+"""Downloads a file as the program does, with the digests that are named: ``make bench`` times it.
+
+python -m tools.bench_transfer URL FILE [ALGORITHM…]
+"""
+
+import sys
+from pathlib import Path
+
+from builder.fetch.partial import Partial
+from builder.fetch.replies import Patience
+from builder.fetch.transfer import Transfer
+from builder.progress import Silent
+
+
+def main() -> None:
+    """Download, and print what was found."""
+    url, name, *algorithms = sys.argv[1:]
+    with Partial(Path(name), algorithms) as partial:
+        Transfer(partial, None, Silent(), Patience()).run(url, name)
+        print(partial.size, *partial.finish().values())
+
+
+if __name__ == "__main__":
+    main()
