@@ -8,7 +8,7 @@ PROGRAM = $(VENV)/bin/photon-builder
 PYTHON  = $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help image plan targets doctor setup judges check format test test-fast bench docs clean
+.PHONY: help image nightly plan targets doctor setup judges check format test test-fast bench docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ help: ## show this list
 
 image: $(PROGRAM) ## build the artifacts of SPEC (a name in specs/, or a path)
 	@$(PROGRAM) build "$(SPEC)" --output "$(OUTPUT)" $(if $(TARGET),--target "$(TARGET)") $(if $(BASE),--base "$(BASE)")
+
+nightly: $(PROGRAM) ## build what changed of all specs (or SPECS="…"), dated; KEEP=N prunes
+	@$(PROGRAM) nightly $(SPECS) --output "$(OUTPUT)/nightly" $(if $(KEEP),--keep "$(KEEP)")
 
 plan: $(PROGRAM) ## show what SPEC would do, without doing it
 	@$(PROGRAM) plan "$(SPEC)" $(if $(TARGET),--target "$(TARGET)")

@@ -120,6 +120,14 @@ def write_provenance(artifact: Path, record: Mapping[str, Any]) -> None:
     write_beside(provenance_path(artifact), json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
+def files_of(artifact: Path) -> list[Path]:
+    """Return an artifact and what belongs to it, as far as it is there."""
+    told = read_provenance(artifact).get("artifact", {})
+    names = [artifact.name, *told.get("beside", ()), provenance_path(artifact).name]
+    paths = [artifact.with_name(Path(name).name) for name in names]
+    return [path for path in paths if path.is_file()]
+
+
 def write_sums(artifact: Path, sha256: str) -> None:
     """Put the artifact's line into ``SHA256SUMS`` beside it, as sha256sum(1) reads it."""
     sums = artifact.with_name(SUMS)

@@ -134,6 +134,16 @@ def build(request: Request, cache: Cache, progress: Progress | None = None) -> O
     return outcome
 
 
+def find_standing(request: Request) -> Outcome | None:
+    """Return the artifact of a request when it stands in the output folder and is up to date.
+
+    Raises:
+        BuilderError: the request cannot be carried out as it is.
+    """
+    plan, origin = prepare(replace(request, announce=lambda _: None))
+    return up_to_date(request.artifact, key_of(request, plan, origin), origin)
+
+
 def key_of(request: Request, plan: Plan, origin: Origin) -> str:
     """Return a digest of everything that the artifact's bytes depend on."""
     pinned = reproducible.pinned_timestamp()
@@ -269,6 +279,7 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
             "sha256": made.sha256,
             "operations": made.operations,
             "new_size": made.new_size,
+            "beside": [f"{request.artifact.name}{suffix}" for suffix in sorted(made.beside)],
         },
     }
 

@@ -112,6 +112,9 @@ class SpecError(BuilderError):
         super().__init__(f"{len(problems)} problem{'s' * (len(problems) != 1)} in the spec")
         self.problems = problems
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.problems,), vars(self)
+
 
 class FaultError(BuilderError):
     """Carries one fault out of a feature; the plan turns it into a problem with a position."""
@@ -121,6 +124,9 @@ class FaultError(BuilderError):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message, hint=fault.hint, code=fault.code)
         self.fault = fault
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.fault,), vars(self)
 
 
 class UnsupportedError(BuilderError):

@@ -36,6 +36,7 @@ COMMANDS = {
     "verify": "look",
     "boot": "boot",
     "devices": "devices",
+    "nightly": "nightly",
     "cache": "storage",
 }
 """Command to the module of this package that holds it."""

@@ -112,7 +112,7 @@ def _request(spec: Spec, target: Target, choices: Choices) -> Request:
         force=choices["force"],
         offline=choices["offline"],
         locked=read_lock(spec.path.parent),
-        announce=_announce,
+        announce=announce,
     )
 
 
@@ -127,6 +127,6 @@ def _build_one(request: Request, *, as_json: bool) -> None:
     write_result(row_of(outcome), as_json=as_json, text=f"{outcome.artifact}\n")
 
 
-def _announce(text: str) -> None:
+def announce(text: str) -> None:
     """Show what a person must read now."""
     sys.stderr.write(f"{text}\n")

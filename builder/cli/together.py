@@ -1,33 +1,13 @@
 """Several artifacts built side by side, none of which loses the others."""
 
 import sys
-import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from builder.build import Outcome, Request, build
-from builder.cache import Cache
+from builder.build import Outcome, Request
 from builder.cli.options import write_result
 from builder.cli.report import show_error
 from builder.errors import BuilderError
-from builder.formats.parallel import processors
-from builder.progress import Silent
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a request.
-
-    Attributes:
-        request: The request.
-        found: The artifact, or why there is none.
-        seconds: How long it took.
-    """
-
-    request: Request
-    found: Outcome | BuilderError
-    seconds: float
+from builder.executors import Result, build_all
 
 
 def build_together(requests: Iterable[Request], *, as_json: bool) -> int:
@@ -36,8 +16,7 @@ def build_together(requests: Iterable[Request], *, as_json: bool) -> int:
     Downloads and the cache are shared; equal plans draw on the same content. Returns the exit
     code of the first failure, zero without one.
     """
-    with ThreadPoolExecutor(processors()) as pool:
-        results = list(pool.map(_build, requests))
+    results = build_all(list(requests))
     code = 0
     for one in results:
         if isinstance(one.found, BuilderError):
@@ -67,16 +46,6 @@ def summary(request: Request, outcome: Outcome, seconds: float) -> str:
         return f"{_name(request)}: nothing changed"
     size = f"{outcome.size / 1e6:.1f} MB in {seconds:.1f} s"
     return f"{_name(request)}: {size}, verified, sha256 {outcome.sha256}"
-
-
-def _build(request: Request) -> Result:
-    """Build one artifact; an error is a result."""
-    begun = time.monotonic()
-    try:
-        found: Outcome | BuilderError = build(request, Cache(), Silent())
-    except BuilderError as error:
-        found = error
-    return Result(request, found, time.monotonic() - begun)
 
 
 def _name(request: Request) -> str:

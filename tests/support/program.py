@@ -78,3 +78,8 @@ def files_below(directory: Path) -> dict[str, tuple[int, int]]:
         for path in sorted(directory.rglob("*"))
         if path.is_file()
     }
+
+
+def names_in(directory: Path) -> list[str]:
+    """Return the names of what is right in a folder, in order."""
+    return sorted(path.name for path in directory.iterdir())

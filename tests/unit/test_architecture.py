@@ -44,6 +44,8 @@ MAY_IMPORT = {
     | {"plan", "roots", "spec"}
     | FLOOR,
     "lock": {"artifact"} | FLOOR,
+    "executors": {"build", "cache", "formats"} | FLOOR,
+    "nightly": {"artifact", "build", "executors", "formats"} | FLOOR,
     "doctor": {"formats"} | FLOOR,
 }
 """Package or module to what it may import; the floor imports the standard library only."""

@@ -10,9 +10,11 @@ from builder.cli import COMMANDS
 from builder.plan import make_plan
 from builder.rules import check_rules
 from builder.spec import load_spec
+from tests.support.judges import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+NIGHTLY = (ROOT / "docs/nightly.md").read_text()
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 BLOCKS = [
     block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "version:" in block
@@ -64,3 +66,26 @@ def test_links_between_documents_lead_somewhere() -> None:
             r"`((?:docs|builder|tests|tools|specs)/[\w./-]+)`", document.read_text()
         ):
             assert (ROOT / name).exists(), f"{document.name}: {name}"
+
+
+def test_the_timer_and_the_service_of_the_nightly_page_are_sound(tmp_path: Path) -> None:
+    found = re.findall(r"# (/etc/systemd/system/([\w.-]+))\n(.*?)```", NIGHTLY, re.DOTALL)
+    assert [name for _, name, _ in found] == ["photon-nightly.service", "photon-nightly.timer"]
+    program = tmp_path / "photon-builder"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for _, name, text in found:
+        local = re.sub(r"ExecStart=\S+", f"ExecStart={program}", text)
+        (tmp_path / name).write_text(local.replace("User=photon", "User=root"))
+    units = [tmp_path / name for _, name, _ in found]
+    told = judge("systemd-analyze", "verify", "--man=no", *units)
+    assert (told.stdout, told.stderr) == ("", "")
+    (calendar,) = re.findall(r"^OnCalendar=(.*)$", NIGHTLY, re.MULTILINE)
+    assert "Next elapse" in judge("systemd-analyze", "calendar", calendar).stdout
+
+
+def test_the_line_for_cron_has_its_five_fields_and_runs_a_command_that_exists() -> None:
+    (line,) = re.findall(r"# /etc/cron\.d/photon-nightly\n(.*?)```", NIGHTLY, re.DOTALL)
+    minute, hour, *days, user = line.split()[:6]
+    assert (int(minute) < 60, int(hour) < 24, days, user) == (True, True, ["*"] * 3, "photon")
+    assert re.search(r"photon-builder nightly --keep \d+", line)

@@ -1,0 +1,132 @@
+"""The command ``nightly``: many specs, of which only what changed is built."""
+
+import sys
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import click
+
+from builder.build import Request
+from builder.cli.make import announce
+from builder.cli.options import (
+    PATH,
+    base_of,
+    base_option,
+    chosen_targets,
+    default_output,
+    find_spec,
+    json_option,
+    read_spec,
+    write_result,
+)
+from builder.cli.report import show_error
+from builder.errors import BuilderError, UsageError
+from builder.executors import as_error
+from builder.lock import read_lock
+from builder.nightly.folder import LATEST, Builds
+from builder.nightly.night import Options, Wish, run_night, spec_name
+from builder.nightly.record import Row, State, Summary
+
+_SPECS = Path("specs")
+
+
+class Choices(TypedDict):
+    """The options of ``nightly``."""
+
+    output: Path | None
+    keep: int | None
+    base: str | None
+    offline: bool
+    as_json: bool
+
+
+@click.command()
+@click.argument("specs", nargs=-1, metavar="[SPEC]…")
+@click.option("--output", "-o", type=PATH, help="Folder for the builds [output/nightly].")
+@click.option("--keep", type=click.IntRange(min=1), help="Remove all but the newest builds.")
+@base_option
+@click.option("--offline", is_flag=True, help="Never use the network.")
+@json_option
+def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
+    """Build what changed since the last night, and publish it in one step.
+
+    Without SPEC: every spec in specs/. A build is a dated folder that is complete and never
+    changes; `latest` is moved to it last. What fails keeps its last good artifact and loses
+    nothing else.
+    """
+    builds = Builds(choices["output"] or default_output() / "nightly")
+    names = specs or tuple(str(path) for path in sorted(_SPECS.glob("*.yaml")))
+    if not names:
+        raise UsageError(
+            f"{_SPECS.resolve()} has no spec: no file that ends with .yaml",
+            hint="photon-builder init specs/my-photon.yaml, or name the specs",
+        )
+    wishes = [_wish(name, choices) for name in names]
+    options = Options(choices["keep"] or 0, is_partial=bool(specs), tell=_tell)
+    summary = run_night(wishes, builds, options)
+    write_result(summary.plain(), as_json=choices["as_json"], text=_text(summary, builds))
+    return summary.exit_code
+
+
+def _wish(name: str, choices: Choices) -> Wish:
+    """Return what a spec asks for; whatever is wrong with it is its own affair."""
+    path = find_spec(name)
+    try:
+        spec = read_spec(name)
+        locked = read_lock(path.parent)
+        requests = tuple(
+            Request(
+                spec,
+                target,
+                Path(),
+                base_of(choices["base"]),
+                offline=choices["offline"],
+                locked=locked,
+                announce=announce,
+            )
+            for target in chosen_targets(spec, ())
+        )
+    except Exception as error:  # also a bug: the other specs are built
+        return Wish(spec_name(path), as_error(error, path))
+    return Wish(spec_name(path), requests)
+
+
+def _tell(row: Row, error: BuilderError | None) -> None:
+    """Show what became of an artifact as soon as it is known."""
+    if error is not None:
+        sys.stderr.write(f"{_name(row)} failed:\n")
+        show_error(error)
+    elif row.state is State.BUILT:
+        sys.stderr.write(f"{_name(row)}: built, verified, sha256 {row.sha256}\n")
+
+
+def _text(summary: Summary, builds: Builds) -> str:
+    """Return a run for people."""
+    lines = [f"{_name(row)}: {_outcome(row)}" for row in summary.rows]
+    if summary.build:
+        lines.append(f"published {builds.directory / summary.build}, and moved {LATEST} to it")
+    elif summary.latest:
+        lines.append(f"nothing new: {builds.directory / LATEST} stays {summary.latest}")
+    else:
+        lines.append("nothing was published")
+    lines += [f"removed {builds.directory / name}" for name in summary.pruned]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _name(row: Row) -> str:
+    """Name an artifact as ``build`` does."""
+    return f"{row.spec} ({row.target})" if row.target else row.spec
+
+
+def _outcome(row: Row) -> str:
+    """Say what became of an artifact."""
+    match row.state:
+        case State.BUILT:
+            return f"built, {row.size / 1e6:.1f} MB in {row.seconds:.1f} s"
+        case State.UNCHANGED:
+            return f"unchanged since {row.build}"
+        case State.KEPT:
+            return f"not asked for, stays that of {row.build}"
+        case State.FAILED:
+            good = f"the last good one is of {row.build}" if row.artifact else "none was ever good"
+            return f"FAILED with exit code {row.exit_code}, see above; {good}"
