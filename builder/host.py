@@ -4,6 +4,7 @@ Covers files and folders of our own (the cache, downloads); errno values are tho
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,3 +44,12 @@ def refusal(error: OSError, path: Path, *, hint: str = "") -> HostError:
     """Return the sentence for one refusal; the path in ``error`` is preferred."""
     reason = _REFUSALS.get(error.errno or 0, error.strerror or str(error))
     return HostError(f"{error.filename or path}: {reason}", hint=hint)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Return when a file or folder has reached the disk: a name must not outlive its bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

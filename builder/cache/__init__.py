@@ -23,10 +23,10 @@ from builder.cache import upkeep
 from builder.cache.index import Entry, Index, with_digests
 from builder.cache.locks import hold
 from builder.cache.upkeep import SECONDS_A_DAY, Checked, Swept
-from builder.cache.writing import HINT, copy_and_digest, flush_to_disk
+from builder.cache.writing import HINT, copy_and_digest
 from builder.digests import Verified, check_digests, check_found, digest_file, seal
 from builder.errors import HostError
-from builder.host import host_errors
+from builder.host import flush_to_disk, host_errors
 
 __all__ = ["Cache", "Checked", "Entry", "Swept", "Verified", "default_directory"]
 

@@ -27,15 +27,6 @@ def write_all(out: RawWriter, piece: bytes) -> None:
         rest = rest[out.write(rest) or 0 :]
 
 
-def flush_to_disk(path: Path) -> None:
-    """Return when a file or folder has reached the disk: a name must not outlive its bytes."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def check_room(folder: Path, size: int) -> None:
     """Check that ``size`` more bytes fit.
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from builder.errors import HostError
-from builder.host import host_errors
+from builder.host import flush_to_disk, host_errors
 
 LATEST = "latest"
 _BUILD = re.compile(r"(\d{8})\.(\d{1,9})")
@@ -94,15 +94,15 @@ class Builds:
         """Give a finished draft its name, then move the pointer to it."""
         for path in sorted(draft.iterdir()):
             path.chmod(_READ_ONLY)
-            _sync(path)
-        _sync(draft)
+            flush_to_disk(path)
+        flush_to_disk(draft)
         name = build_name(draft)
         draft.rename(self.directory / name)
-        _sync(self.directory)
+        flush_to_disk(self.directory)
         pointer = self.directory / f"{_DRAFT}{LATEST}"
         pointer.symlink_to(name)
         pointer.replace(self.directory / LATEST)
-        _sync(self.directory)
+        flush_to_disk(self.directory)
 
     def prune(self, keep: int) -> list[str]:
         """Remove all but the newest ``keep`` builds, and return the names of those that went.
@@ -140,12 +140,3 @@ def _order(name: str) -> tuple[str, int]:
     """Return what builds are sorted by."""
     date, _, counter = name.partition(".")
     return date, int(counter)
-
-
-def _sync(path: Path) -> None:
-    """Have a file or folder on the disk before anything points to it."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
