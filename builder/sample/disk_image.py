@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import gettempdir
 
 from builder.blob import Blob
 from builder.changes import WriteFile
@@ -39,7 +40,7 @@ def make_disk_image(
         compression: Around everything.
         has_mbr: Whether the disk has an MBR instead of a GPT.
     """
-    with open_scratch(Path(os.path.realpath(f"/proc/self/fd/{fd}")).parent) as scratch:
+    with open_scratch(Path(gettempdir())) as scratch:
         disk = _make_disk(scratch, timestamp)
         if has_mbr:
             _make_mbr(disk, timestamp)

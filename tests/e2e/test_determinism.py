@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.support.bases import Base
 from tests.support.judges import judge
-from tests.support.program import Bench
+from tests.support.program import PROJECT, Bench
 
 SPEC = """\
 version: 1
@@ -36,6 +37,19 @@ output: {annotation: "made once", cpus: 2}
 """
 EPOCH = "1700000000"
 BUILT = ("edge.ova", "edge.ova.provenance.json", "SHA256SUMS")
+ELSEWHERE = """\
+import os
+
+LINUX = (
+    "O_TMPFILE", "O_DIRECT", "O_PATH", "SEEK_DATA", "SEEK_HOLE", "copy_file_range", "getxattr",
+    "listxattr", "memfd_create", "posix_fadvise", "posix_fallocate", "preadv", "pwritev",
+    "sched_getaffinity", "sendfile", "setxattr", "splice",
+)
+for name in LINUX:
+    if hasattr(os, name):
+        delattr(os, name)
+"""
+"""A sitecustomize module: Python on a system that has nothing of what only Linux has."""
 
 
 def furnish(directory: Path, base: Base, *, reverse: bool = False) -> Bench:
@@ -124,6 +138,45 @@ def test_another_environment(
     environment: dict[str, str], reference: dict[str, bytes], small_ova: Base, tmp_path: Path
 ) -> None:
     assert built(furnish(tmp_path, small_ova), **environment) == reference
+
+
+class Elsewhere(Bench):
+    """The program where Linux's own calls are missing, and /proc too when it can be hidden."""
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        """Return the command line of the program."""
+        ours = super().command(*arguments)
+        if os.geteuid():
+            return ours
+        return ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", *ours]
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the variables that the program sees."""
+        self.write("elsewhere/sitecustomize.py", ELSEWHERE)
+        path = f"{self.directory / 'elsewhere'}{os.pathsep}{PROJECT}"
+        return super().environment(PYTHONPATH=path, **extra)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is nothing to be hidden here")
+def test_a_system_that_is_not_linux(
+    reference: dict[str, bytes], small_ova: Base, tmp_path: Path
+) -> None:
+    furnish(tmp_path, small_ova)
+    assert built(Elsewhere(tmp_path)) == reference
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is nothing to be hidden here")
+@pytest.mark.parametrize("target", ["gce", "azure"])
+def test_a_disk_from_a_system_that_is_not_linux(target: str, tmp_path: Path) -> None:
+    spec = f"version: 1\ntarget: {target}\nbase: {{sample: true}}\noverlay: {{hostname: edge}}\n"
+    found = []
+    for kind in (Bench, Elsewhere):
+        directory = tmp_path / kind.__name__
+        directory.mkdir()
+        bench = kind(directory)
+        bench.write("specs/edge.yaml", spec)
+        found.append(bench.build("specs/edge.yaml", SOURCE_DATE_EPOCH=EPOCH).read_bytes())
+    assert found[0] == found[1]
 
 
 def test_the_order_of_the_spec(
