@@ -148,7 +148,14 @@ def enable_links(unit: str, text: str, path: str, *dropins: str) -> list[tuple[G
 
 def _aliases(own: UnitName, install: Install, expand: Callable[[str], str]) -> Iterator[str]:
     """Yield the aliases that systemd accepts for a unit of this name."""
-    for alias in map(parse_name, map(expand, install.alias)):
+    for written in map(expand, install.alias):
+        # An alias may lie in the .wants of another unit: that of upstream's wpa_supplicant@ does.
+        folder, slash, last = written.rpartition("/")
+        alias = parse_name(last)
+        if slash:
+            if str(own) == last and folder.endswith((".wants", ".requires")):
+                yield written
+            continue
         wanted = alias.with_instance(own.instance or "") if alias.is_template else alias
         if wanted.suffix == own.suffix and wanted.instance == own.instance and wanted != own:
             yield str(wanted)

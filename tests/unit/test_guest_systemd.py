@@ -24,13 +24,15 @@ UNITS = {
     "bare@.service": "[Install]\nWantedBy=multi-user.target foo@.target\n",
     "tty@.service": "[Install]\nWantedBy=getty.target\nAlias=auto@.service\nDefaultInstance=tty1\n",
     "wrong@.service": "[Install]\nAlias=al-%i.service other@%i.service\n",
+    "wifi@.service": "[Install]\nAlias=multi-user.target.wants/wifi@%i.service\n",
+    "far.service": "[Install]\nAlias=x.target.requires/far.service\n",
     "static.service": "[Service]\nExecStart=/bin/true\n",
     "junk.service": "stray\n[Install]\nno equals sign\nWantedBy=multi-user.target\n",
 }
 NAMES = [
     *("plain.service", "many.service", "a-b-c.socket", "worker@one.service", "worker@.service"),
     *("bare@.service", "bare@x-y.service", "tty@.service", "tty@tty3.service", "static.service"),
-    *("wrong@w.service", "junk.service"),
+    *("wrong@w.service", "junk.service", "wifi@wlan0.service", "far.service"),
 ]
 
 
