@@ -149,6 +149,10 @@ KINDS: dict[str, tuple[Change, ...]] = {
         ReplaceText(guest("/etc/yum.repos.d/*.repo"), "vmware.com", "example.org"),
         ReplaceText(guest("/nowhere/*"), "a", "b"),
     ),
+    "consoles of the kernel": (
+        SetKernelArguments(("console=ttyS0,115200", "console=tty1")),
+        SetKernelArguments(("console=ttyS0,9600", "console=tty0")),
+    ),
     "kernel arguments": (SetKernelArguments(("quiet", "audit=1"), ("net.ifnames",)),),
     "a user with a group of its own": (
         AddUser("bob", 1234, 1234, guest("/srv/bob"), "/bin/sh", "Bob, of 'here'"),

@@ -183,6 +183,16 @@ def test_a_literal_command_line_is_edited_in_the_menu() -> None:
     assert "audit" not in text_of(root, "/boot/systemd.cfg")
 
 
+def test_a_console_takes_the_place_of_its_device_alone() -> None:
+    consoles = "console=ttyS0,9600 console=tty0 console=ttyAMA0,115200n8"
+    root = boot_files(merged_root(), f"ro {consoles} $systemd_cmdline")
+    edited(root, SetKernelArguments(("console=ttyS0,115200n8",), ("console=ttyAMA0",)))
+    assert "linux /boot/$photon_linux ro console=tty0 $systemd_cmdline\n" in text_of(
+        root, "/boot/grub2/grub.cfg"
+    )
+    assert text_of(root, "/boot/systemd.cfg").endswith(" console=ttyS0,115200n8\n")
+
+
 def test_a_base_without_a_command_line_is_refused() -> None:
     with pytest.raises(GuestError, match="no kernel command line"):
         edited(merged_root(), SetKernelArguments(("audit=0",)))

@@ -76,7 +76,7 @@ def kernel_arguments(add: str, remove: str) -> None:
     text = read_text(home, "")
     if not (_ASSIGNMENT.search(text) or _COMMAND.search(text)):
         raise RefusedError(f"{home} has no kernel command line that can be edited")
-    keys = tuple(word.partition("=")[0] for word in added if "=" in word)
+    keys = tuple(_key_of(word) for word in added if "=" in word)
     for path in (SYSTEMD_CFG, PHOTON_CFG, GRUB_CFG):
         if Path(path).exists():
             more, gone = (added, removed) if path == home else ((), removed + keys)
@@ -101,10 +101,16 @@ def _arguments_editor(added: tuple[str, ...], removed: tuple[str, ...]) -> Calla
 
 def _edit_words(words: list[str], added: tuple[str, ...], removed: tuple[str, ...]) -> list[str]:
     """Return ``words`` without what is removed or replaced, then what is added."""
-    gone = {word.partition("=")[0] for word in added if "=" in word} | set(removed)
+    gone = {_key_of(word) for word in added if "=" in word} | set(removed)
     kept = [
         word
         for word in words
-        if word in added or not (word in removed or word.partition("=")[0] in gone)
+        if word in added or not gone & {word, word.partition("=")[0], _key_of(word)}
     ]
     return kept + [word for word in added if word not in kept]
+
+
+def _key_of(argument: str) -> str:
+    """Return what an argument sets: its key, and the device of a console."""
+    key = argument.partition("=")[0]
+    return argument.partition(",")[0] if key == "console" else key
