@@ -10,6 +10,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    SetFirmware,
     SetKernelArguments,
     SetPassword,
     SetUnitState,
@@ -33,3 +34,6 @@ EDITABLE: frozenset[type[Change]] = frozenset(
     }
 )
 """Changes that can be lowered to file operations on the root of a disk that boots."""
+
+BOARD: frozenset[type[Change]] = EDITABLE | {SetFirmware}
+"""The same for the card of a board whose firmware reads a config.txt."""

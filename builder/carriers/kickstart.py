@@ -30,6 +30,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    SetFirmware,
     SetKernelArguments,
     SetPassword,
     SetUnitState,
@@ -146,7 +147,7 @@ def _argv(change: GuestChange, day: str) -> list[str]:
             return ["in_guest", "require", path, message]
         case SetPassword() | AddUser():
             return _account_argv(change, day)
-        case InstallPackages():
+        case InstallPackages() | SetFirmware():
             raise TypeError(type(change))
 
 

@@ -20,6 +20,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    SetFirmware,
     SetKernelArguments,
     SetPassword,
     SetUnitState,
@@ -28,7 +29,7 @@ from builder.changes import (
 )
 from builder.errors import GuestError
 from builder.formats.filesystem import Kind
-from builder.guest import accounts, grub, lines, packages
+from builder.guest import accounts, config_txt, grub, lines, packages
 from builder.guestpath import GuestPath, join, name, parent
 from builder.roots import Root
 from builder.roots.resolve import exists, read_text, resolve
@@ -55,6 +56,10 @@ def lower(change: Change, root: Root, timestamp: int) -> Iterator[FileOp]:
             yield from _stage_packages(change, root)
         case SetUnitState():
             yield from lower_unit_state(change, root)
+        case SetKernelArguments():
+            yield from _set_kernel_arguments(change, root)
+        case SetFirmware():
+            yield from _set_firmware(change, root)
         case _:
             yield from _edited(change, root, timestamp)
 
@@ -99,8 +104,6 @@ def _edited(change: Change, root: Root, timestamp: int) -> Iterator[FileOp]:
             )
         case ReplaceText():
             yield from _replace_text(change, root)
-        case SetKernelArguments():
-            yield from _set_kernel_arguments(change, root)
         case Require(path, message, code, hint):
             if not exists(root, path):
                 raise GuestError(message, code=code, hint=hint)
@@ -181,11 +184,24 @@ def _set_kernel_arguments(change: SetKernelArguments, root: Root) -> Iterator[Fi
             code="KRN001",
             hint="drop `kernel` from the spec, or use a base that boots with GRUB",
         )
-    keys = tuple(word.partition("=")[0] for word in change.add if "=" in word)
+    keys = tuple(grub.key_of(word) for word in change.add if "=" in word)
     for path in (grub.SYSTEMD_CFG, grub.PHOTON_CFG, grub.GRUB_CFG):
         add, gone = (change.add, change.remove) if path == home else ((), (*change.remove, *keys))
         if exists(root, path):
             yield from rewrite(root, path, partial(grub.set_arguments, add=add, remove=gone))
+
+
+def _set_firmware(change: SetFirmware, root: Root) -> Iterator[FileOp]:
+    """Lower a setting of the firmware to the config.txt that the base has."""
+    found = next((path for path in config_txt.PATHS if exists(root, path)), None)
+    if found is None:
+        raise GuestError(
+            f"the base has no config.txt: looked for {', '.join(config_txt.PATHS)}",
+            code="CFG001",
+            hint="use an image for a Raspberry Pi, or drop the key",
+        )
+    edited = partial(config_txt.edit, section=change.section, line=change.line, drops=change.drops)
+    yield from rewrite(root, found, edited)
 
 
 def _stage_packages(change: InstallPackages, root: Root) -> Iterator[FileOp]:

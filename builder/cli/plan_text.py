@@ -17,6 +17,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    SetFirmware,
     SetKernelArguments,
     SetPassword,
     SetUnitState,
@@ -72,6 +73,8 @@ def _describe_guest(change: Change) -> str:
             return f"password  {user}  ({expiry}{', to be changed at the first login' * must})"
         case SetKernelArguments(add, remove):
             return f"kernel    {' '.join((*(f'+{a}' for a in add), *(f'-{r}' for r in remove)))}"
+        case SetFirmware(section, line, drops):
+            return f"firmware  [{section}] {line or f'-{drops}'}"
         case SetUnitState(unit, state, if_present):
             return f"unit      {unit} {state}{', if the base has it' * if_present}"
         case Require(path=path):

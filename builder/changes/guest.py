@@ -1,96 +1,11 @@
-"""The change vocabulary: everything that may be done to a guest, as data.
-
-Two levels. A *file operation* is what every carrier can do blindly. A *guest
-change* says what is wanted; :mod:`builder.carriers.lower` turns it into file
-operations once a root can be read, and an installer is told it in its own words.
-Features are open; this list is closed: a new member makes mypy point at every
-carrier that must learn it.
-"""
+"""Guest changes: what is wanted of accounts, units, text files and the boot, said as such."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
 
 from builder.blob import Blob
+from builder.changes.files import ROOT, SECRET, Owner
 from builder.guestpath import GuestPath
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Owner of a node: ids, or names that the guest's own passwd and group resolve."""
-
-    uid: int | str = 0
-    gid: int | str = 0
-
-
-ROOT = Owner()
-
-SECRET = {"secret": True}
-"""Marks a field that is printed as a digest only."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteFile:
-    """Make ``path`` a regular file with exactly this content, mode and owner.
-
-    ``secret`` hides even the content's digest from plans and logs. Nothing is done where the
-    base has ``unless``, links followed.
-    """
-
-    path: GuestPath
-    content: Blob
-    mode: int = 0o644
-    owner: Owner = ROOT
-    secret: bool = False
-    unless: GuestPath | None = None
-
-    @property
-    def subject(self) -> str:
-        """What this change alone decides: two changes of one subject must agree."""
-        return f"path {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class MakeDirectory:
-    """Make ``path`` a directory with this mode and owner; missing parents are root's, 0755."""
-
-    path: GuestPath
-    mode: int = 0o755
-    owner: Owner = ROOT
-
-    @property
-    def subject(self) -> str:
-        """What this change alone decides: two changes of one subject must agree."""
-        return f"path {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class MakeSymlink:
-    """Make ``path`` a symbolic link; ``target`` is stored as written; ``unless`` as above."""
-
-    path: GuestPath
-    target: str
-    unless: GuestPath | None = None
-
-    @property
-    def subject(self) -> str:
-        """What this change alone decides: two changes of one subject must agree."""
-        return f"path {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Make ``path`` and everything below it absent; absent already is fine."""
-
-    path: GuestPath
-
-    @property
-    def subject(self) -> str:
-        """What this change alone decides: two changes of one subject must agree."""
-        return f"path {self.path}"
-
-
-FileOp: TypeAlias = WriteFile | MakeDirectory | MakeSymlink | Remove
 
 
 class UnitState(StrEnum):
@@ -273,28 +188,21 @@ class Require:
         return f"{self.code} {self.path}"
 
 
-GuestChange: TypeAlias = (
-    InstallPackages
-    | AddUser
-    | SetPassword
-    | EnsureLine
-    | ReplaceText
-    | SetKernelArguments
-    | SetUnitState
-    | Require
-)
-Change: TypeAlias = FileOp | GuestChange
+@dataclass(frozen=True, slots=True)
+class SetFirmware:
+    """Set, add or remove one setting in the config.txt that a board's firmware reads.
 
-STAGES: tuple[tuple[type[Change], ...], ...] = (
-    (InstallPackages,),
-    (Remove,),
-    (AddUser,),
-    (MakeDirectory, WriteFile, MakeSymlink),
-    (ReplaceText,),
-    (EnsureLine,),
-    (SetPassword,),
-    (SetKernelArguments,),
-    (SetUnitState,),
-    (Require,),
-)
-"""When each kind applies; within a stage changes are independent and go by subject."""
+    Attributes:
+        section: Filter that it is under, without brackets: ``all``, ``pi4``.
+        line: The setting as the file has it; empty for none.
+        drops: Key, or whole setting, of which every other one goes; empty for none.
+    """
+
+    section: str
+    line: str
+    drops: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What this change alone decides: two changes of one subject must agree."""
+        return f"{self.drops or self.line} under [{self.section}] of config.txt"

@@ -1,0 +1,84 @@
+"""The change vocabulary: everything that may be done to a guest, as data.
+
+Two levels. A *file operation* is what every carrier can do blindly. A *guest
+change* says what is wanted; :mod:`builder.carriers.lower` turns it into file
+operations once a root can be read, and an installer is told it in its own words.
+Features are open; this list is closed: a new member makes mypy point at every
+carrier that must learn it.
+"""
+
+from typing import TypeAlias
+
+from builder.changes.files import (
+    ROOT,
+    SECRET,
+    MakeDirectory,
+    MakeSymlink,
+    Owner,
+    Remove,
+    WriteFile,
+)
+from builder.changes.guest import (
+    AddUser,
+    EnsureLine,
+    InstallPackages,
+    ReplaceText,
+    Require,
+    SetFirmware,
+    SetKernelArguments,
+    SetPassword,
+    SetUnitState,
+    UnitState,
+)
+
+__all__ = [
+    "ROOT",
+    "SECRET",
+    "STAGES",
+    "AddUser",
+    "Change",
+    "EnsureLine",
+    "FileOp",
+    "GuestChange",
+    "InstallPackages",
+    "MakeDirectory",
+    "MakeSymlink",
+    "Owner",
+    "Remove",
+    "ReplaceText",
+    "Require",
+    "SetFirmware",
+    "SetKernelArguments",
+    "SetPassword",
+    "SetUnitState",
+    "UnitState",
+    "WriteFile",
+]
+
+FileOp: TypeAlias = WriteFile | MakeDirectory | MakeSymlink | Remove
+GuestChange: TypeAlias = (
+    InstallPackages
+    | AddUser
+    | SetPassword
+    | EnsureLine
+    | ReplaceText
+    | SetKernelArguments
+    | SetFirmware
+    | SetUnitState
+    | Require
+)
+Change: TypeAlias = FileOp | GuestChange
+
+STAGES: tuple[tuple[type[Change], ...], ...] = (
+    (InstallPackages,),
+    (Remove,),
+    (AddUser,),
+    (MakeDirectory, WriteFile, MakeSymlink),
+    (ReplaceText,),
+    (EnsureLine,),
+    (SetPassword,),
+    (SetKernelArguments, SetFirmware),
+    (SetUnitState,),
+    (Require,),
+)
+"""When each kind applies; within a stage changes are independent and go by subject."""
