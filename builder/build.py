@@ -24,9 +24,10 @@ from builder.errors import HostError
 from builder.features import discover as discover_features
 from builder.job import Job, Made, Wanted
 from builder.lock import Locked
-from builder.plan import Plan, check_support, make_plan
+from builder.plan import Plan, make_plan
 from builder.progress import Progress, Silent
 from builder.spec import Base, Spec
+from builder.support import check_support, features_for
 from builder.targets import Target
 
 SCHEMA = "photon-builder/provenance/v1"
@@ -90,7 +91,7 @@ def prepare(request: Request) -> tuple[Plan, Origin]:
     origin = find_base(request.base or request.spec.base, request.target, request.locked)
     plan = make_plan(
         request.spec,
-        discover_features(),
+        features_for(request.spec, request.target, discover_features()),
         release=origin.release,
         arch=origin.arch,
         announce=request.announce,

@@ -21,7 +21,6 @@ from builder.errors import (
     Problem,
     Severity,
     SpecError,
-    UnsupportedError,
 )
 from builder.features import Because, Context, Feature, Wish
 from builder.features.tree import tree_changes
@@ -138,18 +137,6 @@ def make_plan(
         raise SpecError(tuple(problems))
     ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
     return Plan(tuple(ordered), tuple(problems))
-
-
-def check_support(plan: Plan, supports: frozenset[type[Change]], target: str) -> None:
-    """Refuse a plan that ``target`` cannot carry, before anything is downloaded.
-
-    Raises:
-        UnsupportedError: names every step that cannot be carried, not just the first.
-    """
-    refused = [step for step in plan.steps if type(step.change) not in supports]
-    if refused:
-        wanted = "; ".join(sorted({str(step) for step in refused}))
-        raise UnsupportedError(f"target {target} cannot carry {wanted}")
 
 
 def _steps(

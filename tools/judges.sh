@@ -20,6 +20,7 @@ table='
 /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 7z p7zip-full
+bmaptool bmap-tools
 bsdtar libarchive-tools
 btrfs btrfs-progs
 checkisomd5 isomd5sum
@@ -40,6 +41,7 @@ mkfs.xfs xfsprogs
 mmdebstrap mmdebstrap
 mtools mtools
 openssl openssl
+parted parted
 qemu-img qemu-utils
 qemu-io qemu-utils
 qemu-system-x86_64 qemu-system-x86
@@ -50,7 +52,10 @@ shellcheck shellcheck
 skopeo skopeo
 ssh-keygen openssh-client
 systemctl systemd
+systemd-analyze systemd
 tar tar
+wpa_passphrase wpasupplicant
+wpa_supplicant wpasupplicant
 xmllint libxml2-utils
 xorriso xorriso
 xz xz-utils

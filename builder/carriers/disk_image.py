@@ -38,7 +38,7 @@ def build_disk_image(job: Job, packing: Packing) -> Made:
     with _place(job, is_plain=is_plain) as fd:
         job.progress.phase(f"unpacking {job.base.name}")
         disk, _ = unpack_disk(job.base, fd)
-        fit_disk(disk, disk_size(job.sections), packing.multiple, timestamp=job.timestamp)
+        fit_disk(disk, disk_size(job.sections), packing.multiple, job)
         root = open_root(disk, timestamp=job.timestamp)
         done = edit(root, job.plan.steps, job.timestamp)
         root.flush()

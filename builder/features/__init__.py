@@ -63,6 +63,7 @@ class Feature:
         changes: Turns a valid value into wishes; reads no guest, writes nothing.
         example: A valid value, as YAML; planned by the tests and shown in the reference.
         default: The value that is meant when no overlay has the key; ``None``: nothing.
+        for_boards: Whether it means something for a board alone: a radio, a card, firmware.
     """
 
     key: str
@@ -71,6 +72,7 @@ class Feature:
     changes: Callable[[Any, Context], Iterable[Wish]]
     example: str
     default: Any = None
+    for_boards: bool = False
 
 
 def discover() -> tuple[Feature, ...]:

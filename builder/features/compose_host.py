@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from builder.blob import Blob, Download
 from builder.changes import MakeSymlink, SetUnitState, UnitState, WriteFile
 from builder.features import Because, Context, Wish
+from builder.features.clock import wish_epoch
 from builder.features.docker import wish_engine
 from builder.guest import compose_units
 from builder.guest.systemd import ETC
@@ -28,7 +29,7 @@ def wish_host(name: str, context: Context) -> Iterator[Wish]:
     reason = f"compose.{name} needs docker"
     yield from wish_engine(context, reason)
     yield from _wish_units(name, context)
-    yield from _wish_clock()
+    yield from _wish_clock(context)
     if _plugin(context) == _STATIC:
         yield from _wish_plugin(name, context)
 
@@ -50,10 +51,10 @@ def _wish_units(name: str, context: Context) -> Iterator[Wish]:
     yield Because(SetUnitState(compose_units.unit_of(name), UnitState.ENABLED), reason)
 
 
-def _wish_clock() -> Iterator[Wish]:
+def _wish_clock(context: Context) -> Iterator[Wish]:
     """Yield what gives a machine without a clock a time at which certificates are valid."""
     reason = "images are pulled over TLS, which needs the time"
-    yield Because(WriteFile(guest("/usr/lib/clock-epoch"), Blob.of(b"")), reason)
+    yield from wish_epoch(context, reason)
     dropin = join(ETC, f"{_WAIT}.d", "10-photon-builder.conf")
     yield Because(WriteFile(dropin, Blob.text(_WAIT_TEXT)), "an offline network must not block")
     for unit in ("systemd-timesyncd.service", _WAIT):

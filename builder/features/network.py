@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob
-from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.changes import WriteFile
 from builder.features import Because, Context, Feature, Wish
+from builder.features.network_daemons import wish_daemons
 from builder.guest import networkd
 from builder.guest.interfaces import iter_faults, make_links
 from builder.guestpath import guest
@@ -83,9 +84,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         WriteFile(CLOUD, Blob.text("network: {config: disabled}\n")),
         "cloud-init would write a network of its own on the first boot",
     )
-    for unit in ("systemd-networkd.service", "systemd-resolved.service"):
-        state = SetUnitState(unit, UnitState.ENABLED, if_present=True)
-        yield Because(state, "it brings the interfaces and the name servers up")
+    yield from wish_daemons()
 
 
 FEATURE = Feature(

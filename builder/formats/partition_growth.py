@@ -36,8 +36,10 @@ def move_backup(disk: Disk) -> None:
     write_gpt(disk, table.partitions, table.disk_guid, attributes=table.attributes)
 
 
-def grow_last_partition(disk: Disk) -> Partition:
-    """Let the last partition reach the end of the disk, in whole MiB, and return it.
+def grow_last_partition(disk: Disk, limit: int) -> Partition:
+    """Let the last partition reach the end of the disk, or ``limit``, and return it.
+
+    It ends at a whole MiB behind its start, and is never made smaller.
 
     Raises:
         FormatError: the table is damaged, or the partition cannot grow.
@@ -47,7 +49,7 @@ def grow_last_partition(disk: Disk) -> Partition:
         raise FormatError("the disk has no partitions")
     last = max(partitions, key=lambda one: one.offset)
     table = read_gpt_table(disk) if is_gpt(disk) else None
-    end = table.end_usable if table else min(disk.size, _MOST_SECTORS * SECTOR)
+    end = min(table.end_usable if table else _MOST_SECTORS * SECTOR, disk.size, limit)
     grown = replace(last, size=max(last.size, (end - last.offset) // MIB * MIB))
     if table:
         others = [one for one in partitions if one.number != last.number]

@@ -42,7 +42,7 @@ Description=Compose application %i
 Requires=docker.service
 Wants=network-online.target time-sync.target photon-builder-preload.service
 After=docker.service network-online.target time-sync.target photon-builder-preload.service \
-iptables.service
+iptables.service resizefs.service
 ConditionPathExists=/opt/compose/%i/compose.yaml
 StartLimitIntervalSec=0
 {failure}

@@ -38,7 +38,7 @@ UNIT_TEXT = f"""\
 [Unit]
 Description=Install the packages chosen when this image was built
 Wants=network-online.target
-After=network-online.target
+After=network-online.target resizefs.service
 ConditionPathExists={WANTED}
 
 [Service]

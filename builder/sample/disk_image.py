@@ -20,6 +20,7 @@ from builder.reproducible import derived_uuid
 from builder.roots.disk import open_root
 from builder.roots.resolve import read_text
 from builder.sample import DISK, plant
+from builder.sample.board import SWAP_LINE, plant_board
 
 _FSTAB = guest("/etc/fstab")
 _SIGNATURE = 0x5A3B1E00
@@ -38,7 +39,7 @@ def make_disk_image(
         timestamp: Time of everything in it, seconds since the epoch.
         member: Name of the disk in its tar, ``.vhd`` for a VHD; empty for no tar.
         compression: Around everything.
-        has_mbr: Whether the disk has an MBR instead of a GPT.
+        has_mbr: Whether it is the card of a board: with an MBR instead of a GPT.
     """
     with open_scratch(Path(gettempdir())) as scratch:
         disk = _make_disk(scratch, timestamp)
@@ -83,7 +84,8 @@ def _make_mbr(disk: SparseDisk, timestamp: int) -> None:
         uuid = f"{_SIGNATURE:08x}-{number:02x}"
         partitions.append(Partition(number, each.offset, each.size, kind, uuid))
         text = text.replace(each.uuid, uuid)
-    root.apply(WriteFile(_FSTAB, Blob.text(text)))
+    root.apply(WriteFile(_FSTAB, Blob.text(f"{text}{SWAP_LINE}")))
+    plant_board(root)
     root.flush()
     disk.write(SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))
     disk.write(disk.size - (_GPT_SECTORS - 1) * SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))

@@ -30,6 +30,7 @@ class Target:
             plan onto the root that the guest boots. The finished artifact is proved with it.
         suffix_for: Returns the suffix that the ``output`` section asks for, when that decides it.
         has_defaults: Whether features mean something by their defaults here.
+        is_board: Whether it is a card for a board: features for boards are for it alone.
         warn: Returns what a person must know before building, from the sections.
     """
 
@@ -44,6 +45,7 @@ class Target:
     work_out: Callable[[Root, Wanted], list[FileOp]] | None = None
     suffix_for: Callable[[Mapping[str, Any]], str] | None = None
     has_defaults: bool = True
+    is_board: bool = False
     warn: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ()
 
 

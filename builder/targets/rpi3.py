@@ -1,6 +1,6 @@
 """Raspberry Pi image: a raw disk with an MBR, compressed, as it is written to a card."""
 
-from builder.carriers import EDITABLE
+from builder.carriers import BOARD
 from builder.carriers.packing import DISK, PACKING, Packing
 from builder.job import Job, Made
 from builder.targets import Target
@@ -26,10 +26,11 @@ TARGET = Target(
     "rpi3",
     "Raw disk for the SD card of a Raspberry Pi",
     ".rpi3.raw.xz",
-    supports=EDITABLE,
+    supports=BOARD,
     recipe=_recipe,
     sample=_sample,
     options=PACKING,
     sections=DISK,
+    is_board=True,
     suffix_for=lambda options: f".rpi3{_PACKING.suffix(options)}",
 )

@@ -10,6 +10,7 @@ import pytest
 
 from builder.formats.disk import GIB, MIB
 from tests.support.bases import Base, Kind, Recipe, make_base
+from tests.support.cards import make_card
 from tests.support.judges import judge
 from tests.support.program import Bench
 
@@ -74,16 +75,6 @@ def make(cache: Path, kind: Kind) -> Base:
     return make_base(cache, Recipe(kind=kind, size=SIZE))
 
 
-def make_card(cache: Path, folder: Path) -> tuple[Path, int]:
-    """Return a raw disk with an MBR, FAT and ext4, and where the ext4 is."""
-    base = make_base(cache, Recipe(kind="raw", size=512 * MIB))
-    path = folder / "card.raw"
-    judge("cp", "--sparse=always", base.path, path)
-    path.chmod(0o644)
-    judge("sgdisk", "--gpttombr=2:3", path)
-    return path, base.root_offset
-
-
 @pytest.mark.parametrize("target", ["ami", "gce", "azure"])
 def test_a_cloud_image_is_what_the_spec_says(
     target: Kind, base_cache: Path, bench: Bench, tmp_path: Path
@@ -133,11 +124,11 @@ PACKINGS = {
 def test_every_packing_goes_in_and_out(
     suffix: str, more: str, base_cache: Path, bench: Bench, tmp_path: Path
 ) -> None:
-    card, root = make_card(base_cache, tmp_path)
-    artifact = build(bench, "rpi3", card, more)
+    card = make_card(base_cache, tmp_path)
+    artifact = build(bench, "rpi3", card.path, more)
     assert artifact.name == f"edge.rpi3.{suffix}"
     again = build(bench, "rpi", artifact, "output: {compression: zst}")
-    disk = unpack(again, root, tmp_path / "opened")
+    disk = unpack(again, card.root, tmp_path / "opened")
     disk.check()
     assert disk.text("/etc/hostname") == "edge-1\n"
 
@@ -145,10 +136,10 @@ def test_every_packing_goes_in_and_out(
 def test_a_raw_disk_keeps_its_holes_and_has_a_block_map(
     base_cache: Path, bench: Bench, tmp_path: Path
 ) -> None:
-    card, _ = make_card(base_cache, tmp_path)
-    artifact = build(bench, "rpi3", card, "output: {compression: none}")
+    card = make_card(base_cache, tmp_path)
+    artifact = build(bench, "rpi3", card.path, "output: {compression: none}")
     assert artifact.stat().st_size == 512 * MIB
-    assert artifact.stat().st_blocks <= card.stat().st_blocks + 2 * MIB // 512
+    assert artifact.stat().st_blocks <= card.path.stat().st_blocks + 2 * MIB // 512
     bmap = artifact.with_name(f"{artifact.name}.bmap").read_text()
     assert f"<ImageSize> {512 * MIB} </ImageSize>" in bmap
 
@@ -158,7 +149,8 @@ def test_a_disk_grows_with_its_root(
     target: Kind | Literal["rpi3"], base_cache: Path, bench: Bench, tmp_path: Path
 ) -> None:
     if target == "rpi3":
-        path, root = make_card(base_cache, tmp_path)
+        card = make_card(base_cache, tmp_path)
+        path, root = card.path, card.root
     else:
         base = make(base_cache, target)
         path, root = base.path, base.root_offset
@@ -204,7 +196,7 @@ def damaged(name: str, base_cache: Path, folder: Path) -> Path:
             (folder / "readme").write_text("hello")
             judge("tar", "-czf", path, "-C", folder, "readme")
         case "two files":
-            card, _ = make_card(base_cache, folder)
+            card = make_card(base_cache, folder).path
             (folder / "readme").write_text("hello")
             judge("tar", "-czf", path, "-C", folder, card.name, "readme")
         case "text":

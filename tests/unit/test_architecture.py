@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "scaffold": {"errors", "features", "suggest", "targets"},
     "plain": {"changes"} | FLOOR,
     "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
+    "support": {"changes", "features", "plan", "spec", "targets"} | FLOOR,
     "job": {"plan", "progress"},
     "cache": FLOOR,
     "catalog": {"documents"} | FLOOR,

@@ -24,7 +24,7 @@ BLOCKS = [
 @pytest.fixture(autouse=True)
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the environment what the example specs refer to."""
-    for name in ("ROOT_PASSWORD", "PIHOLE_PASSWORD"):
+    for name in ("ROOT_PASSWORD", "PIHOLE_PASSWORD", "WIFI_PASSWORD"):
         monkeypatch.setenv(name, "correct horse battery staple")
 
 

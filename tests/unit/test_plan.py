@@ -24,8 +24,9 @@ from builder.changes import (
 )
 from builder.errors import Severity, SpecError, UnsupportedError
 from builder.guestpath import guest
-from builder.plan import Plan, Step, check_support, make_plan
+from builder.plan import Plan, Step, make_plan
 from builder.spec import load_spec
+from builder.support import check_support
 
 HEAD = "version: 1\nname: edge\ntargets: [ova]\nbase: {sample: true}\n"
 OVERLAY = (

@@ -1,0 +1,106 @@
+"""What becomes of a board's card on the first boot: the root filesystem grows, swap is made.
+
+Photon's ``resizefs.service`` gives the root nine tenths of the card and makes a swap partition of
+the rest; it fails when there is no rest. Where no such partition is wanted, a unit of the same
+name takes its place, so that everything that waits for it still does.
+
+Sources: systemd.unit(5); sfdisk(8), partx(8), resize2fs(8); the kernel's zram documentation.
+"""
+
+from builder.guest import patterns
+from builder.guest.systemd import ETC
+from builder.guestpath import guest, join
+
+UNIT = "resizefs.service"
+UNIT_PATH = join(ETC, UNIT)
+WANTED = join(ETC, "multi-user.target.wants", UNIT)
+"""The link by which Photon's images enable it."""
+
+SHARE = (9, 10)
+"""Part of the disk at which Photon's unit ends the root."""
+
+_SOURCES = ("LABEL=PHOTON_SWAP", "/dev/mmcblk0p3")
+SWAP_LINES = f"^{patterns.BLANK}*({'|'.join(map(patterns.literal, _SOURCES))}){patterns.BLANK}"
+"""Lines of fstab(5) for the partition that Photon's unit makes."""
+
+GROW = guest("/usr/libexec/photon-builder/grow-root")
+UNIT_TEXT = f"""\
+[Unit]
+Description=Let the root filesystem take the whole card
+DefaultDependencies=no
+Conflicts=shutdown.target
+After=systemd-remount-fs.service
+Before=systemd-sysusers.service sysinit.target shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={GROW}
+
+[Install]
+WantedBy=multi-user.target
+"""
+GROW_TEXT = """\
+#!/bin/sh
+# Lets the filesystem at a mount point, or the root, take the room that is behind its partition.
+set -eu
+source=$(findmnt -n -o SOURCE -M "${1:-/}")
+part=$(readlink -f "/sys/class/block/$(basename "$(readlink -f "$source")")")
+number=$(cat "$part/partition")
+disk=$(dirname "$part")
+device=/dev/$(basename "$disk")
+end=$(($(cat "$part/start") + $(cat "$part/size")))
+if [ $(($(cat "$disk/size") - end)) -gt 2048 ]; then
+  # The table of a disk in use is written all the same; the kernel is told of this entry alone.
+  echo ", +" | sfdisk --quiet --force --no-reread -N "$number" "$device"
+  partx --update --nr "$number" "$device"
+fi
+resize2fs "$source"
+"""
+
+SWAP_UNIT = "photon-builder-swap.service"
+SWAP_UNIT_PATH = join(ETC, SWAP_UNIT)
+SWAP = guest("/usr/libexec/photon-builder/swap")
+SWAP_TEXT = """\
+#!/bin/sh
+# Turns swap on: `zram` is compressed memory, `file` a part of the card; then its size in MiB.
+set -eu
+case $1 in
+zram)
+  modprobe zram
+  memory=$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB$/\\1/p' /proc/meminfo)
+  mib=${2:-$((memory / 2048))}
+  echo "${mib}M" >/sys/block/zram0/disksize
+  mkswap /dev/zram0
+  swapon --priority 100 /dev/zram0
+  ;;
+file)
+  file=/var/lib/photon-builder/swap
+  if [ ! -e "$file" ]; then
+    mkdir -p "${file%/*}"
+    (umask 077 && dd if=/dev/zero of="$file.new" bs=1M count="$2")
+    mkswap "$file.new"
+    mv "$file.new" "$file"
+  fi
+  swapon "$file"
+  ;;
+esac
+"""
+
+
+def format_swap_unit(kind: str, size_mib: int | None) -> str:
+    """Return the unit that turns swap on; ``kind`` is ``zram`` or ``file``."""
+    words = " ".join(filter(None, (SWAP, kind, str(size_mib or ""))))
+    return f"""\
+[Unit]
+Description=Swap space: {kind}
+After={UNIT} local-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={words}
+
+[Install]
+WantedBy=multi-user.target
+"""
