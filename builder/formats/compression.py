@@ -9,18 +9,19 @@ import io
 import lzma
 import os
 import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeAlias
 
 from builder.errors import FormatError, HostError
 from builder.formats import gz, xz, zst
 from builder.formats.disk import KIB, MIB
 from builder.formats.sparse import Piece, Window, iter_pieces
 
-__all__ = ["Compression", "iter_packed", "iter_unpacked", "sniff", "unpack_head"]
+__all__ = ["Compression", "iter_member", "iter_packed", "iter_unpacked", "sniff", "unpack_head"]
 
 _GZ, _XZ = b"\x1f\x8b", b"\xfd7zXZ\0"
 _FOREIGN = ((b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "LZ4"), (b"LZIP", "lzip"), (b"PK\3\4", "zip"))
@@ -82,6 +83,36 @@ class _Unxz:
         return out
 
 
+class _Unzst:
+    """One frame of Zstandard; a few bytes of it may stand for very many."""
+
+    def __init__(self) -> None:
+        zst.check_library()
+        import zstandard
+
+        self._object = zstandard.ZstdDecompressor().decompressobj()
+        self._rest = b""
+        self.wants_more = True
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data + self._rest
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what the next KiB holds: 32 MiB when it is a bomb."""
+        self._rest += data
+        part, self._rest = self._rest[:KIB], self._rest[KIB:]
+        self.wants_more = not self._rest
+        return self._object.decompress(part)
+
+
+_Decoder: TypeAlias = _Inflate | _Unxz | _Unzst
+
+
 class _InflateObject(Protocol):
     """The common interface of zlib and zlib-ng."""
 
@@ -130,6 +161,34 @@ def iter_unpacked(path: Path) -> Generator[bytes, None, None]:
             yield from _unpacked(stream, kind, path.name)
     except OSError as error:
         raise HostError(f"{path}: {error.strerror or error}") from error
+
+
+def iter_member(
+    kind: Compression, data: bytes, more: Callable[[], bytes], name: str
+) -> Generator[bytes, None, bytes]:
+    """Yield what one compressed member unpacks to, and return what was read behind it.
+
+    Args:
+        kind: How it is compressed.
+        data: Its first bytes.
+        more: Returns the next ones; none at the end.
+        name: For messages.
+
+    Raises:
+        FormatError: the data is damaged or cut short.
+    """
+    decoder: _Decoder
+    match kind:
+        case Compression.GZ:
+            decoder = _Inflate()
+        case Compression.XZ:
+            decoder = _Unxz()
+        case Compression.ZST:
+            decoder = _Unzst()
+        case Compression.NONE:
+            raise ValueError(kind)
+    yield from _member(decoder, data, more, name)
+    return decoder.unused_data
 
 
 def unpack_head(head: bytes) -> bytes:
@@ -201,14 +260,16 @@ def _members(
     data = stream.read(_INPUT)
     while data:
         decoder = make()
-        yield from _member(stream, decoder, data, name)
+        yield from _member(decoder, data, partial(stream.read, _INPUT), name)
         # Both formats may be padded with zeros: gzip on tapes, xz by its standard.
         data = _skip_zeros(stream, decoder.unused_data)
         if data and not data.startswith(magic[: len(data)]):
             raise FormatError(f"{name}: something else follows the compressed data")
 
 
-def _member(stream: BinaryIO, decoder: _Inflate | _Unxz, data: bytes, name: str) -> Iterator[bytes]:
+def _member(
+    decoder: _Decoder, data: bytes, more: Callable[[], bytes], name: str
+) -> Iterator[bytes]:
     """Yield the content of one member."""
     while True:
         try:
@@ -219,7 +280,7 @@ def _member(stream: BinaryIO, decoder: _Inflate | _Unxz, data: bytes, name: str)
             yield out
         if decoder.eof:
             return
-        data = stream.read(_INPUT) if decoder.wants_more else b""
+        data = more() if decoder.wants_more else b""
         if decoder.wants_more and not data:
             raise FormatError(f"{name}: the compressed data is cut short", hint=_TRUNCATED)
 
@@ -250,6 +311,10 @@ def _errors() -> tuple[type[Exception], ...]:
         from zlib_ng import zlib_ng
 
         found.append(zlib_ng.error)
+    with suppress(ImportError):
+        import zstandard
+
+        found.append(zstandard.ZstdError)
     return tuple(each for each in found if isinstance(each, type) and issubclass(each, Exception))
 
 

@@ -1,26 +1,25 @@
 """Archives of the kernel's initramfs: the files of one, while it is being decompressed.
 
 Format: the Linux kernel's Documentation/driver-api/early-userspace/buffer-format.rst, "newc"
-entries with or without checksums; several archives one after another, each compressed with gzip
-or not at all. Nothing is unpacked, and only what is asked for is held in memory.
+entries with or without checksums; several archives one after another, each compressed or not.
+Nothing is unpacked, and only what is asked for is held in memory.
 
-Does not read the old binary and octal formats, nor other compressions.
+Reads gzip, xz and Zstandard. Does not read the old binary and octal formats.
 """
 
-import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from builder.errors import FormatError
+from builder.formats.compression import Compression, iter_member, sniff
 
 _MAGICS = (b"070701", b"070702")
-_GZIP = b"\x1f\x8b"
 _HEADER_SIZE = 110
 _MODE, _SIZE, _NAME_SIZE = (slice(6 + 8 * n, 14 + 8 * n) for n in (1, 6, 11))
 _FILE_TYPE, _REGULAR = 0o170000, 0o100000
 _TRAILER = b"TRAILER!!!"
 _LONGEST_NAME = 4096
 _LARGEST_KEPT = 16 << 20
-_GZIP_WINDOW = 31
+_WHAT = "initramfs"
 
 
 def iter_files(
@@ -35,11 +34,29 @@ def iter_files(
     Raises:
         FormatError: the archive is damaged, cut short, or compressed otherwise.
     """
-    source = _Source(filter(None, _decompressed(iter(pieces))))
+    source = _Source(iter(pieces))
     while source.skip_zeros():
+        kind = sniff(source.peek(), name=_WHAT)
+        if kind is Compression.NONE:
+            yield from _archive(source, wanted)
+            continue
+        inside = _Source(_unpacked(source, kind))
+        while inside.skip_zeros():
+            yield from _archive(inside, wanted)
+
+
+def _unpacked(source: "_Source", kind: Compression) -> Iterator[bytes]:
+    """Yield a compressed member; what follows it is left in its source."""
+    rest = yield from iter_member(kind, source.some(), source.some, _WHAT)
+    source.give_back(rest)
+
+
+def _archive(source: "_Source", wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Yield what is wanted of one archive, to its trailer."""
+    while True:
         name, mode, size = _read_header(source)
         if name == _TRAILER:
-            continue
+            return
         text = name.decode(errors="surrogateescape").removeprefix("./").lstrip("/")
         if mode & _FILE_TYPE == _REGULAR and size <= _LARGEST_KEPT and wanted(text):
             yield text, source.take(size)
@@ -52,42 +69,69 @@ class _Source:
     """A stream of which exact amounts are taken."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+        self._pieces = filter(None, pieces)
         self._held = b""
-        self._position = 0
+        self._at = 0
+        self._before = 0
+
+    def peek(self) -> bytes:
+        """Return some of the next bytes without taking them."""
+        while len(self._held) - self._at < len(_MAGICS[0]) and (piece := next(self._pieces, b"")):
+            self._held += piece
+        return self._held[self._at : self._at + _HEADER_SIZE]
+
+    def some(self) -> bytes:
+        """Take whatever is at hand; nothing at the end."""
+        if self._at == len(self._held):
+            self._hold(next(self._pieces, b""))
+        part = self._held[self._at :]
+        self._at = len(self._held)
+        return part
+
+    def give_back(self, data: bytes) -> None:
+        """Put back the last bytes that were taken."""
+        self._before += self._at - len(data)
+        self._held, self._at = data, 0
 
     def take(self, size: int) -> bytes:
         """Return the next bytes."""
-        return b"".join(self._parts(size))
+        parts = []
+        while size > len(self._held) - self._at:
+            parts.append(self._held[self._at :])
+            size -= len(parts[-1])
+            self._load()
+        self._at += size
+        return b"".join([*parts, self._held[self._at - size : self._at]])
 
     def drop(self, size: int) -> None:
         """Pass over the next bytes."""
-        for _ in self._parts(size):
-            pass
+        while size > len(self._held) - self._at:
+            size -= len(self._held) - self._at
+            self._load()
+        self._at += size
 
     def skip_zeros(self) -> bool:
         """Pass over zeros between archives; tells whether anything follows."""
         while True:
-            rest = self._held.lstrip(b"\0")
-            self._position += len(self._held) - len(rest)
-            self._held = rest
-            if rest:
+            self._at = len(self._held) - len(self._held[self._at :].lstrip(b"\0"))
+            if self._at < len(self._held):
                 return True
-            self._held = next(self._pieces, b"")
-            if not self._held:
+            piece = next(self._pieces, b"")
+            if not piece:
                 return False
+            self._hold(piece)
 
-    def _parts(self, size: int) -> Iterator[bytes]:
-        """Yield the next bytes in pieces."""
-        while size:
-            if not self._held:
-                self._held = next(self._pieces, b"")
-                if not self._held:
-                    raise FormatError(f"cpio: cut short at byte {self._position}")
-            part, self._held = self._held[:size], self._held[size:]
-            self._position += len(part)
-            size -= len(part)
-            yield part
+    def _load(self) -> None:
+        """Hold the next piece; the one before is not looked at any more."""
+        piece = next(self._pieces, b"")
+        if not piece:
+            raise FormatError(f"cpio: cut short at byte {self._before + len(self._held)}")
+        self._hold(piece)
+
+    def _hold(self, piece: bytes) -> None:
+        """Hold a piece instead of the one before."""
+        self._before += len(self._held)
+        self._held, self._at = piece, 0
 
 
 def _read_header(source: _Source) -> tuple[bytes, int, int]:
@@ -109,35 +153,3 @@ def _number(digits: bytes) -> int:
         return int(digits.decode("ascii"), 16)
     except ValueError:
         raise FormatError(f"cpio: {digits!r} is no number in hex digits") from None
-
-
-def _decompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the archives, decompressed where they are compressed."""
-    held = next(pieces, b"")
-    while held:
-        if held.startswith(_GZIP):
-            held = yield from _inflated(held, pieces)
-        elif held.startswith((b"\0", b"0")):
-            yield held
-            held = next(pieces, b"")
-        else:
-            raise FormatError(f"initramfs: begins with {held[:6]!r}; wanted gzip or newc")
-
-
-def _inflated(held: bytes, pieces: Iterator[bytes]) -> Generator[bytes, None, bytes]:
-    """Yield one gzip member; returns what follows it, zeros between members left out."""
-    inflater = zlib.decompressobj(_GZIP_WINDOW)
-    try:
-        yield inflater.decompress(held)
-        while not inflater.eof:
-            yield inflater.decompress(next(pieces))
-    except StopIteration:
-        raise FormatError("initramfs: its gzip stream is cut short") from None
-    except zlib.error as error:
-        raise FormatError(f"initramfs: {error}") from None
-    rest = inflater.unused_data
-    for piece in pieces:
-        if rest.strip(b"\0"):
-            return rest.lstrip(b"\0") + piece
-        rest = piece
-    return rest.lstrip(b"\0")

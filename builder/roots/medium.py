@@ -9,10 +9,12 @@ from builder.formats.iso9660 import Iso
 from builder.guest import installer
 from builder.guest.installer import Installer
 from builder.guestpath import guest
-from builder.roots import Root
+from builder.roots import Root, sha256_of
 from builder.roots.mounted import MountedRoot
 
 INITRD = guest("/isolinux/initrd.img")
+_KNOWN: dict[str, Installer] = {}
+"""By the digest of an initrd: the proof of a medium meets the one of its base again."""
 
 
 class MediumTree:
@@ -72,8 +74,16 @@ def read_installer(root: Root) -> Installer | None:
     """Return what is known of the installer in the initrd of a medium, ``None`` without one."""
     if root.lstat(INITRD) is None:
         return None
+    digest = sha256_of(root, INITRD)
+    if digest not in _KNOWN:
+        _KNOWN[digest] = _identify(root.chunks(INITRD))
+    return _KNOWN[digest]
+
+
+def _identify(initrd: Iterator[bytes]) -> Installer:
+    """Return what an initrd says; it takes as long as unpacking it."""
     try:
-        return installer.identify(dict(iter_files(root.chunks(INITRD), installer.is_telling)))
+        return installer.identify(dict(iter_files(initrd, installer.is_telling)))
     except FormatError:
         return Installer()
 

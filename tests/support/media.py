@@ -65,6 +65,8 @@ class Media:
         media: Where the installer mounts the medium.
         folder: Where its source lies in the initrd.
         packages: Names of the packages in the repository.
+        extra: More files of the medium.
+        bulk: How many more packages there are, and the bytes of each.
     """
 
     release: str
@@ -73,6 +75,7 @@ class Media:
     folder: str = "usr/lib/python3.11/site-packages/photon_installer"
     packages: tuple[str, ...] = ("bash", "python3", "docker", "nfs-utils")
     extra: dict[str, bytes] = field(default_factory=dict)
+    bulk: tuple[int, int] = (0, 0)
 
 
 RELEASES: Final = {
@@ -92,6 +95,7 @@ def make_medium(directory: Path, media: Media = RELEASES["5.0"]) -> Path:
         place = tree / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
+    _write_bulk(tree / "RPMS/x86_64", *media.bulk)
     if "boot/grub2/efiboot.img" not in media.extra:
         make_esp(tree / "boot/grub2/efiboot.img")
     iso = directory / f"photon-{media.release}.iso"
@@ -114,6 +118,11 @@ def make_esp(path: Path, menu: str = "") -> None:
 
 def make_initrd(files: dict[str, bytes]) -> bytes:
     """Return an initrd: a newc archive, compressed."""
+    return gzip.compress(make_archive(files), mtime=0)
+
+
+def make_archive(files: dict[str, bytes]) -> bytes:
+    """Return a newc archive."""
     parts = []
     for inode, (name, data) in enumerate({**files, "TRAILER!!!": b""}.items(), 1):
         mode = 0o100644 if name != "TRAILER!!!" else 0
@@ -121,7 +130,7 @@ def make_initrd(files: dict[str, bytes]) -> bytes:
         head = b"070701" + b"".join(b"%08X" % number for number in numbers)
         head += name.encode() + b"\0"
         parts += [head, bytes(-len(head) % 4), data, bytes(-len(data) % 4)]
-    return gzip.compress(b"".join(parts), mtime=0)
+    return b"".join(parts)
 
 
 def installer_source(media: Media) -> dict[str, bytes]:
@@ -159,6 +168,15 @@ def _boot_files(media: Media) -> dict[str, bytes]:
 def _packages(media: Media) -> dict[str, bytes]:
     """Return a repository whose packages are empty."""
     return {f"RPMS/x86_64/{name}-1.0-1.ph5.x86_64.rpm": b"" for name in media.packages}
+
+
+def _write_bulk(folder: Path, count: int, size: int) -> None:
+    """Write packages whose content is noise, one at a time; each begins with its number."""
+    noise = random.Random(7)
+    for number in range(count):
+        # genisoimage tells long names apart slowly unless they differ at the beginning.
+        name = f"{number:05d}-with-quite-a-long-name-1.2.3-{number}.ph5.x86_64.rpm"
+        (folder / name).write_bytes(noise.randbytes(size))
 
 
 def digest_of(path: Path) -> str:
