@@ -9,7 +9,7 @@ import io
 import itertools
 import shlex
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,7 @@ from builder.changes import (
     WriteFile,
 )
 from builder.errors import GuestError
+from builder.guest import installer
 from builder.guestpath import GuestPath, guest, join
 from builder.plan import Step
 
@@ -88,8 +89,10 @@ class InstallerInput:
         return _packed(everything, timestamp)
 
 
-def render(steps: Iterable[Step], timestamp: int) -> InstallerInput:
+def render(steps: Sequence[Step], timestamp: int) -> InstallerInput:
     """Say every step of a plan in the installer's words.
+
+    What the plan leaves open is stated where an installed system may differ from a disk.
 
     Args:
         steps: In canonical order.
@@ -105,6 +108,10 @@ def render(steps: Iterable[Step], timestamp: int) -> InstallerInput:
         except GuestError as error:
             error.add_note(f"asked for by {step}")
             raise
+    decided = {step.change.unit for step in steps if isinstance(step.change, SetUnitState)}
+    for unit in installer.DISK_UNITS:
+        if unit not in decided:
+            out.commands.append((f"unit {unit} as on a disk", ["stock", unit]))
     return out
 
 

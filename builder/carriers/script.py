@@ -66,6 +66,15 @@ unit() {{ # $1 state, $2 unit, $3 whether it may be absent
   esac
 }}
 
+stock() {{ # $1 unit that runs on every disk image: an installer may have masked it
+  name=$(in_guest own-name "$1")
+  found=$?
+  [ "$found" = 3 ] && return 0
+  [ "$found" = 0 ] || return 1
+  [ "$(systemctl is-enabled "$name")" = enabled ] && return 0
+  systemctl unmask "$name" && systemctl enable "$name"
+}}
+
 keep() {{ # what the installer writes after this script is put back on the first boot
   mkdir -p {STATE}/late && cp -a "$1" {STATE}/late/
 }}

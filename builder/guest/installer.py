@@ -32,6 +32,10 @@ _FIRST_KEYS = frozenset(
 )
 """What the installer of 3.0 GA looks at; it passes over all others in silence."""
 
+DISK_UNITS = ("sshd.service", "sshd-keygen.service")
+"""Enabled on every disk that Photon publishes; what an installer leaves depends on its age, and
+the documents of the youngest say that it masks sshd unless it is told otherwise."""
+
 _FIRST = "iso_config.py"
 _OLD_MEDIA, _MEDIA = "/mnt/cdrom", "/mnt/media"
 _VERSION = re.compile(r"photon[_-](?:os[_-])?installer-([0-9][0-9.]*[0-9])")

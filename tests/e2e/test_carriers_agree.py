@@ -228,6 +228,47 @@ def test_what_one_way_refuses_the_other_records_as_failed(
     assert sum(line.startswith("FAILED ") for line in record) == 1
 
 
+SSHD = "sshd.service"
+
+
+def sshd_after(tmp_path: Path, *changes: Change) -> str:
+    """Return the state of sshd after an installer that masked it, as systemctl tells it."""
+    entries = tree()
+    entries[f"/etc/systemd/system/{SSHD}"] = Link("/dev/null")
+    entries.pop(f"/etc/systemd/system/multi-user.target.wants/{SSHD}", None)
+    root = tmp_path / "root"
+    lay_out(entries, root)
+    assert (
+        judge("systemctl", f"--root={root}", "is-enabled", SSHD, check=False).stdout == "masked\n"
+    )
+    record = install(root, steps(*changes))
+    assert record[-1].endswith(" 0 failed"), record
+    return judge("systemctl", f"--root={root}", "is-enabled", SSHD, check=False).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ((), "enabled"),
+        ((SetUnitState(SSHD, ENABLED),), "enabled"),
+        ((SetUnitState(SSHD, DISABLED),), "disabled"),
+        ((SetUnitState(SSHD, MASKED),), "masked"),
+    ],
+    ids=["left open", "enabled", "disabled", "masked"],
+)
+def test_an_installer_that_masks_sshd_does_not_decide(
+    changes: tuple[Change, ...], state: str, tmp_path: Path
+) -> None:
+    assert sshd_after(tmp_path, *changes) == state
+
+
+def test_a_system_without_sshd_is_installed_without_it(tmp_path: Path) -> None:
+    entries = {path: entry for path, entry in tree().items() if not path.endswith(f"/{SSHD}")}
+    lay_out(entries, tmp_path / "root")
+    record = install(tmp_path / "root", steps(Remove(guest("/etc/motd"))))
+    assert record[-1].endswith(" 0 failed"), record
+
+
 def first_boot(directory: Path) -> str:
     """Start what tells on the first boot; what it writes goes to the console and the journal."""
     ended = "; echo status $?"
@@ -241,7 +282,7 @@ def test_the_first_boot_says_that_all_went_well_and_puts_back_what_was_lost(
     lay_out(tree(), root)
     install(root, steps(MakeSymlink(guest("/etc/resolv.conf"), "../run/mine")))
     (root / "etc/resolv.conf").unlink()
-    assert first_boot(root) == "photon-builder: finished: 2 steps, 0 failed\nstatus 0\n"
+    assert first_boot(root) == "photon-builder: finished: 4 steps, 0 failed\nstatus 0\n"
     assert str((root / "etc/resolv.conf").readlink()) == "../run/mine"
     assert (root / script.STATE.lstrip("/") / "told").exists()
     assert not (root / script.PAYLOAD.lstrip("/")).exists()
