@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.bench_grains import new_bytes
+from tools.bench_iso import bench_iso, bench_iso_large, bench_iso_reflink
 from tools.bench_measure import Rival, emptied, interleave, ratio, settled
 from tools.bench_report import MB, PRODUCT, Bench, Limit, show
 from tools.bench_routes import plain_route, write_spec
@@ -131,6 +132,9 @@ _BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
     "build": bench_build,
     "fetch": bench_fetch,
     "plain": bench_plain,
+    "iso": bench_iso,
+    "iso-large": bench_iso_large,
+    "iso-reflink": bench_iso_reflink,
     "rivals": bench_rivals,
 }
 
