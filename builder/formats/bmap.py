@@ -4,10 +4,11 @@ Source: bmap-tools, "bmap file format", version 2.0: XML that names ranges of bl
 each with the SHA-256 of its content, and that has a digest of itself. bmaptool(1) and its likes
 write only those ranges to a card and check them while they do.
 
-Does not read block maps.
+Does not read block maps, but for the size of the image.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 
 from builder.formats.disk import KIB
@@ -15,6 +16,7 @@ from builder.formats.sparse import Window, iter_cells
 
 BLOCK = 4 * KIB
 _NO_DIGEST = "0" * 64
+_SIZE = re.compile(r"<ImageSize>\s*([0-9]{1,18})\s*</ImageSize>")
 
 _Range = tuple[int, int, str]
 """First block, last block, SHA-256."""
@@ -26,6 +28,12 @@ def make_bmap(disk: Window) -> str:
     mapped = sum(last - first + 1 for first, last, _ in ranges)
     text = _format(disk.size, mapped, ranges)
     return text.replace(_NO_DIGEST, hashlib.sha256(text.encode()).hexdigest(), 1)
+
+
+def read_size(text: str) -> int | None:
+    """Return the size of the image that a block map says, ``None`` when it says none."""
+    found = _SIZE.search(text)
+    return int(found[1]) if found else None
 
 
 def _format(size: int, mapped: int, ranges: Iterable[_Range]) -> str:

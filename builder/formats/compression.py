@@ -21,7 +21,16 @@ from builder.formats import gz, xz, zst
 from builder.formats.disk import KIB, MIB
 from builder.formats.sparse import Piece, Window, iter_pieces
 
-__all__ = ["Compression", "iter_member", "iter_packed", "iter_unpacked", "sniff", "unpack_head"]
+__all__ = [
+    "Compression",
+    "iter_member",
+    "iter_packed",
+    "iter_stream",
+    "iter_unpacked",
+    "read_size",
+    "sniff",
+    "unpack_head",
+]
 
 _GZ, _XZ = b"\x1f\x8b", b"\xfd7zXZ\0"
 _FOREIGN = ((b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "LZ4"), (b"LZIP", "lzip"), (b"PK\3\4", "zip"))
@@ -158,7 +167,7 @@ def iter_unpacked(path: Path) -> Generator[bytes, None, None]:
     try:
         with path.open("rb") as stream:
             kind = sniff(os.pread(stream.fileno(), 8, 0), name=path.name)
-            yield from _unpacked(stream, kind, path.name)
+            yield from iter_stream(stream, kind, path.name)
     except OSError as error:
         raise HostError(f"{path}: {error.strerror or error}") from error
 
@@ -189,6 +198,30 @@ def iter_member(
             raise ValueError(kind)
     yield from _member(decoder, data, more, name)
     return decoder.unused_data
+
+
+def read_size(path: Path) -> int | None:
+    """Return what a file unpacks to, as far as it says so itself; gzip says it modulo 4 GiB only.
+
+    Raises:
+        FormatError: the data is damaged or cut short.
+        HostError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            fd = stream.fileno()
+            size = os.fstat(fd).st_size
+            match sniff(os.pread(fd, 8, 0), name=path.name):
+                case Compression.NONE:
+                    return size
+                case Compression.XZ:
+                    return xz.read_size(partial(os.pread, fd), size, name=path.name)
+                case Compression.ZST:
+                    return zst.read_size(fd, size, name=path.name)
+                case Compression.GZ:
+                    return None
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror or error}") from error
 
 
 def unpack_head(head: bytes) -> bytes:
@@ -239,7 +272,7 @@ def _spelled_out(piece: Piece) -> Iterator[bytes]:
         yield bytes(rest)
 
 
-def _unpacked(stream: BinaryIO, kind: Compression, name: str) -> Iterator[bytes]:
+def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[bytes]:
     """Yield what a stream unpacks to."""
     match kind:
         case Compression.NONE:

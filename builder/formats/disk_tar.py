@@ -77,19 +77,37 @@ def unpack_tar(pieces: Iterable[bytes], fd: int, *, name: str) -> DiskMember:
     Raises:
         FormatError: the archive is damaged, cut short, or holds something else.
     """
+    member, runs = open_tar(pieces, name=name)
+    for offset, data in runs:
+        write_sparse(fd, data, offset)
+    os.ftruncate(fd, member.size)
+    return member
+
+
+def open_tar(
+    pieces: Iterable[bytes], *, name: str
+) -> tuple[DiskMember, Iterator[tuple[int, bytes]]]:
+    """Return the disk of an archive, and its offsets and bytes as they come out of the stream.
+
+    Raises:
+        FormatError: the archive holds something else; while reading: it is damaged or cut short.
+    """
     stream = _Stream(iter(pieces), name)
     member = _check_disk(stream.peek(_HEAD), name)
+    return member, _iter_disk(stream, member, name)
+
+
+def _iter_disk(stream: "_Stream", member: DiskMember, name: str) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and bytes of what is stored of a disk, and check what follows it."""
     stream.skip(member.start)
     for offset, length in member.extents:
         _check_extent(member, offset, length, name)
         at = offset
         for data in stream.iter_exact(length):
-            write_sparse(fd, data, at)
+            yield at, data
             at += len(data)
-    os.ftruncate(fd, member.size)
     stream.skip(-member.stored_size % SECTOR)
     _check_rest(stream, name)
-    return member
 
 
 def format_header(member: str, size: int, mtime: int) -> bytes:

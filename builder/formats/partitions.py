@@ -29,7 +29,7 @@ def read_partitions(disk: Disk) -> tuple[Partition, ...]:
     sector = disk.read(0, SECTOR)
     if has_boot_signature(sector) and is_protective(sector):
         return read_gpt(disk)
-    found = _describe(disk, sector)
+    found = describe_other(disk, sector)
     if found:
         raise FormatError(f"the disk has no partition table: {found}", hint=_HINT)
     return read_mbr(disk)
@@ -46,8 +46,8 @@ def check_partitions(disk: Disk) -> None:
         check_gpt(disk)
 
 
-def _describe(disk: Disk, sector: bytes) -> str:
-    """Say what is on a disk instead of an MBR, empty when one is there."""
+def describe_other(disk: Disk, sector: bytes) -> str:
+    """Say what is on a disk instead of an MBR in its first sector, empty when one is there."""
     if is_gpt(disk):
         return "there is a GPT, but no protective MBR before it"
     if any(sector[at : at + len(name)] == name for at, name in _FAT_NAMES):

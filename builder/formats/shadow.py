@@ -45,6 +45,10 @@ class ShadowDisk:
             self._writable(number)[start:end] = view[: end - start]
             view = view[end - start :]
 
+    def changes(self) -> dict[int, bytes]:
+        """Return the blocks that were written, by their offset; the last may be shorter."""
+        return {number * _BLOCK: bytes(block) for number, block in self._blocks.items()}
+
     def _writable(self, number: int) -> bytearray:
         """Return a block that can be written."""
         if number not in self._blocks:

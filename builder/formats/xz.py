@@ -10,9 +10,10 @@ Zeros are one block that is made once and repeated.
 import lzma
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 
+from builder.errors import FormatError
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
 from builder.formats.sparse import Piece
@@ -23,6 +24,11 @@ _HEADER_SIZE = 12
 _FOOTER = struct.Struct("<II2s2s")
 _MORE = 0x80
 _WORD = struct.Struct("<I")
+
+_LARGEST_INDEX = 64 * MIB
+_TRUNCATED = "is the file truncated? fetch it again"
+
+Read = Callable[[int, int], bytes]
 
 _Block = tuple[bytes, int, int]
 """A block, its unpadded and its uncompressed size."""
@@ -47,6 +53,55 @@ def iter_xz(
     yield index
     backward = _WORD.pack(len(index) // 4 - 1) + header[6:8]
     yield _WORD.pack(zlib.crc32(backward)) + backward + b"YZ"
+
+
+def read_size(read: Read, size: int, *, name: str) -> int:
+    """Return what ``size`` bytes of streams unpack to, from their indexes at the end.
+
+    Args:
+        read: Returns so many bytes from an offset, fewer at the end.
+        size: Length of the file.
+        name: For messages.
+
+    Raises:
+        FormatError: a footer or an index is damaged, or the file is cut short.
+    """
+    total, end = 0, size
+    while end:
+        footer = read(_HEADER_SIZE, max(0, end - _HEADER_SIZE))
+        if footer[-_WORD.size :] == bytes(_WORD.size):
+            end -= _WORD.size  # padding between streams
+            continue
+        start, records = _read_index(read, end, footer, name)
+        total += sum(unpacked for _, unpacked in records)
+        end = start - sum(-(-unpadded // 4) * 4 for unpadded, _ in records) - _HEADER_SIZE
+        if end < 0:
+            raise FormatError(f"{name}: an xz index names more blocks than are there")
+    return total
+
+
+def _read_index(
+    read: Read, end: int, footer: bytes, name: str
+) -> tuple[int, list[tuple[int, int]]]:
+    """Return the position of the index of the stream that ends at ``end``, and its records."""
+    crc, backward, _, magic = _FOOTER.unpack(footer.ljust(_FOOTER.size, b"\0")[: _FOOTER.size])
+    length = (backward + 1) * 4
+    start = end - _HEADER_SIZE - length
+    if magic != b"YZ" or zlib.crc32(footer[4:10]) != crc or start < _HEADER_SIZE:
+        raise FormatError(f"{name}: no xz stream ends at byte {end}", hint=_TRUNCATED)
+    index = read(min(length, _LARGEST_INDEX), start)
+    if zlib.crc32(index[:-4]).to_bytes(4, "little") != index[-4:] or index[:1] != b"\0":
+        raise FormatError(f"{name}: the index of an xz stream is damaged", hint=_TRUNCATED)
+    try:
+        count, at = _read_number(index, 1)
+        records = []
+        for _ in range(count):
+            unpadded, at = _read_number(index, at)
+            unpacked, at = _read_number(index, at)
+            records.append((unpadded, unpacked))
+    except IndexError:
+        raise FormatError(f"{name}: the index of an xz stream is cut short") from None
+    return start, records
 
 
 def _pack(piece: Piece, level: int) -> list[_Block]:

@@ -53,9 +53,21 @@ def iter_unpacked(stream: BinaryIO, size: int, *, name: str) -> Iterator[bytes]:
         FormatError: a frame is damaged or cut short.
     """
     check_library()
+    _check_frames(stream.fileno(), size, name)
+    yield from iter_passing(stream, name=name)
+
+
+def iter_passing(stream: BinaryIO, *, name: str) -> Iterator[bytes]:
+    """Yield what frames hold that are read once, in pieces of 1 MiB at most.
+
+    That the last frame is whole is not checked.
+
+    Raises:
+        FormatError: a frame is damaged.
+    """
+    check_library()
     import zstandard
 
-    _check_frames(stream.fileno(), size, name)
     decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     reader = decompressor.stream_reader(stream, read_across_frames=True, closefd=False)
     try:
@@ -63,6 +75,21 @@ def iter_unpacked(stream: BinaryIO, size: int, *, name: str) -> Iterator[bytes]:
             yield data
     except zstandard.ZstdError as error:
         raise FormatError(f"{name}: damaged zstd data: {error}") from error
+
+
+def read_size(fd: int, size: int, *, name: str) -> int | None:
+    """Return what ``size`` bytes of frames unpack to; ``None`` when one does not say it.
+
+    Raises:
+        FormatError: a frame is damaged or cut short.
+    """
+    total = 0
+    for head in _iter_frames(fd, size, name):
+        content = _content_size(head)
+        if content is None:
+            return None
+        total += content
+    return total
 
 
 def check_library() -> None:
@@ -99,12 +126,19 @@ def _frame(data: bytes, level: int) -> bytes:
 
 def _check_frames(fd: int, size: int, name: str) -> None:
     """Walk the chain of frames and blocks to the end of the file."""
+    for _ in _iter_frames(fd, size, name):
+        pass
+
+
+def _iter_frames(fd: int, size: int, name: str) -> Iterator[bytes]:
+    """Yield the first bytes of every frame with content, up to the end of the file."""
     at = 0
     while at < size:
         head = os.pread(fd, _HEAD, at)
         if not is_zst(head):
             raise FormatError(f"{name}: no zstd frame at byte {at}")
         if head.startswith(MAGIC):
+            yield head
             at = _end_of_frame(fd, at, head, name)
         else:
             at += 8 + int.from_bytes(head[4:8], "little")
@@ -113,6 +147,18 @@ def _check_frames(fd: int, size: int, name: str) -> None:
             f"{name}: ends at byte {size} inside a zstd frame",
             hint="is the file truncated? fetch it again",
         )
+
+
+def _content_size(head: bytes) -> int | None:
+    """Return what a frame's header says that it unpacks to."""
+    flags = head[len(MAGIC)] if len(head) > len(MAGIC) else 0
+    single = flags >> 5 & 1
+    length = _CONTENT_SIZES[flags >> 6] or single
+    at = len(MAGIC) + 1 + (not single) + _DICTIONARY_SIZES[flags & 3]
+    if not length:
+        return None
+    # Two bytes begin where one byte ends: RFC 8878, 3.1.1.1.4.
+    return int.from_bytes(head[at : at + length], "little") + (256 if length == 2 else 0)  # noqa: PLR2004 - bytes
 
 
 def _end_of_frame(fd: int, at: int, head: bytes, name: str) -> int:

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from builder.errors import FormatError
-from builder.formats.compression import Compression, iter_packed, iter_unpacked, sniff, unpack_head
+from builder.formats.compression import (
+    Compression,
+    iter_packed,
+    iter_unpacked,
+    read_size,
+    sniff,
+    unpack_head,
+)
 from builder.formats.disk import MIB
+from builder.formats.passing import iter_unpacked_pieces
 from builder.formats.sparse import Window
 from tests.support.judges import judge
 
@@ -149,3 +157,52 @@ def test_the_head_tells_what_is_inside(tmp_path: Path) -> None:
         assert unpack_head(out.read_bytes()[: 1 << 18]).startswith(b"head"), kind
     assert unpack_head(b"\x1f\x8b") == b""
     assert unpack_head(b"plain") == b"plain"
+
+
+@pytest.mark.parametrize("kind", [Compression.XZ, Compression.ZST, Compression.NONE])
+def test_a_file_says_what_it_unpacks_to(kind: Compression, tmp_path: Path) -> None:
+    content = make_sparse(tmp_path / "in")
+    pack(tmp_path / "in", kind, tmp_path / "out")
+    assert read_size(tmp_path / "out") == len(content) + 8
+
+
+@pytest.mark.parametrize("tool", ["xz", "zstd"])
+def test_a_file_of_a_foreign_tool_says_what_it_unpacks_to(tool: str, tmp_path: Path) -> None:
+    sizes = [0, 200, 300, 70_000]
+    suffix = {"xz": ".xz", "zstd": ".zst"}[tool]
+    joined = tmp_path / "joined"
+    for size in sizes:
+        (tmp_path / str(size)).write_bytes(b"z" * size)
+        judge(tool, "-qk", tmp_path / str(size))
+    parts = [(tmp_path / f"{size}{suffix}").read_bytes() for size in sizes]
+    joined.write_bytes((bytes(8) if tool == "xz" else b"").join(parts))
+    assert read_size(joined) == sum(sizes)
+
+
+def test_gzip_and_a_zstd_stream_of_unknown_length_do_not_say_it(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"words")
+    judge("gzip", "-k", tmp_path / "in")
+    judge("sh", "-c", f"zstd -q < {tmp_path / 'in'} > {tmp_path / 'in.zst'}")
+    assert read_size(tmp_path / "in.gz") is None
+    assert read_size(tmp_path / "in.zst") is None
+
+
+def test_every_truncated_xz_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"words")
+    pack(tmp_path / "in", Compression.XZ, tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    for length in range(8, len(whole)):
+        (tmp_path / "cut").write_bytes(whole[:length])
+        with pytest.raises(FormatError, match="cut"):
+            read_size(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Compression.NONE])
+@pytest.mark.parametrize("step", [1, 7, 1_000_000])
+def test_a_stream_that_passes_by_is_unpacked(kind: Compression, step: int, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(random.Random(3).randbytes(3000) + bytes(100_000))
+    pack(tmp_path / "in", kind, tmp_path / "out")
+    raw = (tmp_path / "out").read_bytes()
+    pieces = (raw[at : at + step] for at in range(0, len(raw), step))
+    found = b"".join(iter_unpacked_pieces(pieces, name="x"))
+    assert found == b"head" + (tmp_path / "in").read_bytes() + b"tail"
