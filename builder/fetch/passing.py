@@ -1,0 +1,92 @@
+"""A file that is read from an address once and kept nowhere; a broken transfer is continued.
+
+Continued means: the server is asked for the rest, by Range and, where it gave a validator, If-Range
+(RFC 9110, 13 and 14). Nothing is checked but the length: digests are for the caller.
+"""
+
+import time
+from collections.abc import Generator, Iterator
+
+from builder.errors import FetchError
+from builder.fetch.addresses import shown
+from builder.fetch.replies import MirrorError, PassingError, Patience, open_reply
+from builder.progress import Progress
+
+_PATIENT = Patience()
+_HINT = "check the address and the network"
+_SMALL = 1 << 22
+
+
+def read_size(url: str, *, patience: Patience = _PATIENT) -> int | None:
+    """Return the length that a server tells of a file, ``None`` when it tells none.
+
+    Raises:
+        FetchError: the file is not to be had.
+    """
+    try:
+        with open_reply(url, 0, "", patience) as reply:
+            return reply.total
+    except MirrorError as error:
+        raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
+
+
+def read_small(url: str, *, patience: Patience = _PATIENT) -> bytes | None:
+    """Return a file of at most 4 MiB, ``None`` when there is none at this address."""
+    content = b""
+    try:
+        with open_reply(url, 0, "", patience) as reply:
+            for piece in reply.pieces():
+                content += piece
+                if len(content) > _SMALL:
+                    return None
+    except MirrorError:
+        return None
+    return content
+
+
+class _Reading:
+    """How far a file has been read."""
+
+    def __init__(self, url: str, offset: int, patience: Patience) -> None:
+        self._url = url
+        self._patience = patience
+        self._validator = ""
+        self._total: int | None = None
+        self.offset = offset
+        self.is_done = False
+
+    def attempt(self) -> Iterator[bytes]:
+        """Yield what comes in one answer."""
+        with open_reply(self._url, self.offset, self._validator, self._patience) as reply:
+            if reply.offset != self.offset or self._total not in {None, reply.total}:
+                raise MirrorError("the file was replaced while it was read")
+            self._validator, self._total = reply.validator, reply.total
+            for piece in reply.pieces():
+                self.offset += len(piece)
+                yield piece
+        if self._total is not None and self.offset < self._total:
+            raise PassingError(f"it broke off after {self.offset} of {self._total} bytes")
+        self.is_done = True
+
+
+def iter_file(
+    url: str, progress: Progress, *, start: int = 0, patience: Patience = _PATIENT
+) -> Generator[bytes, None, None]:
+    """Yield a file from ``start`` to its end.
+
+    Raises:
+        FetchError: it is not to be had, or breaks off for good, or was replaced meanwhile.
+    """
+    reading, failures = _Reading(url, start, patience), 0
+    while not reading.is_done:
+        before = reading.offset
+        try:
+            yield from reading.attempt()
+        except PassingError as error:
+            failures = 1 if reading.offset > before else failures + 1
+            if failures >= patience.attempts:
+                raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
+            progress.phase(f"{shown(url)}: {error}; trying again")
+            time.sleep(min(patience.first_wait * 2**failures, patience.longest_wait))
+        except MirrorError as error:
+            raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
