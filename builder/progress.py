@@ -1,6 +1,8 @@
-"""How a long task tells how far it is: a protocol, silence, plain lines, and tqdm."""
+"""How a long task tells how far it is: a protocol, silence, plain lines, JSON lines, and tqdm."""
 
+import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
@@ -69,6 +71,36 @@ class Bars(Lines):
         bar = tqdm(desc=text, total=total, unit="B", unit_scale=True, leave=False, file=self.stream)
         with bar:
             yield bar.update
+
+
+class JsonLines(Lines):
+    """One JSON object a line, for programs: phases, and counters several times a second."""
+
+    _EVERY_SECONDS = 0.25
+
+    def phase(self, text: str) -> None:
+        """Write an event."""
+        self.event("phase", text=text)
+
+    @contextmanager
+    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+        """Write an event now and then, and one at the end."""
+        done, told = 0, 0.0
+
+        def advance(amount: int) -> None:
+            nonlocal done, told
+            done += amount
+            if time.monotonic() - told >= self._EVERY_SECONDS:
+                told = time.monotonic()
+                self.event("progress", text=text, done=done, total=total)
+
+        yield advance
+        self.event("progress", text=text, done=done, total=total)
+
+    def event(self, kind: str, **fields: object) -> None:
+        """Write one object."""
+        self.stream.write(json.dumps({"event": kind, **fields}, default=str) + "\n")
+        self.stream.flush()
 
 
 def on(stream: TextIO) -> Progress:

@@ -1,6 +1,6 @@
 """What must not be written, or not without more being said: every refusal, as a sentence.
 
-The rules are numbered as in docs/adr/0013-burning.md. Nothing here opens a device; what can only
+The rules are numbered as in docs/adr/0014-burning.md. Nothing here opens a device; what can only
 be known from an open one (is it still the same, is it as large as it says) is asked later.
 """
 

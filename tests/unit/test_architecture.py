@@ -38,11 +38,11 @@ MAY_IMPORT = {
     "images": {"formats", "guest", "roots"} | FLOOR,
     "compare": {"formats", "roots"} | FLOOR,
     "carriers": {"changes", "formats", "guest", "job", "plan", "roots"} | FLOOR,
-    "sample": {"changes", "formats", "guest", "roots", "documents"} | FLOOR,
+    "sample": {"changes", "formats", "roots", "documents"} | FLOOR,
     "targets": {"carriers", "changes", "formats", "job", "plan", "roots", "sample"} | FLOOR,
     "verify": {"carriers", "changes", "formats", "images", "job", "plan", "roots"} | FLOOR,
     "burn": {"artifact", "cache", "carriers", "documents", "features", "fetch", "formats"}
-    | {"plan", "roots", "spec"}
+    | {"plan", "roots", "schema", "spec", "verify"}
     | FLOOR,
     "lock": {"artifact"} | FLOOR,
     "executors": {"build", "cache", "formats"} | FLOOR,

@@ -1,0 +1,210 @@
+"""Runs of an image gathered in aligned buffers, as direct writes want them.
+
+Source: open(2), O_DIRECT: address, length and offset have to be multiples of the sector. Buffers
+are anonymous mappings, which begin on a page; there is a fixed number of them, so that memory
+does not depend on how much slower a card is than what is read.
+
+The first MiB ends a chunk of its own: it is written last. Equal images give equal chunks.
+"""
+
+import hashlib
+import mmap
+import os
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from builder.errors import FormatError
+from builder.formats.disk import KIB, MIB
+from builder.formats.stream import Span
+
+CHUNK = 4 * MIB
+"""What is asked of a device at once."""
+HEAD = MIB
+"""What is written last: without it nothing boots."""
+ALIGN = 4 * KIB
+SHORTEST_GAP = 256 * KIB
+"""Shorter runs of zeros are written: that is quicker than another request."""
+
+_LONGEST_GAP = 256 * MIB
+
+Run = tuple[int, bytes | Span]
+"""Offset in the image and what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A run of an image that holds nothing but zeros."""
+
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """First byte behind it."""
+        return self.offset + self.length
+
+    def release(self) -> None:
+        """Give nothing back."""
+
+
+class Pool:
+    """A fixed number of buffers."""
+
+    def __init__(self, count: int) -> None:
+        self._free: queue.SimpleQueue[mmap.mmap] = queue.SimpleQueue()
+        for _ in range(count):
+            self._free.put(mmap.mmap(-1, CHUNK))
+
+    def take(self) -> mmap.mmap:
+        """Return a buffer, when there is one."""
+        return self._free.get()
+
+    def give(self, buffer: mmap.mmap) -> None:
+        """Let others have a buffer."""
+        self._free.put(buffer)
+
+
+class Chunk:
+    """A run of an image in an aligned buffer, shared by the writers of several cards.
+
+    Attributes:
+        offset: In the image; a multiple of ``ALIGN``.
+        length: A multiple of ``ALIGN``, zeros at its end if need be.
+    """
+
+    def __init__(self, offset: int, length: int, buffer: mmap.mmap, pool: Pool) -> None:
+        self.offset = offset
+        self.length = length
+        self._buffer = buffer
+        self._pool = pool
+        self._readers = 1
+        self._digest = b""
+        self._lock = threading.Lock()
+        self._hashing = threading.Lock()
+
+    @property
+    def end(self) -> int:
+        """First byte behind it."""
+        return self.offset + self.length
+
+    @property
+    def view(self) -> memoryview:
+        """The bytes; not to be changed."""
+        return memoryview(self._buffer)[: self.length]
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of all of it, computed once for all cards."""
+        with self._hashing:
+            self._digest = self._digest or hashlib.sha256(self.view).digest()
+            return self._digest
+
+    def share(self, readers: int) -> None:
+        """Say how many will release it."""
+        self._readers = readers
+
+    def release(self) -> None:
+        """Say that one of the readers needs it no more; the last gives the buffer back."""
+        with self._lock:
+            self._readers -= 1
+            is_last = self._readers == 0
+        if is_last:
+            self._pool.give(self._buffer)
+
+
+Task = Chunk | Gap
+"""A part of an image to be made true of a card."""
+
+
+def iter_tasks(runs: Iterable[Run], size: int, pool: Pool) -> Iterator[Task]:
+    """Yield a whole image as chunks and as the gaps between them, in order.
+
+    Args:
+        runs: What is not zero, in ascending order.
+        size: Length of the image in bytes.
+        pool: Where buffers come from; whoever takes a chunk has to release it.
+    """
+    position = 0
+    for chunk in _iter_chunks(runs, pool):
+        yield from _iter_gaps(position, chunk.offset)
+        position = chunk.end
+        yield chunk
+    yield from _iter_gaps(position, size)
+
+
+def _iter_gaps(start: int, end: int) -> Iterator[Gap]:
+    """Yield what lies between two chunks, in parts that do not take too long."""
+    while start < end:
+        length = min(_LONGEST_GAP, end - start)
+        yield Gap(start, length)
+        start += length
+
+
+def _iter_chunks(runs: Iterable[Run], pool: Pool) -> Iterator[Chunk]:
+    """Yield the chunks alone."""
+    filler = _Filler(pool)
+    for offset, content in runs:
+        yield from filler.add(offset, content)
+    yield from filler.flush()
+
+
+class _Filler:
+    """Fills one buffer after the other."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._buffer: mmap.mmap | None = None
+        self._start = 0
+        self._filled = 0
+
+    def add(self, offset: int, content: bytes | Span) -> Iterator[Chunk]:
+        """Take the next run; short gaps before it are filled with zeros."""
+        gap = offset - (self._start + self._filled)
+        if self._buffer is not None and gap > SHORTEST_GAP:
+            yield from self.flush()
+        if self._buffer is None:
+            gap = offset % ALIGN
+            self._start, self._filled = offset - gap, 0
+        if gap:
+            yield from self._fill(bytes(gap))
+        yield from self._fill(content)
+
+    def flush(self) -> Iterator[Chunk]:
+        """Give away what is there."""
+        if self._buffer is not None:
+            padding = -self._filled % ALIGN
+            self._buffer[self._filled : self._filled + padding] = bytes(padding)
+            yield Chunk(self._start, self._filled + padding, self._buffer, self._pool)
+            self._start, self._filled, self._buffer = self._start + self._filled, 0, None
+
+    def _fill(self, content: bytes | Span) -> Iterator[Chunk]:
+        """Copy content, over as many buffers as it needs."""
+        done, length = 0, content.length if isinstance(content, Span) else len(content)
+        while done < length:
+            if self._buffer is None:
+                self._buffer = self._pool.take()
+            limit = HEAD - self._start if self._start < HEAD else CHUNK - self._start % CHUNK
+            count = min(length - done, limit - self._filled)
+            view = memoryview(self._buffer)[self._filled : self._filled + count]
+            _copy(content, done, view)
+            self._filled += count
+            done += count
+            if self._filled == limit:
+                yield from self.flush()
+
+
+def _copy(content: bytes | Span, start: int, view: memoryview) -> None:
+    """Copy a part of a run into a buffer."""
+    if isinstance(content, bytes):
+        view[:] = content[start : start + len(view)]
+        return
+    done = 0
+    while done < len(view):
+        count = os.preadv(content.fd, [view[done:]], content.offset + start + done)
+        if not count:
+            raise FormatError(
+                f"the image ends at byte {content.offset + start + done} while it is read",
+                hint="was it replaced or cut short meanwhile? run again",
+            )
+        done += count
