@@ -8,7 +8,7 @@ PROGRAM = $(VENV)/bin/photon-builder
 PYTHON  = $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help image nightly plan targets doctor setup judges check format test test-fast bench docs clean
+.PHONY: help image nightly burn plan targets doctor setup judges check format test test-fast bench docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ plan: $(PROGRAM) ## show what SPEC would do, without doing it
 
 targets: $(PROGRAM) ## list what can be built
 	@$(PROGRAM) targets
+
+burn: $(PROGRAM) ## write IMAGE to the card DEVICE, as root (OPTIONS="…": see docs/burning.md)
+	@test -n "$(IMAGE)" -a -n "$(DEVICE)" || { echo "usage: make burn IMAGE=FILE DEVICE=/dev/sdX" >&2; exit 2; }
+	@$(PROGRAM) burn "$(IMAGE)" $(DEVICE) $(OPTIONS)
 
 doctor: $(PROGRAM) ## say what this machine has and lacks
 	@$(PROGRAM) doctor

@@ -21,13 +21,16 @@ table='
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 7z p7zip-full
 bmaptool bmap-tools
+blockdev util-linux
 bsdtar libarchive-tools
 btrfs btrfs-progs
 checkisomd5 isomd5sum
+cmp diffutils
 cpio cpio
 createrepo_c createrepo-c
 debugfs e2fsprogs
 e2fsck e2fsprogs
+findmnt util-linux
 fsck.fat dosfstools
 fuse2fs fuse2fs
 genisoimage genisoimage
@@ -35,6 +38,7 @@ grub-mkimage grub-common
 grub-mkrescue grub-common
 grub-script-check grub-common
 gzip gzip
+losetup mount
 mkfs.btrfs btrfs-progs
 mkfs.fat dosfstools
 mkfs.xfs xfsprogs

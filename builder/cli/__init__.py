@@ -37,6 +37,7 @@ COMMANDS = {
     "boot": "boot",
     "devices": "devices",
     "nightly": "nightly",
+    "burn": "burn",
     "cache": "storage",
 }
 """Command to the module of this package that holds it."""

@@ -18,8 +18,8 @@ from tests.support.program import Bench
 
 COMMANDS = (
     "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "init",
-    "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "devices", "nightly", "cache",
-    "cache ls", "cache verify", "cache gc", "cache add",
+    "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "burn", "devices", "nightly",
+    "cache", "cache ls", "cache verify", "cache gc", "cache add",
 )  # fmt: skip
 SPEC = """\
 version: 1

@@ -1,0 +1,265 @@
+"""The command ``burn``: an image onto cards, the right ones, and proved."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+import click
+
+from builder.cli.burned import report
+from builder.cli.options import PATH, reporter, write_result
+from builder.errors import DeviceError, UsageError
+from builder.progress import JsonLines, Progress
+
+if TYPE_CHECKING:
+    from builder.burn.backing import Backing
+    from builder.burn.devices import Device
+    from builder.burn.order import Order, Verdict
+    from builder.burn.safety import Permits
+    from builder.burn.source import Image
+    from builder.burn.system import System
+
+
+class Options(TypedDict):
+    """The options of ``burn``."""
+
+    yes: bool
+    confirm: str
+    expect_serial: str
+    expect_size: str
+    allow_fixed_disk: bool
+    allow_loop: bool
+    unmount: bool
+    settings: tuple[str, ...]
+    sha256: str
+    delta: bool
+    probe: bool
+    verify: bool
+    blank: bool
+    eject: bool
+    to_file: Path | None
+    as_json: bool
+
+
+@click.command(
+    epilog="Exit codes: 7 no image of a disk, 10 the device fails, 11 it does not hold what was "
+    "written, 12 it must not be written, or not without more being said. See docs/burning.md."
+)
+@click.argument("image", metavar="IMAGE|URL")
+@click.argument("paths", nargs=-1, type=PATH, metavar="DEVICE…")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; something else has to name the disk.")
+@click.option("--confirm", default="", metavar="TOKEN", help="What would be typed: 'sdb 31.9G'.")
+@click.option("--expect-serial", default="", metavar="S", help="The disk must have this serial.")
+@click.option("--expect-size", default="", metavar="SIZE", help="And this size, within 2 %: 32G.")
+@click.option("--allow-fixed-disk", is_flag=True, help="Allow a disk that cannot be taken out.")
+@click.option("--allow-loop", is_flag=True, help="Allow a loop device, to try an image.")
+@click.option("--unmount", is_flag=True, help="Unmount what is mounted from it.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="[DEVICE:]KEY=VALUE",
+    help="A setting of this card alone, as in an overlay: hostname=pi1.",
+)  # fmt: skip
+@click.option("--sha256", default="", metavar="HEX", help="What the image file's digest must be.")
+@click.option("--delta", is_flag=True, help="Read first, and write only what differs.")
+@click.option("--probe/--no-probe", default=True, help="Try cards from 8 GB on for a false size.")
+@click.option("--verify/--no-verify", default=True, help="Read everything back.")
+@click.option("--blank/--no-blank", default=True, help="Empty what the image leaves empty.")
+@click.option("--eject/--no-eject", default=True, help="Let the card go when it is done.")
+@click.option("--to-file", type=PATH, metavar="FILE", help="Write a raw disk file instead.")
+@click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines.")
+def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int:
+    """Write an image to cards or sticks, read it back, and let them go.
+
+    The image may be raw, gz, xz, zst or a tar with a disk; it is never unpacked first. Several
+    devices are written at once. `photon-builder devices` lists them.
+    """
+    progress: Progress = JsonLines(sys.stdout) if options["as_json"] else reporter()
+    if options["to_file"] is not None:
+        return _to_file(image, paths, options["to_file"], options)
+    if not paths:
+        raise UsageError("no device given", hint="photon-builder devices lists them")
+    from builder.burn.backing import Backing
+    from builder.burn.system import System
+    from builder.burn.target import check_platform, find_target
+
+    check_platform()
+    system = System()
+    backing = Backing(system)
+    chosen = {path: find_target(system, backing, path) for path in paths}
+    if len({device.number for device in chosen.values()}) != len(paths):
+        raise UsageError("the same device is given twice")
+    for device in chosen.values():
+        _check_target(device, image, system, backing, _permits(options))
+    with _opened(image, options, progress) as source:
+        _confirm(chosen, source, options)
+        if options["unmount"]:
+            _unmount(chosen, backing)
+        with _orders(chosen, source, options, progress) as (orders, ready):
+            verdicts = _run(ready, orders, options, progress)
+    return report(verdicts, source, progress)
+
+
+def _check_target(
+    device: "Device", image: str, system: "System", backing: "Backing", permits: "Permits"
+) -> None:
+    """Refuse a device that must not be written."""
+    from builder.burn.remote import is_address
+    from builder.burn.safety import check, source_refusals
+    from builder.burn.target import all_refusals
+    from builder.cache import default_directory
+
+    ours = {"the cache": default_directory(), "the working folder": Path.cwd()}
+    if not is_address(image):
+        ours["the image"] = Path(image)
+    check(all_refusals(device, system, backing, permits), device)
+    check(source_refusals(device, backing, ours), device)
+
+
+@contextmanager
+def _opened(image: str, options: Options, progress: Progress) -> Iterator["Image"]:
+    """Open the image, and check it as far as that can be done before it is read."""
+    from builder.burn.remote import is_address, open_address
+    from builder.burn.source import check_published, open_source
+
+    if is_address(image):
+        yield open_address(image, options["sha256"], progress)
+        return
+    with open_source(Path(image), progress) as source:
+        checked = check_published(source, options["sha256"])
+        said = f"sha256 {checked} holds" if checked else "no digest of it is known"
+        progress.phase(f"{source.name}: {source.size} bytes unpacked; {said}")
+        yield source
+
+
+def _confirm(chosen: dict[Path, "Device"], source: "Image", options: Options) -> None:
+    """Let a person say of every device that it is meant."""
+    from builder.burn.confirm import Said, check_answer, needs_answer, token
+    from builder.burn.contents import describe_contents
+    from builder.burn.session import check_size
+
+    pinned = bool(options["expect_serial"] or options["expect_size"])
+    for path, device in chosen.items():
+        check_size(source, device)
+        holds = describe_contents(device.path, device.size)
+        sys.stderr.write(f"will be erased: {device.describe()}  [{holds}]\n")
+        said = Said(path, options["yes"], pinned, options["confirm"])
+        if needs_answer(device, source.size, said, on_terminal=sys.stdin.isatty()):
+            wanted = token(device)
+            answer = click.prompt(f"type `{wanted}` to erase it", err=True, prompt_suffix=": ")
+            check_answer(device, answer)
+
+
+def _unmount(chosen: dict[Path, "Device"], backing: "Backing") -> None:
+    """Take the filesystems off the devices."""
+    from builder.burn.eject import unmount
+    from builder.burn.safety import mounts_of
+
+    for device in chosen.values():
+        unmount(device, mounts_of(device, backing))
+
+
+@contextmanager
+def _orders(
+    chosen: dict[Path, "Device"], source: "Image", options: Options, progress: Progress
+) -> Iterator[tuple[list["Order"], "Image"]]:
+    """Work out what each card has of its own."""
+    from builder.burn.order import Order
+
+    settings = {path: _own(options["settings"], path, list(chosen)) for path in chosen}
+    if not any(settings.values()):
+        yield [Order(device) for device in chosen.values()], source
+        return
+    from builder.burn.personalise import personalise
+    from builder.burn.unpacked import open_unpacked
+    from builder.reproducible import timestamp
+
+    now = timestamp()
+    with open_unpacked(source, progress) as (disk, ready):
+        yield (
+            [
+                Order(device, personalise(disk, settings[path], now) if settings[path] else None)
+                for path, device in chosen.items()
+            ],
+            ready,
+        )
+
+
+def _own(settings: Sequence[str], path: Path, paths: list[Path]) -> list[str]:
+    """Return the settings of one card: those for it, and those for all."""
+    own = []
+    for setting in settings:
+        name, colon, rest = setting.partition(":")
+        if colon and name.startswith("/"):
+            if Path(name) not in paths:
+                raise UsageError(f"--set {setting}: {name} is not written now")
+            if Path(name) == path:
+                own.append(rest)
+        else:
+            own.append(setting)
+    return own
+
+
+def _run(
+    source: "Image", orders: list["Order"], options: Options, progress: Progress
+) -> list["Verdict"]:
+    """Write the cards, and let those go that are done."""
+    from builder.burn.eject import eject
+    from builder.burn.order import Choices
+    from builder.burn.session import burn as burn_cards
+    from builder.cache import default_directory
+
+    choices = Choices(
+        probes=options["probe"],
+        verifies=options["verify"],
+        compares=options["delta"],
+        blanks=options["blank"],
+        notes=default_directory() / "burn",
+    )
+    verdicts = burn_cards(source, orders, choices, progress)
+    for verdict in verdicts:
+        if verdict.error is None and options["eject"] and (said := eject(verdict.device)):
+            verdict.remarks.append(said)
+    return verdicts
+
+
+def _permits(options: Options) -> "Permits":
+    """Return what the command line allows."""
+    from builder.burn.safety import Permits
+
+    return Permits(
+        allow_fixed=options["allow_fixed_disk"],
+        allow_loop=options["allow_loop"],
+        serial=options["expect_serial"],
+        size=_size(options["expect_size"]),
+        unmount=options["unmount"],
+    )
+
+
+def _size(text: str) -> int:
+    """Return a size as it is printed on cards."""
+    if not text:
+        return 0
+    units = {"": 1, "M": 10**6, "G": 10**9, "T": 10**12}
+    number, unit = text.rstrip("MGTBmgtb"), text.lstrip("0123456789.").upper().removesuffix("B")
+    try:
+        return int(float(number) * units[unit])
+    except (ValueError, KeyError):
+        raise UsageError(f"--expect-size {text}: wanted a size such as 32G") from None
+
+
+def _to_file(image: str, paths: tuple[Path, ...], target: Path, options: Options) -> int:
+    """Write a raw disk file."""
+    from builder.artifact import stage
+    from builder.formats.disk_file import unpack_disk
+
+    if paths or options["settings"]:
+        raise UsageError("--to-file takes an image and nothing else")
+    if target.exists() and not target.is_file():
+        raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")
+    with stage(target.absolute().parent) as staging:
+        disk, packed = unpack_disk(Path(image), staging.fd)
+        staging.publish(target.absolute())
+    row = {"file": str(target), "size": disk.size, "kind": packed.name}
+    write_result(row, as_json=options["as_json"], text=f"{target}\n")
+    return 0

@@ -1,0 +1,59 @@
+"""What came of a burn, for people and for programs."""
+
+from typing import TYPE_CHECKING, Any
+
+from builder.cli.options import write_result
+from builder.cli.report import show_error
+from builder.progress import JsonLines, Progress
+
+if TYPE_CHECKING:
+    from builder.burn.order import Verdict
+    from builder.burn.source import Image
+
+
+def report(verdicts: list["Verdict"], source: "Image", progress: Progress) -> int:
+    """Show what came of every card; the exit code is that of the first failure."""
+    if len(verdicts) == 1 and verdicts[0].error is not None:
+        raise verdicts[0].error
+    for verdict in verdicts:
+        row = _row(verdict, source)
+        if isinstance(progress, JsonLines):
+            progress.event("result", **row)
+        elif verdict.error is None:
+            write_result(row, as_json=False, text=_sentence(verdict, source))
+        else:
+            show_error(verdict.error)
+    return next((v.error.exit_code for v in verdicts if v.error is not None), 0)
+
+
+def _row(verdict: "Verdict", source: "Image") -> dict[str, Any]:
+    """Return a verdict as plain data."""
+    error = verdict.error
+    return {
+        "device": str(verdict.device.path),
+        "serial": verdict.device.serial,
+        "image": source.name,
+        "size": source.size,
+        "written": verdict.tally.written,
+        "kept": verdict.tally.kept,
+        "rewritten": verdict.tally.rewritten,
+        "verified": verdict.tally.verified,
+        "seconds": round(verdict.seconds, 3),
+        "remarks": verdict.remarks,
+        "error": str(error) if error else None,
+        "exit_code": error.exit_code if error else 0,
+    }
+
+
+def _sentence(verdict: "Verdict", source: "Image") -> str:
+    """Return what came of a card that is done."""
+    tally = verdict.tally
+    speed = tally.written / 1e6 / max(verdict.seconds, 1e-3)
+    kept = f", {tally.kept / 1e6:.0f} MB were there already" if tally.kept else ""
+    again = f", {tally.rewritten} ranges had to be written twice" if tally.rewritten else ""
+    remarks = "".join(f"; {remark}" for remark in verdict.remarks)
+    return (
+        f"{verdict.device.path}: {source.name} is on it, {tally.written / 1e6:.0f} MB written"
+        f"{kept}{again} in {verdict.seconds:.1f} s ({speed:.0f} MB/s), "
+        f"verified: {tally.verified}{remarks}\n"
+    )

@@ -1,0 +1,641 @@
+"""Burning onto loop devices: the right bytes, or a sentence and a card blank or untouched."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from builder.burn.backing import Backing
+from builder.burn.card import open_card
+from builder.burn.devices import read_device
+from builder.burn.system import System
+from builder.burn.target import find_target
+from builder.errors import DeviceError
+from builder.formats.disk import MIB
+from tests.support.bases import Recipe, make_base
+from tests.support.judges import judge
+from tests.support.loop_cards import LoopCard, attach, burn, card, command, require_loops, same
+from tests.support.machines import USB, Machine
+from tests.support.program import Bench
+from tests.support.server import Behaviour, serve, until
+
+SIZE = 512 * MIB
+ROOM = 600 * MIB
+
+
+@pytest.fixture(autouse=True)
+def _loops() -> None:
+    require_loops()
+
+
+@pytest.fixture(scope="session")
+def image(base_cache: Path) -> Path:
+    """A raw disk with a small Photon root; sparse, read-only, shared."""
+    return make_base(base_cache, Recipe(kind="raw", size=SIZE)).path
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Iterator[LoopCard]:
+    with card(tmp_path, ROOM) as found:
+        yield found
+
+
+def pack(image: Path, kind: str, folder: Path) -> Path:
+    """Pack an image with a foreign tool."""
+    target = folder / f"disk.{kind}"
+    disk = folder / "disk.raw"
+    if not disk.exists():
+        judge("cp", "--sparse=always", image, disk)
+        disk.chmod(0o644)
+    line = {
+        "raw": "test -s {}",
+        "dense": "cat disk.raw > {}",
+        "gz": "gzip -1 -c disk.raw > {}",
+        "xz": "xz -0 -T2 -c disk.raw > {}",
+        "zst": "zstd -q -1 -c disk.raw > {}",
+        "tar.gz": "tar -c disk.raw | gzip -1 > {}",
+        "tar.xz": "tar -Sc disk.raw | xz -0 > {}",
+    }[kind].format(target.name)
+    judge("sh", "-ec", f"cd '{folder}'; {line}")
+    return target
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder, without Range, and yield its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("kind", ["dense", "gz", "xz", "zst", "tar.gz", "tar.xz"])
+def test_a_card_holds_the_image_whatever_that_is_packed_in(
+    kind: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    done = burn(bench, pack(image, kind, tmp_path), stick)
+    assert done.code == 0, done.err
+    assert same(image, stick)
+    assert stick.content(ROOM - MIB, MIB) == bytes(MIB), "an old copy of a table is left"
+    assert "verified: direct" in done.out
+
+
+def test_a_sparse_image_makes_a_used_card_equal_to_it(
+    image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    done = burn(bench, image, stick, more=("--json",))
+    assert done.code == 0, done.err
+    assert same(image, stick)
+    events = [json.loads(line) for line in done.out.splitlines()]
+    result = events[-1]
+    assert (result["event"], result["verified"], result["exit_code"]) == ("result", "direct", 0)
+    assert result["written"] < SIZE / 4, "what is empty was written"
+    counted = [each for each in events if each["event"] == "progress"]
+    assert counted[-1]["done"] == pytest.approx(counted[-1]["total"], rel=0.01)
+
+
+def test_what_is_empty_stays_as_it_was_when_that_is_asked_for(
+    image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    assert burn(bench, image, stick, more=("--no-blank",)).code == 0
+    assert not same(image, stick)
+    assert judge("sgdisk", "-p", stick.device).stdout.count("\n   ") >= 3
+
+
+def test_an_address_is_burned_without_a_copy(
+    image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    packed = pack(image, "xz", tmp_path).read_bytes()
+    with serve(packed, Behaviour(break_after=len(packed) // 2, breaks=9)) as server:
+        done = burn(bench, server.url, stick)
+    assert done.code == 0, done.err
+    assert same(image, stick)
+    assert "trying again" in done.err
+    kept = [path for path in (bench.directory / "cache").rglob("*") if path.is_file()]
+    assert kept == []
+
+
+@pytest.mark.parametrize("kind", ["raw", "tar.gz", "gz", "zst"])
+def test_an_address_without_ranges_will_do(
+    kind: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    name = pack(image, kind, folder).name
+    with served(folder) as address:
+        if kind in {"gz", "zst"}:
+            refused = burn(bench, f"{address}/{name}", stick)
+            assert refused.code == 7
+            assert "does not tell how large the disk in it is" in refused.err
+            assert not stick.is_blank
+            judge("bmaptool", "create", "-o", folder / f"{name}.bmap", image)
+        done = burn(bench, f"{address}/{name}", stick)
+    assert done.code == 0, done.err
+    assert same(image, stick)
+
+
+def test_a_wrong_digest_of_an_address_leaves_the_card_blank(
+    image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    packed = pack(image, "xz", tmp_path).read_bytes()
+    with serve(packed) as server:
+        done = burn(bench, server.url, stick, more=("--sha256", "0" * 64))
+    assert done.code == 6
+    assert "left blank" in done.err
+    assert stick.is_blank
+
+
+@pytest.mark.parametrize("how", ["option", "SHA256SUMS"])
+def test_a_wrong_digest_of_a_file_is_found_before_the_card_is_touched(
+    how: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    packed = pack(image, "xz", tmp_path)
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  {packed.name}\n")
+    before = stick.head
+    more = ("--sha256", "1" * 64) if how == "option" else ()
+    done = burn(bench, packed, stick, more=more)
+    assert done.code == 6
+    assert stick.head == before
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "the file is empty"),
+        (b"#!/bin/sh\necho not a disk\n" * 9, "it is a text"),
+        (b"QFI\xfb" + bytes(9000), "it is a QCOW2 disk"),
+        (bytes(40_000), "its first sector is empty"),
+        (bytes(0x8001) + b"CD001" + bytes(9000), "it holds an ISO 9660 filesystem"),
+        (b"PK\3\4" + bytes(900), "is zip"),
+        (b"\xfd7zXZ\0" + bytes(900), "damaged"),
+    ],
+)
+def test_what_is_no_disk_is_called_what_it_is(
+    content: bytes, sentence: str, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "thing.img").write_bytes(content)
+    before = stick.head
+    done = burn(bench, tmp_path / "thing.img", stick)
+    assert done.code == 7
+    assert sentence in done.err
+    assert stick.head == before
+
+
+def test_a_tar_of_files_and_a_truncated_image_are_refused(
+    image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    judge("tar", "-cf", tmp_path / "files.tar", "-C", "/etc", "passwd", "group")
+    before = stick.head
+    done = burn(bench, tmp_path / "files.tar", stick)
+    assert done.code == 7
+    assert "passwd is no disk" in done.err
+    packed = pack(image, "xz", tmp_path)
+    packed.write_bytes(packed.read_bytes()[:-20])
+    assert burn(bench, packed, stick).code == 7
+    assert stick.head == before
+
+
+def test_damage_in_the_middle_leaves_the_card_blank(
+    image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    packed = pack(image, "xz", tmp_path)
+    with packed.open("r+b") as stream:
+        stream.seek(packed.stat().st_size * 3 // 4)
+        stream.write(bytes(64))
+    done = burn(bench, packed, stick)
+    assert done.code == 7
+    assert "left blank" in done.err
+    assert stick.is_blank
+
+
+def test_a_loop_device_is_refused_without_being_allowed(
+    image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    before = stick.head
+    done = bench.run("burn", image, stick.device, "--confirm", stick.token)
+    assert done.code == 12
+    assert "is a loop device" in done.err
+    assert stick.head == before
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ((), "nobody is there to confirm it"),
+        (("--yes",), "--yes says nothing of which disk is meant"),
+        (("--confirm", "sdx 1.0G"), "not confirmed: 'sdx 1.0G'"),
+        (("--yes", "--expect-size", "2G"), "wanted 2.0 GB"),
+        (("--yes", "--expect-serial", "4C53"), "its serial number is not known; wanted 4C53"),
+    ],
+)
+def test_nothing_is_written_that_is_not_confirmed(
+    more: tuple[str, ...], sentence: str, image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    before = stick.head
+    done = bench.run("burn", image, stick.device, "--allow-loop", *more)
+    assert done.code == 12
+    assert sentence in done.err
+    assert stick.head == before
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_person_types_the_name_and_the_size(
+    image: Path, stick: LoopCard, bench: Bench, *, right: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{stick.token if right else 'y'}\n".encode())
+    done = subprocess.run(
+        bench.command("burn", image, stick.device, "--allow-loop"),
+        cwd=bench.directory, env=bench.environment(), stdin=theirs, capture_output=True,
+        check=False,
+    )  # fmt: skip
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == (0 if right else 12), done.stderr
+    assert f"type `{stick.token}` to erase it".encode() in done.stderr
+    assert same(image, stick) is right
+
+
+def test_a_card_much_larger_than_the_image_has_to_be_named(bench: Bench, tmp_path: Path) -> None:
+    small = tmp_path / "small.raw"
+    with small.open("wb") as stream:
+        stream.truncate(8 * MIB)
+    judge("sgdisk", "-n", "1:2048:0", small)
+    with card(tmp_path, ROOM) as large:
+        done = bench.run(
+            "burn", small, large.device, "--allow-loop", "--yes", "--expect-size", str(ROOM)
+        )
+        assert done.code == 12
+        assert "is large for this image; --yes is not enough" in done.err
+        assert burn(bench, small, large).code == 0
+
+
+def test_a_mounted_card_is_refused_until_it_may_be_unmounted(
+    image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    point = tmp_path / "mounted here"
+    point.mkdir()
+    with card(tmp_path, ROOM) as used:
+        judge("mkfs.ext4", "-qF", used.device)
+        judge("mount", used.device, point)
+        try:
+            done = burn(bench, image, used)
+            assert done.code == 12
+            assert f"is mounted: {used.name} at {point}" in done.err
+            holder = subprocess.Popen(["sleep", "60"], cwd=point)
+            try:
+                done = burn(bench, image, used, more=("--unmount",))
+            finally:
+                holder.kill()
+                holder.wait()
+            assert done.code == 12
+            assert f"cannot be unmounted, used by sleep ({holder.pid})" in done.err
+            assert judge("findmnt", point).stdout
+            done = burn(bench, image, used, more=("--unmount",))
+            assert done.code == 0, done.err
+            assert judge("findmnt", point, check=False).returncode
+        finally:
+            judge("umount", point, check=False)
+        assert same(image, used)
+
+
+def test_an_image_on_the_card_itself_is_not_read_from_under_our_feet(
+    image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    point = tmp_path / "point"
+    point.mkdir()
+    with card(tmp_path, 2 * ROOM) as used:
+        judge("mkfs.ext4", "-qF", used.device)
+        judge("mount", used.device, point)
+        try:
+            judge("cp", "--sparse=always", image, point / "disk.raw")
+            done = burn(bench, point / "disk.raw", used, more=("--unmount",))
+        finally:
+            judge("umount", point)
+    assert done.code == 12
+    assert f"the image {point}/disk.raw is stored on it" in done.err
+
+
+def test_a_card_with_less_room_is_refused_by_a_byte(
+    image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    with card(tmp_path, SIZE - 4096) as small:
+        before = small.head
+        done = burn(bench, image, small)
+        assert done.code == 12
+        assert f"has {SIZE - 4096} bytes, but {image.name} needs {SIZE}" in done.err
+        assert small.head == before
+    with card(tmp_path, SIZE, "exact") as exact:
+        assert burn(bench, image, exact).code == 0
+        assert same(image, exact)
+
+
+def test_a_locked_card_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "locked").touch()
+    os.truncate(tmp_path / "locked", ROOM)
+    with attach(tmp_path / "locked", "--read-only") as locked:
+        done = burn(bench, image, locked)
+    assert done.code == 12
+    assert "is read-only" in done.err
+
+
+def test_a_partition_is_refused_and_names_its_disk(stick: LoopCard, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    part = machine.part(machine.disk("sdb", USB), 1)
+    number = stick.device.stat().st_rdev
+    machine.write(part, dev=f"{os.major(number)}:{os.minor(number)}")
+    with pytest.raises(DeviceError, match="is partition 1 of /dev/sdb; wanted a whole disk"):
+        find_target(machine.system, Backing(machine.system), stick.device)
+
+
+def test_a_device_that_somebody_has_open_for_itself_is_refused(
+    image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    fd = os.open(stick.device, os.O_RDWR | os.O_EXCL)
+    try:
+        before = stick.head
+        done = burn(bench, image, stick)
+        assert done.code == 12
+        assert "something else uses it" in done.err
+        assert stick.head == before
+    finally:
+        os.close(fd)
+
+
+def test_another_disk_under_the_same_name_is_not_the_one_that_was_confirmed(
+    tmp_path: Path, stick: LoopCard
+) -> None:
+    shown = read_device(System(), stick.name)
+    if not shown.diskseq:
+        pytest.skip("this kernel does not count disks")
+    with open_card(shown):
+        pass
+    judge("losetup", "--detach", stick.device)
+    other = tmp_path / "other"
+    other.write_bytes(b"photos" * 1000)
+    os.truncate(other, ROOM)
+    judge("losetup", stick.device, other)
+    with pytest.raises(DeviceError, match="another disk than the one that was shown"), \
+            open_card(shown):  # fmt: skip
+        pytest.fail("it was opened")
+    assert other.read_bytes()[:6000] == b"photos" * 1000
+
+
+def system_disk() -> Path:
+    """Return the node of the disk that this system runs from."""
+    number = Path("/").stat().st_dev
+    folder = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    if not folder.exists():
+        pytest.skip("the root of this machine is on no block device of its own")
+    disk = folder.resolve()
+    return Path("/dev") / (disk.parent.name if (disk / "partition").exists() else disk.name)
+
+
+@pytest.mark.parametrize("way", ["name", "link", "number"])
+def test_the_system_disk_is_refused_by_every_path(
+    way: str, image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    disk = system_disk()
+    path = tmp_path / "by-id-of-something"
+    if way == "link":
+        path.symlink_to(disk)
+    elif way == "number":
+        os.mknod(path, 0o600 | 0o060000, disk.stat().st_rdev)
+    else:
+        path = disk
+    everything = ("--allow-fixed-disk", "--allow-loop", "--unmount", "--yes")
+    serial = read_device(System(), disk.name).serial
+    done = bench.run("burn", image, path, *everything, "--expect-serial", serial)
+    assert done.code == 12
+    assert "this system runs from it" in done.err
+
+
+def test_a_path_that_leads_nowhere_stays_that_way(image: Path, bench: Bench) -> None:
+    done = bench.run("burn", image, "/dev/sdzz", "--yes", "--expect-size", "8G")
+    assert done.code == 12
+    assert "No such file or directory; wanted a disk" in done.err
+    assert not Path("/dev/sdzz").exists()
+
+
+def test_a_protected_disk_is_refused(
+    image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    listed = tmp_path / "config/photon-builder/never-burn"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("my-disk-*\n")
+    links = Path("/dev/disk/by-id")
+    link = links / f"my-disk-{stick.name}"
+    made = [path for path in (links.parent, links) if not path.exists()]
+    links.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(stick.device)
+    try:
+        done = burn(bench, image, stick)
+    finally:
+        link.unlink()
+        for folder in reversed(made):
+            folder.rmdir()
+    assert done.code == 12
+    assert f"you protected it: {listed}, line 1: my-disk-*" in done.err
+
+
+@contextmanager
+def full_after(folder: Path, size: int) -> Iterator[LoopCard]:
+    """A card that fails where a small filesystem in memory is full."""
+    point = folder / "small"
+    point.mkdir()
+    judge("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", point)
+    try:
+        with (point / "card").open("wb") as stream:
+            stream.truncate(ROOM)
+        with attach(point / "card") as failing:
+            yield failing
+    finally:
+        judge("umount", "-l", point)
+
+
+def noisy(folder: Path, size: int = 256 * MIB) -> Path:
+    """A disk that is full of noise."""
+    path = folder / "noisy.raw"
+    with path.open("wb") as stream:
+        for _ in range(size // MIB):
+            stream.write(os.urandom(MIB))
+    judge("sgdisk", "-o", "-n", "1:2048:0", path)
+    return path
+
+
+def test_a_card_that_fails_in_the_middle_says_where_and_is_blank(
+    bench: Bench, tmp_path: Path
+) -> None:
+    with full_after(tmp_path, 100 * MIB) as failing:
+        done = burn(bench, noisy(tmp_path), failing)
+        assert done.code == 10
+        assert "the device" in done.err
+        assert "% of the device" in done.err
+        assert failing.is_blank
+
+
+def test_one_card_that_fails_does_not_stop_the_other(bench: Bench, tmp_path: Path) -> None:
+    disk = noisy(tmp_path)
+    with full_after(tmp_path, 100 * MIB) as failing, card(tmp_path, ROOM) as good:
+        done = burn(bench, disk, failing, good)
+        assert done.code == 10
+        assert f"{good.device}: noisy.raw is on it" in done.out
+        assert f"{failing.device}: the device" in done.err
+        assert same(disk, good)
+        assert failing.is_blank
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_half_a_burn_boots_nothing_and_is_continued(
+    how: signal.Signals, code: int, bench: Bench, tmp_path: Path, stick: LoopCard
+) -> None:
+    disk = noisy(tmp_path)
+    judge("zstd", "-q", "-1", disk)
+    raw = disk.read_bytes()
+    with serve(raw, Behaviour(stall_after=len(raw) // 2)) as server:
+        arguments = command(server.url, stick)
+        going = subprocess.Popen(
+            bench.command(*arguments), cwd=bench.directory, env=bench.environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        until(lambda: server.sent > len(raw) // 2, 60)
+        time.sleep(3)
+        going.send_signal(how)
+        _, err = going.communicate(timeout=60)
+        assert going.returncode == code
+        assert stick.is_blank
+        assert stick.content(64 * MIB, MIB) == raw[64 * MIB : 65 * MIB], "nothing was written yet"
+        assert ("left blank, nothing boots from it" in err) is (how is signal.SIGINT)
+        server.behaviour.stall_after = None
+        done = burn(bench, server.url, stick)
+    assert done.code == 0, done.err
+    assert "was interrupted at" in done.err
+    assert "MB were there already" in done.out
+    assert same(disk, stick)
+
+
+def test_delta_writes_what_differs(
+    image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk.raw"
+    judge("cp", "--sparse=always", image, disk)
+    disk.chmod(0o644)
+    assert burn(bench, disk, stick).code == 0
+    with disk.open("r+b") as stream:
+        stream.seek(SIZE // 2)
+        stream.write(b"changed")
+    done = burn(bench, disk, stick, more=("--delta", "--json"))
+    result = json.loads(done.out.splitlines()[-1])
+    assert result["written"] <= 10 * MIB
+    assert result["kept"] > 0
+    assert same(disk, stick)
+
+
+@contextmanager
+def corrupting(path: Path, offset: int) -> Iterator[None]:
+    """Overwrite one block of a card again and again."""
+    over = threading.Event()
+
+    def run() -> None:
+        with path.open("r+b", buffering=0) as stream:
+            while not over.wait(0.001):
+                os.pwrite(stream.fileno(), os.urandom(512), offset)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_card_that_does_not_keep_what_is_written_is_left_blank(
+    bench: Bench, tmp_path: Path, stick: LoopCard
+) -> None:
+    disk = noisy(tmp_path, 64 * MIB)
+    with corrupting(stick.backing, 41 * MIB):
+        done = burn(bench, disk, stick)
+    assert done.code == 11
+    assert "1 ranges differ; writing again" in done.err
+    assert f"the first is bytes {40 * MIB} to {44 * MIB - 1}" in done.err
+    assert "f3" in done.err
+    assert stick.is_blank
+
+
+def test_two_cards_get_names_of_their_own(
+    image: Path, bench: Bench, tmp_path: Path, base_cache: Path
+) -> None:
+    offset = make_base(base_cache, Recipe(kind="raw", size=SIZE)).root_offset
+    with card(tmp_path, ROOM, "one") as one, card(tmp_path, ROOM, "two") as two:
+        names = ("--set", f"{one.device}:hostname=pi-1", "--set", f"{two.device}:hostname=pi-2")
+        done = burn(
+            bench, pack(image, "xz", tmp_path), one, two, more=(*names, "--set", "timezone=UTC")
+        )
+        assert done.code == 0, done.err
+        for each, name in ((one, "pi-1\n"), (two, "pi-2\n")):
+            judge("blockdev", "--flushbufs", each.device)
+            disk = f"{each.device}?offset={offset}"
+            assert judge("debugfs", "-R", "cat /etc/hostname", disk).stdout == name
+            judge("e2fsck", "-fn", disk)
+        assert not same(image, one)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ("hostname", (2, "wanted key=value")),
+        ("hostnam=x", (3, "did you mean `hostname`?")),
+        ("hostname=UPPER CASE", (3, "--set")),
+        ("/dev/other:hostname=x", (2, "/dev/other is not written now")),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_before_the_card_is_touched(
+    setting: str, wanted: tuple[int, str], image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    before = stick.head
+    done = burn(bench, image, stick, more=("--set", setting))
+    code, sentence = wanted
+    assert done.code == code, done.err
+    assert sentence in done.err
+    assert stick.head == before
+
+
+def test_a_file_is_written_when_a_file_is_asked_for(
+    image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    done = bench.run("burn", pack(image, "gz", tmp_path), "--to-file", tmp_path / "out.raw")
+    assert done.code == 0, done.err
+    assert judge("cmp", image, tmp_path / "out.raw").returncode == 0
+    refused = bench.run("burn", image, "--to-file", "/dev/null")
+    assert refused.code == 12
+    plain = bench.run("burn", image, tmp_path / "out.raw", "--yes", "--expect-size", "1G")
+    assert plain.code == 12
+    assert "--to-file writes a file" in plain.err
+
+
+def test_devices_says_why_a_loop_device_is_not_for_burning(stick: LoopCard, bench: Bench) -> None:
+    done = bench.run("devices", "--json")
+    assert done.code == 0
+    rows = {row["path"]: row for row in json.loads(done.out)}
+    assert rows[str(stick.device)]["refused"] == ["is a loop device"]
+    assert rows[str(stick.device)]["size"] == ROOM
+    assert str(stick.device) in bench.run("devices").out
