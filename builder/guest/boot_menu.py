@@ -15,7 +15,6 @@ _MARK_BEGIN = "# photon-builder: begin"
 _MARK_END = "# photon-builder: end"
 _OURS = re.compile(rf"^{_MARK_BEGIN}\n.*?^{_MARK_END}\n", re.MULTILINE | re.DOTALL)
 _OLD = "# photon-builder: was "
-_CONSOLE = "console="
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +136,14 @@ def _appended(line: str, arguments: tuple[str, ...]) -> str:
 
 
 def _with_words(line: str, arguments: tuple[str, ...]) -> str:
-    """Return a line with words at its end; a console takes the place of others.
+    """Return a line with words at its end; ``key=value`` takes the place of others of its key.
 
-    The installer starts on the console that is active, and compares the whole list of them.
+    The installer starts on the console that is active, and compares the whole list of them; and
+    what it does with two kickstarts depends on its age.
     """
-    own_console = any(word.startswith(_CONSOLE) for word in arguments)
+    decided = {key for key, equals, _ in (word.partition("=") for word in arguments) if equals}
     indent = line[: len(line) - len(line.lstrip())]
-    kept = [word for word in line.split() if not (own_console and word.startswith(_CONSOLE))]
+    kept = [word for word in line.split() if word.partition("=")[0] not in decided]
     return indent + " ".join([*kept, *(word for word in arguments if word not in kept)])
 
 

@@ -63,6 +63,14 @@ def test_a_serial_console_is_the_only_one() -> None:
     assert "console=tty0" in menu[menu.index("label install") :]
 
 
+def test_the_kickstart_of_a_medium_gives_way_in_the_new_entry_only() -> None:
+    stock = MENU.replace("loglevel=3", "loglevel=3 ks=cdrom:/isolinux/other.cfg")
+    menu = edit_menu_cfg(stock, ENTRY)
+    ours, theirs = menu.split("label install\n")
+    assert re.findall(r"ks=\S+", ours) == ["ks=cdrom:/ks.json"]
+    assert re.findall(r"ks=\S+", theirs) == ["ks=cdrom:/isolinux/other.cfg"]
+
+
 @pytest.mark.parametrize(
     "text", ["", "label local\n  localboot 0\n", "menuentry 'x' {\n  chainloader /x\n}\n"]
 )

@@ -161,11 +161,11 @@ def _iter_entries(raw: bytes, where: str) -> Iterator[BootEntry]:
         (count,) = struct.unpack_from("<H", raw, offset + 2)
         offset += _ENTRY_SIZE
         for _ in range(count):
-            if offset + 2 * _ENTRY_SIZE > len(raw):
+            if offset + _ENTRY_SIZE > len(raw):
                 raise FormatError(f"{where}: its sections do not fit a block")
             yield _entry(raw, offset, platform)
             offset += _ENTRY_SIZE
-            while offset + _ENTRY_SIZE < len(raw) and raw[offset] == _EXTENSION:
+            while offset < len(raw) and raw[offset] == _EXTENSION:
                 offset += _ENTRY_SIZE
         if header == _LAST_HEADER:
             return

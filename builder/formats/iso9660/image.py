@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import FormatError, GuestError, HostError
+from builder.errors import FormatError, GuestError, HostError, UnsupportedError
 from builder.formats.disk import FileDisk
 from builder.formats.filesystem import Kind, Node
 from builder.formats.iso9660.directory import Record
@@ -111,6 +111,14 @@ class Iso:
         Raises:
             FormatError: something is damaged.
         """
+        try:
+            self._check(full=full)
+        except (FormatError, UnsupportedError) as error:
+            error.add_note(f"in {self.path}")
+            raise
+
+    def _check(self, *, full: bool) -> None:
+        """Check all that is there."""
         for tree in (self.primary, self.joliet):
             if tree is not None:
                 _check_path_tables(tree)
@@ -140,7 +148,7 @@ def open_iso(path: Path) -> Iterator[Iso]:
         raise HostError(f"{path}: {error.strerror or error}") from error
     with disk:
         try:
-            yield _open(disk)
+            yield _named(disk)
         except OSError as error:
             if error.filename is not None:
                 raise
@@ -162,6 +170,15 @@ def iter_tree(tree: Tree) -> Iterator[tuple[str, Entry]]:
                 raise FormatError(f"ISO 9660: {path}: the directory is met twice; it is a circle")
             met.add(entry.extent)
             waiting.append((path, entry.extent))
+
+
+def _named(disk: IsoFile) -> Iso:
+    """Read what an image consists of; errors say which file it is."""
+    try:
+        return _open(disk)
+    except (FormatError, UnsupportedError) as error:
+        error.add_note(f"in {disk.path}")
+        raise
 
 
 def _open(disk: IsoFile) -> Iso:

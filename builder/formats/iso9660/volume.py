@@ -209,8 +209,10 @@ def _read_descriptor(disk: Disk, block: int) -> bytes:
     """Return the descriptor at ``block``."""
     first = block == FIRST_DESCRIPTOR
     if disk.size < (block + 1) * BLOCK:
-        wanted = "at least 17 blocks" if first else f"a volume descriptor at block {block}"
-        raise FormatError(f"ISO 9660: the file is {disk.size} bytes long; wanted {wanted}")
+        what = "this is no ISO image, or the beginning of one" if first else "it is cut short"
+        raise FormatError(
+            f"ISO 9660: {what}: {disk.size} bytes, wanted a volume descriptor at block {block}"
+        )
     raw = disk.read(block * BLOCK, BLOCK)
     if raw[1:6] == _MAGIC:
         return raw
