@@ -79,6 +79,11 @@ SECTIONS: Mapping[str, Any] = {
                 "pattern": "^tty[A-Z]+[0-9]+(,[0-9a-z]+)?$",
                 "description": "Serial console, such as ttyS0, on which the installer runs.",
             },
+            "volume_id": {
+                "type": "string",
+                "pattern": "^[A-Z0-9_]{1,32}$",
+                "description": "Name of the medium. Default: the base's.",
+            },
             "kernel_arguments": {
                 "type": "array",
                 "items": {"type": "string", "pattern": "^[!-~]+$"},

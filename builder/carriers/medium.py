@@ -62,7 +62,8 @@ def build_medium(job: Job, work_out: Callable[[Root, Wanted], list[FileOp]]) -> 
         if not job.is_pinned:
             base.check(full=True)
         ops = work_out(open_medium(base), job.wanted)
-        layout = plan_append(base, map(_edit, ops), timestamp=job.timestamp)
+        name = job.sections.get("install", {}).get("volume_id")
+        layout = plan_append(base, map(_edit, ops), timestamp=job.timestamp, volume_id=name)
         digest = RangeDigest("sha256")
         with job.progress.count("copying", layout.size) as advance:
             write_segments(job.fd, layout.segments(), [digest], advance)

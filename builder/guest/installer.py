@@ -150,8 +150,15 @@ def _check_partitions(entries: Sequence[Mapping[str, Any]]) -> None:
         problem = f"{len(rest)} partitions take the rest of the disk; wanted one"
     elif any(each["mountpoint"] == "/boot" and "lvm" in each for each in entries):
         problem = "/boot lies on a logical volume, where no boot loader finds it"
+    elif any(_is_wrong_esp(each) for each in entries):
+        problem = "/boot/efi is no vfat, where no firmware finds a boot loader"
     if problem:
         raise GuestError(problem, code="INS001", hint="see install.partitions in the spec")
+
+
+def _is_wrong_esp(entry: Mapping[str, Any]) -> bool:
+    """Tell an EFI system partition of another filesystem."""
+    return entry["mountpoint"] == "/boot/efi" and entry.get("filesystem") != "vfat"
 
 
 def _partition(entry: Mapping[str, Any], installer: Installer) -> dict[str, Any]:

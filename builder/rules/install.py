@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
         "INS001",
         "partitions that cannot be made",
         "One partition is mounted at `/`, one takes the rest of the disk (size 0, or none given), "
-        "no two have one mount point, and /boot lies on no logical volume.",
+        "no two have one mount point, /boot lies on no logical volume, and /boot/efi is vfat.",
     ),
     error(
         "INS002",

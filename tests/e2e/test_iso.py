@@ -172,6 +172,51 @@ def test_it_is_proved_and_looked_into(medium: Path, bench: Bench) -> None:
     assert '"disk": "/dev/sda"' in bench.run("cat", iso, "/photon-builder/ks.json").out
 
 
+WHOLE = """\
+install:
+  disk: /dev/nvme0n1
+  bootmode: efi
+  linux_flavor: linux-esx
+  eject_cdrom: false
+  volume_id: EDGE_1
+  partitions:
+    - {mountpoint: /boot, size: 512}
+    - {mountpoint: /, size: 4096, ab: true}
+    - {mountpoint: "", size: 1024, filesystem: swap}
+    - {mountpoint: /var, filesystem: xfs, lvm: {vg_name: data, lv_name: var}}
+"""
+
+
+def test_every_key_of_the_install_section_reaches_the_medium(
+    medium: Path, bench: Bench, tmp_path: Path
+) -> None:
+    spec = write_spec(bench, medium, install=WHOLE)
+    assert "this erases /dev/nvme0n1" in bench.run("plan", spec, **ENVIRONMENT).out
+    iso = bench.build(spec, **ENVIRONMENT)
+    kickstart = json.loads(read(iso, "/photon-builder/ks.json", tmp_path))
+    wanted = {"disk", "bootmode", "linux_flavor", "eject_cdrom", "partitions"}
+    assert {key: kickstart[key] for key in wanted} == {
+        "disk": "/dev/nvme0n1",
+        "bootmode": "efi",
+        "linux_flavor": "linux-esx",
+        "eject_cdrom": False,
+        "partitions": [
+            {"mountpoint": "/boot", "size": 512, "filesystem": "ext4"},
+            {"mountpoint": "/", "size": 4096, "filesystem": "ext4", "ab": True},
+            {"mountpoint": "", "size": 1024, "filesystem": "swap"},
+            {
+                "mountpoint": "/var",
+                "size": 0,
+                "filesystem": "xfs",
+                "lvm": {"vg_name": "data", "lv_name": "var"},
+            },
+        ],
+    }
+    menu = read(iso, "/isolinux/menu.cfg", tmp_path).decode()
+    assert "menu label ^Install edge unattended - this erases /dev/nvme0n1\n" in menu
+    assert "Volume id: EDGE_1\n" in judge("isoinfo", "-d", "-i", iso).stdout
+
+
 @pytest.mark.parametrize("path", ["ks.json", "payload.tar"])
 def test_a_medium_that_lost_something_is_not_proved(
     path: str, medium: Path, bench: Bench, tmp_path: Path

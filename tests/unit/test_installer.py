@@ -115,8 +115,9 @@ def test_partitions_have_a_size_and_a_filesystem() -> None:
         ([{"mountpoint": "/"}, {"mountpoint": "/var"}], "rest of the disk"),
         ([{"mountpoint": "/", "size": 5}], "rest of the disk"),
         ([{"mountpoint": "/"}, {"mountpoint": "/boot", "size": 5, "lvm": {}}], "logical volume"),
+        ([{"mountpoint": "/"}, {"mountpoint": "/boot/efi", "size": 9}], "no vfat"),
     ],
-    ids=["no root", "twice", "two rests", "no rest", "boot on LVM"],
+    ids=["no root", "twice", "two rests", "no rest", "boot on LVM", "an ESP of ext4"],
 )
 def test_partitions_that_the_installer_would_refuse_are_refused(
     partitions: list[dict[str, object]], word: str
