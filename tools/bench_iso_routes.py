@@ -37,11 +37,14 @@ def run_codec(base: Path, out: Path) -> None:
     """Go this project's way, without digests and proof."""
     from builder.blob import Blob
     from builder.formats.iso9660 import AddFile, open_iso, plan_append
-    from builder.formats.stream import write_segments
+    from builder.formats.kernel_copy import can_share
+    from builder.formats.stream import allocate, write_segments
 
     changes = [AddFile(path, Blob.of(data)) for path, data in edits().items()]
     with open_iso(base) as iso, out.open("w+b") as stream:
         layout = plan_append(iso, changes, timestamp=int(time.time()))
+        if not can_share(iso.disk.fd, stream.fileno()):
+            allocate(stream.fileno(), layout.size)
         write_segments(stream.fileno(), layout.segments())
 
 

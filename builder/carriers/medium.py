@@ -19,7 +19,8 @@ from builder.errors import FormatError, GuestError
 from builder.formats.iso9660 import edits as iso
 from builder.formats.iso9660 import open_iso
 from builder.formats.iso9660.append import plan_append
-from builder.formats.stream import RangeDigest, write_segments
+from builder.formats.kernel_copy import can_share
+from builder.formats.stream import RangeDigest, allocate, write_segments
 from builder.guest import installer
 from builder.guest.boot_menu import MenuEntry
 from builder.guest.installer import Installer
@@ -64,6 +65,8 @@ def build_medium(job: Job, work_out: Callable[[Root, Wanted], list[FileOp]]) -> 
         ops = work_out(open_medium(base), job.wanted)
         name = job.sections.get("install", {}).get("volume_id")
         layout = plan_append(base, map(_edit, ops), timestamp=job.timestamp, volume_id=name)
+        if not can_share(base.disk.fd, job.fd):
+            allocate(job.fd, layout.size)
         digest = RangeDigest("sha256")
         with job.progress.count("copying", layout.size) as advance:
             write_segments(job.fd, layout.segments(), [digest], advance)

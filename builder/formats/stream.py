@@ -1,8 +1,9 @@
 """Files written from runs of bytes, and digested while they are written.
 
 A file is made of segments: bytes in memory, or spans of open files. Digests follow the
-writer in threads of their own and read back what it has written, so that they speak of the
-file on the disk; reading back costs as little as sharing the buffers would.
+writer in threads of their own and read back what it has written; reading back costs as little
+as sharing the buffers would. What the kernel copied they read where it came from: the blocks
+may be the same, and there they are in memory already.
 
 Does not fsync, rename or publish: see :mod:`builder.artifact`.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from builder.errors import FormatError, HostError
 from builder.formats.disk import MIB
 from builder.formats.kernel_copy import iter_copied
+from builder.formats.position import Position
 from builder.progress import Advance
 
 _BUFFER_SIZE = MIB
@@ -37,38 +39,6 @@ class Span:
 Segment = bytes | Span
 
 
-class _Position:
-    """How far a file has been written, for those who follow the writer."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.writer = threading.get_ident()
-        self.written = 0
-        self.ended = False
-        self.abandoned = False
-        self._changed = threading.Condition()
-
-    def advance(self, amount: int) -> None:
-        """Let the followers have ``amount`` more bytes."""
-        with self._changed:
-            self.written += amount
-            self._changed.notify_all()
-
-    def end(self, *, abandoned: bool) -> None:
-        """Tell the followers that nothing more will come."""
-        with self._changed:
-            self.abandoned = self.abandoned or (abandoned and not self.ended)
-            self.ended = True
-            self._changed.notify_all()
-
-    def wait_beyond(self, position: int) -> int:
-        """Block until there is more than ``position`` bytes, or no more to come."""
-        with self._changed:
-            while self.written <= position and not self.ended:
-                self._changed.wait()
-            return self.written
-
-
 class RangeDigest:
     """Digest of bytes ``[start, start + length)`` of a file while it is written.
 
@@ -82,7 +52,7 @@ class RangeDigest:
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
         self._start = start
         self._end = None if length is None else start + length
-        self._position: _Position | None = None
+        self._position: Position | None = None
         self._thread: threading.Thread | None = None
         self._error: OSError | None = None
         self._hashed = start
@@ -104,7 +74,7 @@ class RangeDigest:
             raise ValueError(f"the file ended at byte {position.written}, before this range did")
         return self._hash.hexdigest()
 
-    def follow(self, position: _Position) -> None:
+    def follow(self, position: Position) -> None:
         """Start hashing behind a writer; :func:`write_segments` calls it."""
         self._position = position
         thread = threading.Thread(target=self._run, args=(position,), daemon=True)
@@ -126,29 +96,32 @@ class RangeDigest:
         if self._error is not None:
             raise _host_error("reading back what was written", self._error)
 
-    def _would_wait_for_itself(self, position: _Position) -> bool:
+    def _would_wait_for_itself(self, position: Position) -> bool:
         """Tell whether the caller is the one who still has to write the range."""
         if position.ended or threading.get_ident() != position.writer:
             return False
         return self._end is None or self._end > position.written
 
-    def _run(self, position: _Position) -> None:
+    def _run(self, position: Position) -> None:
         """Hash until the range or the file ends."""
         try:
             self._hash_behind(position)
         except OSError as error:
             self._error = error
 
-    def _hash_behind(self, position: _Position) -> None:
+    def _hash_behind(self, position: Position) -> None:
         """Read back and hash each run of bytes as it appears."""
         view = memoryview(bytearray(_BUFFER_SIZE))
+        at = 0
         while self._end is None or self._hashed < self._end:
             reached = position.wait_beyond(self._hashed)
             if reached <= self._hashed or position.abandoned:
                 return
-            if self._end is not None:
-                reached = min(reached, self._end)
-            count = _read_into(position.fd, view[: reached - self._hashed], self._hashed)
+            while position.runs[at].end <= self._hashed:
+                at += 1
+            run = position.runs[at]
+            reached = min(run.end, reached if self._end is None else min(reached, self._end))
+            count = _read_into(run.fd, view[: reached - self._hashed], self._hashed + run.shift)
             if not count:
                 raise OSError(errno.EIO, "the written bytes are not there")
             self._hash.update(view[:count])
@@ -176,12 +149,12 @@ def write_segments(
         FormatError: a source is shorter than its span says.
         HostError: reading or writing failed, for want of room for example.
     """
-    position = _Position(fd)
+    position = Position(fd)
     try:
         for digest in digests:
             digest.follow(position)
-        for count in _iter_written(fd, segments):
-            position.advance(count)
+        for count, source in _iter_written(fd, segments):
+            position.advance(count, source)
             advance(count)
         with _host_errors("writing"):
             os.ftruncate(fd, position.written)
@@ -195,20 +168,22 @@ def write_segments(
     return position.written
 
 
-def _iter_written(fd: int, segments: Iterable[Segment]) -> Iterator[int]:
-    """Write the segments and yield the length of each piece when it has been written."""
+def _iter_written(
+    fd: int, segments: Iterable[Segment]
+) -> Iterator[tuple[int, tuple[int, int] | None]]:
+    """Write the segments and yield each piece's length, and where the kernel copied it from."""
     buffer = memoryview(bytearray(_BUFFER_SIZE))
     offset = 0
     for segment in segments:
         copied = 0
         if isinstance(segment, Span):
             for count in iter_copied(segment.fd, segment.offset, segment.length, (fd, offset)):
+                yield count, (segment.fd, segment.offset + copied)
                 copied += count
-                yield count
         for piece in _pieces(segment, copied, buffer):
             write_all(fd, piece, offset + copied)
             copied += len(piece)
-            yield len(piece)
+            yield len(piece), None
         offset += copied
 
 
