@@ -17,8 +17,8 @@ from builder.digests import Verified, check_digests, check_found, verify_file
 from builder.errors import DigestMismatch, FetchError, HostError
 from builder.fetch.addresses import local_path, shown
 from builder.fetch.partial import Partial
-from builder.fetch.replies import MirrorError, Patience
 from builder.fetch.transfer import Transfer
+from builder.fetch.wire import MirrorError, Patience
 from builder.progress import Progress
 
 __all__ = ["Patience", "Verified", "fetch", "fetch_blob", "pin", "verify_file"]

@@ -1,22 +1,13 @@
 """One mirror: a file from one address, with patience, from where the last attempt stopped."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from random import SystemRandom
 
 from builder.cache.writing import check_room
 from builder.digests import PIECE
-from builder.fetch.addresses import shown
 from builder.fetch.partial import Partial
-from builder.fetch.replies import (
-    MirrorError,
-    PassingError,
-    Patience,
-    RangeError,
-    Reply,
-    open_reply,
-)
+from builder.fetch.replies import RangeError, Reply, open_reply
+from builder.fetch.wire import MirrorError, PassingError, Patience, pause
 from builder.progress import Advance, Progress
 
 
@@ -50,7 +41,7 @@ class Transfer:
                 failures = 1 if gained >= PIECE else failures + 1
                 if failures >= self._patience.attempts:
                     raise MirrorError(f"{error}, {failures} times") from error
-                self._wait(url, error, failures)
+                pause(url, error, failures, self._patience, self._progress)
 
     def _is_complete(self) -> bool:
         """Whether all bytes are there already; more than all are thrown away."""
@@ -100,11 +91,3 @@ class Transfer:
         with self._progress.count(f"{filename}{resumed}", total) as advance:
             advance(self._partial.size)
             yield advance
-
-    def _wait(self, url: str, error: PassingError, failures: int) -> None:
-        """Wait as long as the server asks, else longer each time; never all clients at once."""
-        backoff = self._patience.first_wait * 2 ** (failures - 1)
-        jittered = backoff * SystemRandom().uniform(0.5, 1)
-        seconds = min(max(jittered, error.wait_seconds), self._patience.longest_wait)
-        self._progress.phase(f"{shown(url)}: {error}; trying again in {seconds:.1f} s")
-        time.sleep(seconds)

@@ -271,6 +271,23 @@ def test_a_redirect_without_end_is_given_up(cache: Cache) -> None:
             get(cache, source(server.url))
 
 
+def test_a_redirect_to_what_is_no_address_is_given_up(cache: Cache) -> None:
+    with (
+        serve(b"", Behaviour(redirect="http://[")) as server,
+        pytest.raises(FetchError, match="no address"),
+    ):
+        get(cache, source(server.url))
+
+
+def test_a_token_is_not_asked_for_in_the_clear(cache: Cache) -> None:
+    realm = "http://auth.invalid/token"
+    with (
+        serve(CONTENT, Behaviour(token="abc", realm=realm)) as server,
+        pytest.raises(FetchError, match="wants a token from http://auth.invalid/token"),
+    ):
+        get(cache, source(server.url))
+
+
 def test_a_proxy_of_the_environment_is_used(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(CONTENT) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.rpartition("/")[0])

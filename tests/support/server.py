@@ -43,6 +43,9 @@ class Behaviour:
         range_error: Added to the offset that a partial answer claims and has.
         rate: Bytes a second, 0 for as fast as it goes.
         token: Bearer token that is wanted, given out at ``/token``.
+        realm: Where the challenge says that tokens are; ``None``: at ``/token``.
+        given: What is given out instead of the token.
+        headers: Told with every answer that has a body.
     """
 
     ranges: bool = True
@@ -58,6 +61,9 @@ class Behaviour:
     range_error: int = 0
     rate: int = 0
     token: str | None = None
+    realm: str | None = None
+    given: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -131,9 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour.redirect:
             self._bare(exchange, 302, {"Location": behaviour.redirect})
         elif behaviour.token and self.path.startswith("/token"):
-            self._body(exchange, f'{{"token": "{behaviour.token}"}}'.encode())
+            self._body(exchange, f'{{"token": "{behaviour.given or behaviour.token}"}}'.encode())
         elif behaviour.token and self.headers["Authorization"] != f"Bearer {behaviour.token}":
-            realm = self.state.url.replace("photon.ova", "token")
+            realm = behaviour.realm or self.state.url.replace("photon.ova", "token")
             challenge = f'Bearer realm="{realm}",service="registry",scope="pull"'
             self._bare(exchange, 401, {"WWW-Authenticate": challenge})
         elif number < len(behaviour.statuses):
@@ -172,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(exchange.status)
         self.send_header("Content-Length", str(len(body) + behaviour.length_error))
         self.send_header("Content-Type", behaviour.content_type)
+        for name, value in behaviour.headers.items():
+            self.send_header(name, value)
         if behaviour.etag:
             self.send_header("ETag", behaviour.etag)
         if content_range:
