@@ -29,6 +29,8 @@ cmp diffutils
 cpio cpio
 createrepo_c createrepo-c
 debugfs e2fsprogs
+docker-compose docker-compose
+docker-registry docker-registry
 e2fsck e2fsprogs
 findmnt util-linux
 fsck.fat dosfstools

@@ -10,7 +10,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "builder"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOOR = {"errors", "guestpath", "blob", "progress", "reproducible", "host", "digests"}
+FLOOR = {
+    "errors",
+    "guestpath",
+    "blob",
+    "progress",
+    "reproducible",
+    "host",
+    "digests",
+    "image_names",
+}
 MAY_IMPORT = {
     "reproducible": {"errors"},
     "host": {"errors"},
@@ -20,12 +29,13 @@ MAY_IMPORT = {
     "documents": {"errors"},
     "secret": {"errors"},
     "suggest": set[str](),
+    "image_names": set[str](),
     "schema": {"documents", "errors", "features", "suggest", "targets"},
     "guest": {"errors", "guestpath", "documents"},
     "roots": {"changes", "formats", "guest"} | FLOOR,
     "features": {"changes", "documents", "guest", "secret"} | FLOOR,
-    "rules": {"documents", "errors", "features", "guest", "spec", "suggest", "guestpath"},
-    "spec": {"documents", "errors", "features", "rules", "schema", "suggest", "targets"},
+    "rules": {"documents", "features", "guest", "spec", "suggest"} | FLOOR,
+    "spec": {"documents", "features", "lock", "rules", "schema", "suggest", "targets"} | FLOOR,
     "scaffold": {"errors", "features", "suggest", "targets"},
     "plain": {"changes"} | FLOOR,
     "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
@@ -47,6 +57,7 @@ MAY_IMPORT = {
     "lock": {"artifact"} | FLOOR,
     "executors": {"build", "cache", "formats"} | FLOOR,
     "nightly": {"artifact", "build", "executors", "formats"} | FLOOR,
+    "pinning": {"fetch", "formats"} | FLOOR,
     "doctor": {"formats"} | FLOOR,
 }
 """Package or module to what it may import; the floor imports the standard library only."""

@@ -1,0 +1,127 @@
+"""Manifests, indexes and configurations of container images, as registries have them.
+
+Source: OCI Image Format Specification 1.1 (image-index, manifest, config), and Docker's "Image
+Manifest Version 2, Schema 2", which has the same members under other media types. Schema 1 is
+refused, as registries have given it up. Does not read layers.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder.errors import FormatError
+
+INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,32}(?:/[A-Za-z0-9_.-]{1,32}){1,2}")
+_USUAL_VARIANTS = {"arm64": "v8", "amd64": "v1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An image for several platforms.
+
+    Attributes:
+        platforms: Platform, such as ``linux/amd64`` or ``linux/arm/v7``, to the digest of its
+            manifest, in the index's order.
+    """
+
+    platforms: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An image for one platform.
+
+    Attributes:
+        config: Digest of its configuration, which says for which.
+    """
+
+    config: str
+
+
+def parse_manifest(body: bytes, media_type: str) -> Index | Manifest:
+    """Return what a registry's answer is.
+
+    Args:
+        body: The bytes.
+        media_type: What the registry calls them, for those that do not say it themselves.
+
+    Raises:
+        FormatError: they are neither an index nor a manifest.
+    """
+    value = _mapping(_parse(body))
+    told = value.get("mediaType", media_type)
+    if "manifests" in value and {"config", "layers"} & value.keys():
+        raise FormatError("it is an index and a manifest at once, so nobody can tell which it is")
+    if told in INDEX_TYPES and isinstance(value.get("manifests"), list):
+        return Index(_platforms(value["manifests"]))
+    if told in MANIFEST_TYPES and "config" in value:
+        return Manifest(_digest(_mapping(value["config"])))
+    raise FormatError(f"found media type {told!r:.80}; wanted an OCI or Docker image")
+
+
+def parse_platform(config: bytes) -> str:
+    """Return the platform that an image's configuration names.
+
+    Raises:
+        FormatError: it names none.
+    """
+    return _platform(_mapping(_parse(config)))
+
+
+def _platforms(entries: list[Any]) -> dict[str, str]:
+    """Return the images of an index; of two for one platform, the first counts.
+
+    Attestations and other things that are no images have no platform, or an unknown one.
+    """
+    found: dict[str, str] = {}
+    for entry in map(_mapping, entries):
+        about = entry.get("platform")
+        if isinstance(about, dict) and about.get("os") != "unknown":
+            found.setdefault(_platform(about), _digest(entry))
+    return found
+
+
+def _platform(value: Mapping[str, Any]) -> str:
+    """Return a platform as one text; a variant that goes without saying is left out."""
+    system, machine = value.get("os"), value.get("architecture")
+    variant = value.get("variant") or ""
+    parts = [system, machine, *([variant] if variant != _USUAL_VARIANTS.get(str(machine)) else [])]
+    text = "/".join(str(part) for part in parts if part)
+    if not _PLATFORM.fullmatch(text):
+        raise FormatError(f"found {text!r:.80}; wanted a platform, such as linux/amd64")
+    return text
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    """Return the digest of what an OCI descriptor describes."""
+    found = value.get("digest")
+    if not isinstance(found, str) or not _DIGEST.fullmatch(found):
+        raise FormatError(f"found {found!r:.80} for a digest; wanted sha256: and 64 hex digits")
+    return found
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return a JSON object."""
+    if not isinstance(value, dict):
+        raise FormatError(f"found {type(value).__name__}; wanted a JSON object")
+    return value
+
+
+def _parse(body: bytes) -> object:
+    """Return JSON as plain data."""
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise FormatError("it is no JSON, or broken off") from error
+    return value

@@ -1,0 +1,121 @@
+"""Names of container images, and the digests that a tag was pinned to.
+
+Source: the reference grammar of the distribution project, and Docker's rules for short names:
+without a registry an image is Docker Hub's, where official ones lie below ``library``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PLATFORMS: Mapping[str, str] = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+"""Architecture of a base to the platform of the images that run on it."""
+
+HUB = "docker.io"
+_OFFICIAL = "library"
+_LATEST = "latest"
+_LONGEST_REPOSITORY = 255
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,5}})?")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """The name of an image, nothing left to be guessed.
+
+    Attributes:
+        registry: Host, with its port if it has one; Docker Hub is ``docker.io``.
+        repository: Path of the image there.
+        tag: Its tag; ``latest`` when the text has neither tag nor digest, else empty.
+        digest: ``sha256:`` and 64 hex digits; empty when the text has none.
+        text: As it was written.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+    text: str
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the name itself says which image it is."""
+        return bool(self.digest)
+
+    @property
+    def path(self) -> str:
+        """Registry and repository."""
+        return f"{self.registry}/{self.repository}"
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.path}{tag}{'@' * bool(self.digest)}{self.digest}"
+
+    def pinned_to(self, digest: str) -> str:
+        """Return the name as it was written, its tag kept for people, with ``digest``."""
+        written = self.text if self.text.endswith(f":{self.tag}") else f"{self.text}:{self.tag}"
+        return f"{written}@{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a tag meant when it was locked.
+
+    Attributes:
+        digest: Of the index, or of the manifest when the image is for one platform only.
+        platforms: Platform (``linux/arm64``) to the digest of its manifest.
+    """
+
+    digest: str
+    platforms: Mapping[str, str]
+
+    def lack(self, platform: str) -> str:
+        """Say that the image has no variant for a platform; nothing when it has one."""
+        if platform in self.platforms:
+            return ""
+        there = ", ".join(sorted(self.platforms)) or "none that Photon runs on"
+        return f"has no variant for {platform}; it has {there}"
+
+
+def parse_image_name(text: str) -> ImageName:
+    """Return what the name of an image means.
+
+    Raises:
+        ValueError: it is no name of an image; says why.
+    """
+    rest, _, digest = text.partition("@")
+    if digest and not _DIGEST.fullmatch(digest):
+        raise ValueError(f"{digest!r} is no digest; wanted sha256: and 64 hex digits")
+    registry, path = _split_registry(rest)
+    repository, colon, tag = path.partition(":")
+    if registry == HUB and "/" not in repository:
+        repository = f"{_OFFICIAL}/{repository}"
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > _LONGEST_REPOSITORY:
+        raise ValueError(f"{text!r} is no name of an image; wanted lower case, as in nginx:1.27")
+    if colon and not _TAG.fullmatch(tag):
+        raise ValueError(f"{tag!r} is no tag; wanted letters, digits and . _ -")
+    if text.endswith("@"):
+        raise ValueError(f"{text!r} has an @ and no digest behind it")
+    return ImageName(registry, repository, tag or ("" if digest else _LATEST), digest, text)
+
+
+def _split_registry(text: str) -> tuple[str, str]:
+    """Return the registry that a name begins with, Docker Hub when with none, and the rest.
+
+    A first part is a registry when it could be no folder: with a dot, a port or capitals, or
+    ``localhost``.
+    """
+    first, slash, rest = text.partition("/")
+    is_registry = slash and (
+        any(mark in first for mark in ".:") or first == "localhost" or first != first.lower()
+    )
+    if not is_registry:
+        return HUB, text
+    if not _REGISTRY.fullmatch(first):
+        raise ValueError(f"{first!r} is no registry; wanted a host, with a port if need be")
+    return HUB if first == f"index.{HUB}" else first, rest
