@@ -14,7 +14,7 @@ from builder.artifact import stage
 from builder.cache import Cache
 from builder.catalog import Source, find_source
 from builder.errors import DigestMismatch, HostError
-from builder.lock import Locked
+from builder.lock import Lock
 from builder.progress import Progress
 from builder.spec import Base, CatalogBase, FileBase, SampleBase, UrlBase
 from builder.targets import Target
@@ -87,7 +87,7 @@ class Opened:
         return {**self.known, **found}
 
 
-def find_base(base: Base, target: Target, locked: Locked | None = None) -> Origin:
+def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
     """Return what a spec's ``base`` means for a target, without network.
 
     Raises:
@@ -104,7 +104,9 @@ def find_base(base: Base, target: Target, locked: Locked | None = None) -> Origi
             source = Source(name, (url,), dict(digests), None, "", "", "", target.name)
             return Origin(url, _identity(digests), "", "x86_64", source, None, digests)
         case CatalogBase(release, revision, arch):
-            source = find_source(release, target.name, revision, arch, locked=locked)
+            source = find_source(
+                release, target.name, revision, arch, locked=locked.files if locked else None
+            )
             return Origin(
                 source.filename,
                 _identity(source.digests),

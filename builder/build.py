@@ -23,7 +23,7 @@ from builder.changes import WriteFile
 from builder.errors import HostError
 from builder.features import discover as discover_features
 from builder.job import Job, Made, Wanted
-from builder.lock import Locked
+from builder.lock import Lock
 from builder.plan import Plan, make_plan
 from builder.progress import Progress, Silent
 from builder.spec import Base, Spec
@@ -44,7 +44,7 @@ class Request:
         base: Used instead of the spec's, when given.
         force: Build even when nothing changed.
         offline: Never use the network.
-        locked: Digests of the lock file.
+        locked: What the lock file has.
         announce: Told what a person must read now and nowhere else.
     """
 
@@ -54,7 +54,7 @@ class Request:
     base: Base | None = None
     force: bool = False
     offline: bool = False
-    locked: Locked = field(default_factory=dict)
+    locked: Lock = field(default_factory=Lock)
     announce: Callable[[str], None] = lambda _: None
 
     @property

@@ -1,26 +1,41 @@
-"""The lock file: digests of files that nobody published any for, recorded when first seen.
+"""The lock file: digests that nobody published, recorded when first seen.
 
-``photon-builder.lock`` lies beside the spec and belongs into version control. From then on a
-file that is not the same is refused. Trust on first use: the record is worth what the first
-download was worth.
+``photon-builder.lock`` lies beside the spec and belongs into version control: digests of bases
+without a published one, and what the tags of container images meant. From then on a base is
+checked against it like a published one, and the guest pulls exactly the images it names. What it
+cannot do: tell whether the first download was the right one. It says so in the version history of
+the user, who can see when a digest changed.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from builder.artifact import write_beside
 from builder.digests import check_digests
 from builder.errors import HostError, UsageError
+from builder.image_names import Pin, parse_image_name
 
 NAME = "photon-builder.lock"
 _SCHEMA = "photon-builder/lock/v1"
 
-Locked = Mapping[str, Mapping[str, str]]
-"""Address or published file name to algorithm to digest."""
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a lock file records.
+
+    Attributes:
+        files: Address or published file name of a base to algorithm to digest.
+        images: Full name of a container image, its tag included, to what it meant.
+    """
+
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    images: Mapping[str, Pin] = field(default_factory=dict)
 
 
-def read_lock(directory: Path) -> Locked:
+def read_lock(directory: Path) -> Lock:
     """Return what the lock file of a folder of specs records; nothing when there is none.
 
     Raises:
@@ -31,25 +46,43 @@ def read_lock(directory: Path) -> Locked:
     try:
         text = path.read_text()
     except FileNotFoundError:
-        return {}
+        return Lock()
     except OSError as error:
         raise HostError(f"{path}: {error.strerror or error}") from error
     try:
         record = json.loads(text)
-        files = record["files"]
         if record["schema"] != _SCHEMA:
             raise UsageError(f"{path}: found schema {record['schema']}, wanted {_SCHEMA}")
-        return {str(name): check_digests(digests) for name, digests in files.items()}
+        files = {str(name): check_digests(found) for name, found in record["files"].items()}
+        images = dict(map(_parse_image, record.get("images", {}).items()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path}: is no lock file of photon-builder",
             hint="restore it from version control, or remove it and run `photon-builder lock`",
         ) from error
+    return Lock(files, images)
 
 
-def write_lock(directory: Path, locked: Locked) -> Path:
-    """Write the lock file of a folder of specs."""
+def write_lock(directory: Path, lock: Lock) -> Path:
+    """Write the lock file of a folder of specs, sorted, a digest a line."""
     path = directory / NAME
-    record = {"schema": _SCHEMA, "files": {name: dict(d) for name, d in sorted(locked.items())}}
+    record: dict[str, Any] = {
+        "schema": _SCHEMA,
+        "files": {name: dict(digests) for name, digests in sorted(lock.files.items())},
+        "images": {
+            name: {"digest": pin.digest, "platforms": dict(sorted(pin.platforms.items()))}
+            for name, pin in sorted(lock.images.items())
+        },
+    }
     write_beside(path, json.dumps(record, indent=2) + "\n")
     return path
+
+
+def _parse_image(item: tuple[str, Any]) -> tuple[str, Pin]:
+    """Return the name of an image and its pin; anything that is none raises ValueError."""
+    name, value = item
+    parse_image_name(name)
+    platforms = {str(platform): str(digest) for platform, digest in value["platforms"].items()}
+    for digest in (value["digest"], *platforms.values()):
+        parse_image_name(f"{name}@{digest}")
+    return name, Pin(value["digest"], platforms)

@@ -149,10 +149,10 @@ def _steps(
     """Yield what every key of every overlay asks for, then the defaults."""
     together = _merged(spec.overlays)
     for overlay in spec.overlays:
-        context = Context(spec.name, overlay.directory, *base, overlay=together, announce=announce)
+        known = Context(spec.name, overlay.directory, *base, together, spec.pins, announce)
         for feature in features:
             if feature.key in overlay.values:
-                wishes = _wishes(feature, overlay.values[feature.key], context)
+                wishes = _wishes(feature, overlay.values[feature.key], known)
                 yield from _placed(wishes, feature.key, overlay, problems)
         if overlay.files is not None:
             yield from _placed(tree_changes(overlay.files), "files", overlay, problems)

@@ -24,6 +24,8 @@ from builder.changes import (
     WriteFile,
 )
 from builder.plan import Plan, Step
+from builder.rules.images import image_uses
+from builder.spec import Spec
 
 _NEVER_DAYS = 99999
 
@@ -32,6 +34,7 @@ def format_plan(request: Request, plan: Plan, origin: Origin) -> str:
     """Return a plan for people, its changes grouped by the key that asked for them."""
     lines = [f"{request.artifact}  ({request.target.name}, from {origin.text})"]
     lines += [f"  download  {line}" for line in _downloads(plan, origin)]
+    lines += [f"  image     {_image_line(row)}" for row in image_rows(request.spec)]
     for origin_of_step, steps in groupby(sorted(plan.steps, key=_by_place), key=str):
         lines += ["", f"  {origin_of_step}"]
         lines += [f"    {line}" for step in steps for line in _step_lines(step)]
@@ -81,6 +84,25 @@ def _describe_guest(change: Change) -> str:
             return f"needs     {path}"
         case _:
             return type(change).__name__
+
+
+def image_rows(spec: Spec) -> list[dict[str, str]]:
+    """Return the container images that the guest pulls, and what the lock file has of each."""
+    rows = []
+    for use in image_uses(spec):
+        pin = use.pin(spec)
+        digest = pin.digest if pin else use.name.digest if use.name else ""
+        image = "" if use.is_open else use.used.text
+        service = f"{use.project.name}/{use.used.service}"
+        rows.append({"service": service, "image": image, "digest": digest})
+    return rows
+
+
+def _image_line(row: Mapping[str, str]) -> str:
+    """Return an image for people: its name, the digest that holds it, and who runs it."""
+    name, _, _ = row["image"].partition("@")
+    digest = row["digest"] or "not locked: what the tag means on the first boot"
+    return f"{name or 'given by reference'}  ({row['service']}, {digest})"
 
 
 def _downloads(plan: Plan, origin: Origin) -> Iterator[str]:

@@ -18,7 +18,7 @@ from builder.cli.options import (
     warn,
     write_result,
 )
-from builder.cli.plan_text import format_plan
+from builder.cli.plan_text import format_plan, image_rows
 from builder.cli.report import show_problems
 from builder.errors import BuilderError, Problem, Severity, SpecError, UsageError
 
@@ -64,6 +64,7 @@ def plan(spec: str, targets: tuple[str, ...], base: str | None, *, as_json: bool
                 "base": origin.text,
                 "digest": made.digest,
                 "downloads": [d.url for _, d in made.downloads()],
+                "images": image_rows(read),
                 "steps": made.rows(),
             }
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from builder.changes import Change
 from builder.errors import Fault
+from builder.image_names import Pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Context:
         release: Photon release of the base, such as ``3.0``; empty when it is not known.
         arch: Architecture of the base: ``x86_64`` or ``aarch64``.
         overlay: What all overlays of the spec say together, for wishes that depend on others.
+        pins: What the lock file has of container images, by their full names.
         announce: Told once what a person must read now and nowhere else (a drawn password).
     """
 
@@ -45,6 +47,7 @@ class Context:
     release: str = ""
     arch: str = "x86_64"
     overlay: Mapping[str, Any] = field(default_factory=dict)
+    pins: Mapping[str, Pin] = field(default_factory=dict)
     announce: Callable[[str], None] = lambda _: None
 
 

@@ -8,6 +8,7 @@ from builder.errors import Fault, SpecError
 from builder.features import Because, Context, Feature, Wish
 from builder.features.compose_files import wish_files
 from builder.features.compose_host import wish_host
+from builder.features.compose_pins import wish_pins
 from builder.features.compose_ports import wish_ports
 from builder.features.compose_project import make_project
 from builder.features.sources import at, local_path
@@ -83,6 +84,7 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
     project = make_project(name, document, file, settings.get("env", {}), context)
     yield from project.faults
     yield from wish_files(project)
+    yield from wish_pins(project, context)
     yield from wish_host(name, context)
     yield from wish_ports(project, context)
 

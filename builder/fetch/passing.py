@@ -4,12 +4,12 @@ Continued means: the server is asked for the rest, by Range and, where it gave a
 (RFC 9110, 13 and 14). Nothing is checked but the length: digests are for the caller.
 """
 
-import time
 from collections.abc import Generator, Iterator
 
 from builder.errors import FetchError
 from builder.fetch.addresses import shown
-from builder.fetch.replies import MirrorError, PassingError, Patience, open_reply
+from builder.fetch.replies import open_reply
+from builder.fetch.wire import MirrorError, PassingError, Patience, pause
 from builder.progress import Progress
 
 _PATIENT = Patience()
@@ -86,7 +86,6 @@ def iter_file(
             failures = 1 if reading.offset > before else failures + 1
             if failures >= patience.attempts:
                 raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
-            progress.phase(f"{shown(url)}: {error}; trying again")
-            time.sleep(min(patience.first_wait * 2**failures, patience.longest_wait))
+            pause(url, error, failures, patience, progress)
         except MirrorError as error:
             raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error

@@ -6,6 +6,7 @@ Source: Compose Specification, "Interpolation". Only values are expanded, never 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from builder.errors import KeyPath
 
@@ -13,6 +14,7 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN = re.compile(_NAME)
 _BRACED = re.compile(rf"({_NAME})(:?[-?+])?")
 _MAX_DEPTH = 16
+_BOOLEANS = {True: "true", False: "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,17 @@ def _expand(
             return [_expand(v, variables, (*path, i), lacks) for i, v in enumerate(value)]
         case _:
             return value
+
+
+def env_text(value: object) -> str:
+    """Return what a plain value of YAML is as a variable."""
+    return _BOOLEANS[value] if isinstance(value, bool) else str(value)
+
+
+def text_beside(compose_file: Path) -> str:
+    """Return the text of the ``.env`` beside a compose file; nothing when there is none."""
+    path = compose_file.parent / ".env"
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def parse_env(text: str) -> dict[str, str]:

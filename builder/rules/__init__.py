@@ -15,7 +15,7 @@ from builder.rules.model import Finding, Rule, Subject
 from builder.spec import Spec
 from builder.suggest import did_you_mean
 
-__all__ = ["Finding", "Rule", "Subject", "check_rules", "discover", "explain"]
+__all__ = ["Finding", "Rule", "Subject", "check_rules", "discover", "explain", "problem_of"]
 
 
 @functools.cache
@@ -52,8 +52,13 @@ def _iter_problems(subject: Subject) -> Iterator[Problem]:
     """Yield the findings of each rule with their position."""
     for rule in discover():
         for finding in rule.check(subject) if rule.check else ():
-            document = finding.document
-            place = finding.place or document.place(finding.path, key=finding.at_key)
-            excerpt = "" if finding.place else document.excerpt(place)
-            severity = finding.severity or rule.severity
-            yield Problem(finding.message, rule.code, finding.hint, severity, place, excerpt)
+            yield problem_of(rule, finding)
+
+
+def problem_of(rule: Rule, finding: Finding) -> Problem:
+    """Return a finding with its position."""
+    document = finding.document
+    place = finding.place or document.place(finding.path, key=finding.at_key)
+    excerpt = "" if finding.place else document.excerpt(place)
+    severity = finding.severity or rule.severity
+    return Problem(finding.message, rule.code, finding.hint, severity, place, excerpt)

@@ -3,7 +3,6 @@
 Source: Compose Specification, "services".
 """
 
-import re
 from collections.abc import Iterator
 
 from builder.guest.compose import Published
@@ -12,7 +11,6 @@ from builder.rules.projects import iter_services, projects
 
 _SSH = 22
 _RPCBIND = 111
-_PINNED = re.compile(r".*\d+[._-]\d+.*|[0-9a-f]{7,40}|\d{8}")
 
 
 def _taken(subject: Subject) -> Iterator[tuple[Published, str, str]]:
@@ -49,20 +47,6 @@ def _overlap(one: Published, other: Published) -> bool:
     ports = one.first <= other.last and other.first <= one.last
     same = one.is_everywhere or other.is_everywhere or one.address == other.address
     return ports and same and one.protocol == other.protocol
-
-
-def _floating(subject: Subject) -> Iterator[Finding]:
-    """Find images whose name means another image tomorrow."""
-    for project, path, service in iter_services(subject):
-        image = service.get("image")
-        if not isinstance(image, str) or "@sha256:" in image or not image:
-            continue
-        name, _, tag = image.rpartition("/")[2].partition(":")
-        if not _PINNED.fullmatch(tag):
-            shown = f"tag {tag}" if tag else "no tag, which means latest"
-            message = f"the image {name} has {shown}: tomorrow it may be another image"
-            hint = "name a full version, or run `photon-builder lock SPEC`"
-            yield project.find((*path, "image"), message, hint)
 
 
 def _builds(subject: Subject) -> Iterator[Finding]:
@@ -163,14 +147,6 @@ RULES: tuple[Rule, ...] = (
         "firewall drops everything but ssh. Published ports of other services need no rule. List "
         "the ports under firewall.open, or under the service's expose, from which the rules are "
         "made.",
-    ),
-    warning(
-        "CMP007",
-        "an image tag that is not locked",
-        "`latest`, no tag at all, or a tag such as `alpine` names whatever was pushed last: two "
-        "builds of one spec may differ, and an update comes unasked. Name a full version, or let "
-        "`photon-builder lock` pin the digest.",
-        _floating,
     ),
     error(
         "CMP008",

@@ -15,7 +15,7 @@ from builder.guest.compose import (
     iter_published,
 )
 from builder.guest.compose import iter_services as services_of
-from builder.guest.interpolation import interpolate
+from builder.guest.interpolation import env_text, interpolate, parse_env, text_beside
 from builder.rules.model import Finding, Subject
 from builder.spec import Overlay
 
@@ -28,7 +28,9 @@ class Project:
         name: Its key in the spec.
         overlay: The overlay that has it.
         document: Its compose file.
-        value: What the file says, variables of the spec in their places.
+        value: What the file says, variables in their places; ``0`` for those by reference.
+        variables: Name to value; ``0`` for those by reference.
+        references: Names of the variables that are given by reference.
         preload: Whether its images are shipped inside the artifact.
     """
 
@@ -36,6 +38,8 @@ class Project:
     overlay: Overlay
     document: Document
     value: object
+    variables: Mapping[str, str]
+    references: tuple[str, ...]
     preload: bool
 
     def services(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -65,9 +69,12 @@ def projects(subject: Subject) -> Iterator[Project]:
             document = _read(overlay.directory / Path(str(settings.get("file", ""))).expanduser())
             if document is not None:
                 env = settings.get("env", {})
-                plain = {key: "0" if isinstance(v, dict) else str(v) for key, v in env.items()}
-                value, _ = interpolate(document.value, plain)
-                yield Project(name, overlay, document, value, bool(settings.get("preload")))
+                given = {key: "0" if isinstance(v, dict) else env_text(v) for key, v in env.items()}
+                variables = {**parse_env(text_beside(document.path)), **given}
+                value, _ = interpolate(document.value, variables)
+                references = tuple(key for key, v in env.items() if isinstance(v, dict))
+                preload = bool(settings.get("preload"))
+                yield Project(name, overlay, document, value, variables, references, preload)
 
 
 def iter_services(subject: Subject) -> Iterator[tuple[Project, KeyPath, Mapping[str, Any]]]:

@@ -15,6 +15,8 @@ from typing import Any
 from builder.documents import Document, load_document, problem_order
 from builder.errors import Fault, Problem, SpecError
 from builder.features import Feature
+from builder.image_names import Pin
+from builder.lock import Lock
 from builder.schema import Entry, check_schema, overlay_schema, spec_schema
 from builder.schema.words import FILE_NAME
 from builder.spec import base as bases
@@ -49,6 +51,7 @@ class Spec:
         output: Options of the targets.
         sections: Sections that only some targets take, by name.
         document: The file, for positions.
+        pins: What the lock file has of container images, by their full names.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class Spec:
     output: Mapping[str, Any]
     sections: Mapping[str, Any]
     document: Document
+    pins: Mapping[str, Pin] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -90,7 +94,7 @@ def load_spec(
     features: Iterable[Feature],
     targets: Mapping[str, Entry],
     overlay_path: Path | None = None,
-    locked: Mapping[str, Mapping[str, str]] | None = None,
+    locked: Lock | None = None,
 ) -> Spec:
     """Read a spec with its overlays.
 
@@ -99,13 +103,14 @@ def load_spec(
         features: What an overlay may hold.
         targets: What can be built, by name.
         overlay_path: A folder that is searched for named overlays before the usual ones.
-        locked: Digests that a lock file has for addresses of bases.
+        locked: What the lock file beside it has.
 
     Raises:
         SpecError: with everything found wrong, in the order of the places.
     """
     reading = _Reading(load_document(path), tuple(features))
-    document, values, digests = reading.document, reading.values, locked or {}
+    document, values, lock = reading.document, reading.values, locked or Lock()
+    digests = lock.files
     schema = spec_schema(reading.features, targets, examples=False)
     reading.problems += check_schema(document, schema)
     reading.blame(_iter_faults(reading, targets, digests))
@@ -116,7 +121,8 @@ def load_spec(
     name = values.get("name", path.stem)
     output = values.get("output") or {}
     sections = kinds.sections(values, targets)
-    return Spec(path, name, kinds.chosen(values), base, overlays, output, sections, document)
+    chosen = kinds.chosen(values)
+    return Spec(path, name, chosen, base, overlays, output, sections, document, lock.images)
 
 
 def _iter_faults(

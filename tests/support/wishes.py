@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 from builder.changes import Change, EnsureLine, MakeSymlink, SetUnitState, WriteFile
 from builder.errors import Fault
 from builder.features import Because, Context, Feature
+from builder.image_names import Pin
 
 
 class Known(TypedDict, total=False):
@@ -16,6 +17,7 @@ class Known(TypedDict, total=False):
 
     release: str
     arch: str
+    pins: Mapping[str, Pin]
     announce: Callable[[str], None]
 
 

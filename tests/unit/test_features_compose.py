@@ -7,11 +7,14 @@ from typing import Unpack
 import pytest
 
 from builder.blob import Download
-from builder.changes import EnsureLine
+from builder.changes import EnsureLine, Remove
+from builder.documents import parse_document
 from builder.errors import Severity
 from builder.features import compose, docker
 from builder.features.compose_host import DIGESTS
 from builder.guest.compose import iter_local_files, iter_published
+from builder.image_names import Pin
+from tests.support.judges import judge
 from tests.support.wishes import Known, Wishes, wish
 
 PIHOLE = """\
@@ -208,6 +211,93 @@ def test_only_files_beside_the_project_are_taken_along() -> None:
 def test_a_project_of_another_shape_breaks_nothing(project: object) -> None:
     assert list(iter_local_files(project)) == []
     assert list(iter_published(project)) == []
+
+
+NAME, OTHER = "docker.io/pihole/pihole:2026.04.0", "docker.io/library/nginx:latest"
+DIGEST = f"sha256:{'ab' * 32}"
+PIN = Pin(DIGEST, {"linux/amd64": DIGEST})
+OVERRIDE = "/opt/compose/pihole/compose.override.yaml"
+TWO = """\
+services:
+  web: {image: nginx, restart: always}
+  "no": {image: "pihole/pihole:${TAG:-2026.04.0}", command: [x], environment: {A: b}}
+  built: {build: ., image: nginx}
+  fixed: {image: "nginx@sha256:PLACE"}
+""".replace("PLACE", "cd" * 32)
+
+
+def test_a_locked_image_is_pulled_by_its_digest(tmp_path: Path) -> None:
+    found = _wish(tmp_path, settings={"env": ENV}, pins={NAME: PIN})
+    assert found.text("/opt/compose/pihole/compose.yaml") == PIHOLE, "the user's file is as it was"
+    image = f'"pihole/pihole:2026.04.0@{DIGEST}"'
+    body = f'services:\n  "pihole":\n    image: {image}\n'
+    assert found.text(OVERRIDE).partition("\n")[2] == body
+    assert any(DIGEST in reason for reason in found.reasons)
+    removed = {change.path for change in found.changes if isinstance(change, Remove)}
+    assert removed == {
+        "/opt/compose/pihole/compose.override.yml",
+        "/opt/compose/pihole/docker-compose.override.yml",
+        "/opt/compose/pihole/docker-compose.override.yaml",
+    }
+
+
+def test_nothing_is_written_for_what_is_not_locked(tmp_path: Path) -> None:
+    found = _wish(tmp_path, settings={"env": ENV}, pins={OTHER: PIN})
+    assert not [c for c in found.changes if "override" in c.subject]
+
+
+def test_compose_itself_reads_the_pins(tmp_path: Path) -> None:
+    found = _wish(tmp_path, TWO, pins={NAME: PIN, OTHER: PIN})
+    guest = tmp_path / "guest"
+    guest.mkdir()
+    for name in ("compose.yaml", "compose.override.yaml"):
+        (guest / name).write_text(found.text(f"/opt/compose/pihole/{name}"))
+    told = judge("docker-compose", "--project-directory", guest, "config").stdout
+    project = parse_document(told, tmp_path / "told").value["services"]
+    assert {name: service["image"] for name, service in project.items()} == {
+        "web": f"nginx:latest@{DIGEST}",
+        "no": f"pihole/pihole:2026.04.0@{DIGEST}",
+        "built": "nginx",
+        "fixed": f"nginx@sha256:{'cd' * 32}",
+    }
+    assert project["no"]["command"] == ["x"]
+    assert project["web"]["restart"] == "always"
+
+
+def test_an_inherited_image_is_pinned_where_it_is_run(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("services: {b: {extends: c}, c: {image: nginx}}\n")
+    text = "services: {a: {extends: {file: base.yaml, service: b}}, d: {extends: a, image: x}}\n"
+    found = _wish(tmp_path, text, pins={OTHER: PIN})
+    assert f'  "a":\n    image: "nginx:latest@{DIGEST}"\n' in found.text(OVERRIDE)
+    assert '"d"' not in found.text(OVERRIDE)
+
+
+def test_services_that_extend_each_other_end(tmp_path: Path) -> None:
+    text = "services: {a: {extends: b}, b: {extends: a}, c: {image: nginx, extends: c}}\n"
+    assert '"c"' in _wish(tmp_path, text, pins={OTHER: PIN}).text(OVERRIDE)
+
+
+@pytest.mark.parametrize(("arch", "codes"), [("x86_64", []), ("aarch64", ["CMP006"])])
+def test_an_image_without_a_variant_for_the_base_is_refused(
+    arch: str, codes: list[str], tmp_path: Path
+) -> None:
+    found = _wish(tmp_path, settings={"env": ENV}, pins={NAME: PIN}, arch=arch)
+    assert found.codes == codes
+    assert all("it has linux/amd64" in fault.message for fault in found.faults)
+
+
+def test_a_service_that_names_its_platform_has_its_way(tmp_path: Path) -> None:
+    text = "services: {a: {image: nginx, platform: linux/amd64}}\n"
+    assert _wish(tmp_path, text, pins={OTHER: PIN}, arch="aarch64").codes == []
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_pins_that_compose_would_not_read_are_refused(tmp_path: Path, *, beside: bool) -> None:
+    text = "services: {a: {image: nginx}}\n"
+    settings = {} if beside else {"env": {"COMPOSE_FILE": "compose.yaml"}}
+    (tmp_path / ".env").write_text("COMPOSE_FILE=compose.yaml\n" if beside else "")
+    assert _wish(tmp_path, text, settings, pins={OTHER: PIN}).codes == ["CMP025"]
+    assert _wish(tmp_path, text, settings).codes == []
 
 
 def test_docker_settings_take_the_place_of_ours() -> None:

@@ -9,6 +9,8 @@ import pytest
 from builder import features, rules
 from builder.errors import Problem, Severity, UsageError
 from builder.guest.password import hash_password
+from builder.image_names import Pin
+from builder.lock import Lock, read_lock, write_lock
 from builder.spec import load_spec
 
 PACKAGE = Path(__file__).resolve().parents[2] / "builder"
@@ -36,8 +38,9 @@ def check(
     path = folder / "specs" / "lab.yaml"
     inner = "".join(f"  {line}\n" for line in overlay.splitlines())
     path.write_text(f"version: 1\n{top}overlay:\n{inner}")
-    known = {name: Kind(name) for name in NAMES}
-    return rules.check_rules(load_spec(path, features=features.discover(), targets=known))
+    known, lock = {name: Kind(name) for name in NAMES}, read_lock(path.parent)
+    spec = load_spec(path, features=features.discover(), targets=known, locked=lock)
+    return rules.check_rules(spec)
 
 
 def rows(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
@@ -294,7 +297,8 @@ def test_a_weak_digest_is_said(tmp_path: Path, name: str, digest: str, found: bo
     assert rows(check(tmp_path, LOGIN, head=head)) == expected
 
 
-APP = "services:\n  a:\n    image: x:1.2.3\n    restart: always\n"
+PINNED = f"x:1.2.3@sha256:{'0' * 64}"
+APP = f"services:\n  a:\n    image: {PINNED}\n    restart: always\n"
 COMPOSE = [
     ("CMP003", APP + "    ports: ['22:22']", APP + "    ports: ['2222:22']", (5, 13)),
     (
@@ -309,8 +313,10 @@ COMPOSE = [
         APP + "    ports: ['127.0.0.1:80:80', '127.0.0.2:80:80']",
         (5, 29),
     ),
-    ("CMP007", APP.replace(":1.2.3", ""), APP.replace("x:1.2.3", f"x@sha256:{'0' * 64}"), (3, 12)),
-    ("CMP007", APP.replace("x:1.2.3", "r.io:5000/x"), APP.replace(":1.2.3", ":2026.04.0"), (3, 12)),
+    ("CMP007", APP.replace(PINNED, "x"), APP.replace(":1.2.3", ""), (3, 12)),
+    ("CMP007", APP.replace(PINNED, "r.io:5000/x"), APP.replace(PINNED, "r.io:5000/x:1.2"), (3, 12)),
+    ("CMP019", APP.replace(PINNED, "NGINX"), APP, (3, 12)),
+    ("CMP007", APP.replace(PINNED, "x:${TAG:-edge}"), APP.replace(PINNED, "x:${T:-1.2}"), (3, 12)),
     ("CMP008", APP + "    build: .", APP, (5, 12)),
     ("CMP009", "version: '3'\n" + APP, APP, (1, 10)),
     ("CMP010", APP.replace("    restart: always\n", ""), APP, (3, 5)),
@@ -395,6 +401,54 @@ def test_a_name_server_that_is_an_app_of_this_machine_waits_for_itself(tmp_path:
     assert check(tmp_path, overlay.replace("false", "true"), files=files) == ()
 
 
+def locked(folder: Path, compose: str, *names: str, env: str = "{}") -> list[str]:
+    """Return the codes of a project whose folder has a lock file with some images."""
+    write_lock(folder / "specs", Lock({}, {name: Pin(f"sha256:{'0' * 64}", {}) for name in names}))
+    overlay = LOGIN + f"compose: {{app: {{file: app/c.yaml, env: {env}}}}}"
+    return [p.code for p in check(folder, overlay, files={"app/c.yaml": compose})]
+
+
+def test_a_locked_tag_says_nothing_and_a_forgotten_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    compose = APP.replace(PINNED, "x:${TAG:-1.2}")
+    assert locked(tmp_path, compose) == []
+    assert locked(tmp_path, compose, "docker.io/library/other:1") == ["CMP007"]
+    assert locked(tmp_path, compose, "docker.io/library/x:1.2") == []
+    assert locked(tmp_path, compose, "docker.io/library/x:1.2", env='{TAG: "1.3"}') == ["CMP007"]
+    assert locked(tmp_path, APP.replace(PINNED, "x"), "docker.io/library/x:latest") == []
+
+
+def test_the_env_file_beside_a_compose_file_decides_its_tags(tmp_path: Path) -> None:
+    (tmp_path / "specs/app").mkdir(parents=True)
+    (tmp_path / "specs/app/.env").write_text("TAG=edge\n")
+    compose = APP.replace(PINNED, "x:${TAG:-1.2}")
+    assert locked(tmp_path, compose) == ["CMP007"]
+    assert locked(tmp_path, compose, "docker.io/library/x:edge") == []
+
+
+def test_an_image_by_reference_cannot_be_locked(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    compose = APP.replace(PINNED, "x:1.${TAG}")
+    assert locked(tmp_path, compose, "docker.io/library/x:1.0", env="{TAG: {env: X}}") == ["CMP007"]
+
+
+def test_an_inherited_image_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "specs/app").mkdir(parents=True)
+    (tmp_path / "specs/app/base.yaml").write_text("services: {b: {image: 'x:edge'}}\n")
+    compose = "services:\n  a:\n    extends: {file: base.yaml, service: b}\n    restart: always\n"
+    assert locked(tmp_path, compose) == ["CMP007"]
+    assert locked(tmp_path, compose, "docker.io/library/x:edge") == []
+
+
+@pytest.mark.parametrize("name", ["compose.override.yaml", "docker-compose.override.yml"])
+def test_an_override_beside_the_compose_file_stays_behind(tmp_path: Path, name: str) -> None:
+    files = {"app/c.yaml": APP, f"app/{name}": "services: {}\n"}
+    overlay = LOGIN + "compose: {app: {file: app/c.yaml}}"
+    (problem,) = check(tmp_path, overlay, files=files)
+    assert (problem.code, problem.severity) == ("CMP024", Severity.WARNING)
+    assert name in problem.message
+
+
 def test_a_compose_file_that_cannot_be_read_is_left_to_others(tmp_path: Path) -> None:
     overlay = LOGIN + "compose: {app: {file: app/c.yaml}}"
     assert check(tmp_path, overlay) == ()
@@ -414,7 +468,11 @@ def test_findings_are_in_the_order_of_the_lines(tmp_path: Path) -> None:
 
 
 def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
-    tested = {case[0] for case in (*SIMPLE, *FILES, *OTHERS, *COMPOSE)} | {"NET008", "BASE007"}
+    tested = {case[0] for case in (*SIMPLE, *FILES, *OTHERS, *COMPOSE)} | {
+        "NET008",
+        "BASE007",
+        "CMP024",
+    }
     assert {rule.code for rule in rules.discover() if rule.check} == tested
 
 

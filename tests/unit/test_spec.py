@@ -9,6 +9,7 @@ import pytest
 
 from builder import features
 from builder.errors import Problem, SpecError
+from builder.lock import Lock
 from builder.spec import CatalogBase, FileBase, SampleBase, Spec, UrlBase, load_spec
 
 SHA256 = "0f" * 32
@@ -45,7 +46,7 @@ def read(
     folder: Path,
     text: str,
     name: str = "lab.yaml",
-    locked: Mapping[str, Mapping[str, str]] | None = None,
+    locked: Lock | None = None,
 ) -> Spec:
     """Return the spec of a text."""
     path = folder / "specs" / name
@@ -124,7 +125,7 @@ def test_a_file_lies_beside_the_spec(tmp_path: Path) -> None:
 
 def test_a_lock_gives_the_digest_that_a_spec_lacks(tmp_path: Path) -> None:
     text = f"{HEAD}base: {{url: 'https://x/y'}}\n"
-    locked = {"https://x/y": {"sha256": SHA256}}
+    locked = Lock({"https://x/y": {"sha256": SHA256}})
     assert read(tmp_path, text, locked=locked).base == UrlBase("https://x/y", {"sha256": SHA256})
 
 

@@ -1,0 +1,150 @@
+"""What ``lock`` does with container images: which to ask about, and what came of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from builder.cli.options import warn
+from builder.errors import Problem, SpecError, UsageError
+from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
+from builder.progress import Progress
+from builder.rules import Finding, explain, problem_of
+from builder.rules.images import Use, image_uses, unlockable
+from builder.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What was asked, and what was known before.
+
+    Attributes:
+        found: Full name of an image to what its tag means now.
+        before: What the lock file had.
+    """
+
+    found: Mapping[str, Pin]
+    before: Mapping[str, Pin]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return it as plain data."""
+        return [
+            {
+                "image": name,
+                "digest": pin.digest,
+                "platforms": dict(pin.platforms),
+                "before": self._before(name),
+            }
+            for name, pin in self.found.items()
+        ]
+
+    def text(self) -> str:
+        """Return it for people."""
+        lines = []
+        for name, pin in self.found.items():
+            before = self._before(name)
+            known = "as before" if before == pin.digest else f"was {before}" if before else ""
+            lines.append(f"{pin.digest}  {name}{f'  ({known})' * bool(known)}\n")
+        return "".join(lines)
+
+    def _before(self, name: str) -> str:
+        """Return the digest that was known, empty for none."""
+        return self.before[name].digest if name in self.before else ""
+
+
+def lock_images(
+    spec: Spec,
+    archs: Mapping[str, str],
+    progress: Progress,
+    chosen: tuple[str, ...] = (),
+    *,
+    update: bool,
+) -> Pins:
+    """Ask registries what the tags of a spec's images mean, unless the lock file says it.
+
+    Args:
+        spec: The spec, with what the lock file has.
+        archs: Architectures it is built for, each with the name of a target.
+        progress: Told what is waited for.
+        chosen: Images to ask about anew; none means all.
+        update: Whether anything is asked anew.
+
+    Raises:
+        SpecError: an image does not run on one of the architectures, or has no name.
+        UsageError: the spec has no image of a chosen name.
+        FetchError: a registry does not answer.
+    """
+    uses = _lockable(spec)
+    names = {str(use.name): use.name for use in uses if use.name}
+    anew = _chosen(names, chosen) if update else set()
+    asked = [name for key, name in names.items() if key in anew or key not in spec.pins]
+    found = _resolve(asked, progress)
+    missing = tuple(
+        problem for use in uses for problem in _missing(use, {**spec.pins, **found}, archs)
+    )
+    if missing:
+        raise SpecError(tuple(dict.fromkeys(missing)))
+    return Pins({name: _for_photon(pin) for name, pin in found.items()}, spec.pins)
+
+
+def _lockable(spec: Spec) -> list[Use]:
+    """Return the uses of images by a tag; of the others, say what can be said."""
+    uses = list(image_uses(spec))
+    if wrong := [use for use in uses if use.name is None and not use.is_open]:
+        raise SpecError(tuple(_problem("CMP019", use.find(use.refusal)) for use in wrong))
+    warn(tuple(_problem("CMP007", unlockable(use)) for use in uses if use.is_open))
+    return [use for use in uses if use.name and not use.is_open and not use.name.is_pinned]
+
+
+def _chosen(names: Mapping[str, ImageName], chosen: tuple[str, ...]) -> set[str]:
+    """Return the full names that the command line means: a name without a tag means every tag."""
+    if not chosen:
+        return set(names)
+    found: set[str] = set()
+    for text in chosen:
+        try:
+            wanted = parse_image_name(text)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        is_exact = text.endswith(f":{wanted.tag}")
+        meant = {
+            key
+            for key, name in names.items()
+            if name.path == wanted.path and (not is_exact or name.tag == wanted.tag)
+        }
+        if not meant:
+            there = ", ".join(sorted(names)) or "none with a tag"
+            raise UsageError(f"the spec has no image {text}", hint=f"it has: {there}")
+        found |= meant
+    return found
+
+
+def _resolve(names: list[ImageName], progress: Progress) -> dict[str, Pin]:
+    """Ask registries what tags mean."""
+    if not names:
+        return {}
+    from builder.fetch.registry import Registries
+    from builder.pinning import resolve
+
+    with Registries(progress) as registries:
+        return {str(name): resolve(name, registries) for name in names}
+
+
+def _missing(use: Use, pins: Mapping[str, Pin], archs: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a problem for each architecture that an image does not run on."""
+    pin = pins[str(use.name)]
+    for arch, target in archs.items():
+        lack = pin.lack(PLATFORMS[arch])
+        if lack and not use.used.platform:
+            hint = f"{target} is built for {arch}: use another image or tag"
+            yield _problem("CMP006", use.find(f"the image {use.used.text} {lack}", hint))
+
+
+def _problem(code: str, finding: Finding) -> Problem:
+    """Return a finding as a problem of a rule that is known by its code."""
+    return problem_of(explain(code), finding)
+
+
+def _for_photon(pin: Pin) -> Pin:
+    """Return a pin with the platforms that Photon runs on: the others change for nobody here."""
+    kept = {name: pin.platforms[name] for name in PLATFORMS.values() if name in pin.platforms}
+    return replace(pin, platforms=kept)

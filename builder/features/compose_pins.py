@@ -1,0 +1,56 @@
+"""The images of a compose project, as the lock file pins them; no feature of its own."""
+
+from collections.abc import Iterator
+
+from builder.blob import Blob
+from builder.changes import Remove, WriteFile
+from builder.errors import Fault
+from builder.features import Because, Context, Wish
+from builder.features.compose_project import Project
+from builder.guest.compose import project_directory
+from builder.guest.compose_images import OTHER_OVERRIDES, OVERRIDE, Used, format_override
+from builder.guest.interpolation import parse_env
+from builder.guestpath import join
+from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
+
+_FILES = "COMPOSE_FILE"
+
+
+def wish_pins(project: Project, context: Context) -> Iterator[Wish]:
+    """Yield the file by which compose pulls what the lock file names, and nothing else."""
+    pinned = list(_pinned(project, context))
+    if not pinned:
+        return
+    if _FILES in parse_env(project.env):
+        message = f"{_FILES} in .env makes compose pass over {OVERRIDE}, which pins the images"
+        yield Fault(message, "CMP025", f"drop {_FILES}: compose finds its files", ("file",))
+    for used, _, pin in pinned:
+        yield from _faults(project, used, pin, context)
+    folder = project_directory(project.name)
+    text = format_override({used.service: name.pinned_to(pin.digest) for used, name, pin in pinned})
+    listed = ", ".join(sorted({f"{name.text} is {pin.digest}" for _, name, pin in pinned}))
+    reason = f"compose reads it after compose.yaml; by the lock file {listed}"
+    yield Because(WriteFile(join(folder, OVERRIDE), Blob.text(text)), reason)
+    for other in OTHER_OVERRIDES:
+        yield Because(Remove(join(folder, other)), f"compose reads one such file: {OVERRIDE}")
+
+
+def _pinned(project: Project, context: Context) -> Iterator[tuple[Used, ImageName, Pin]]:
+    """Yield the images that the lock file knows; the rules speak of the others."""
+    for used in project.images:
+        try:
+            name = parse_image_name(used.text)
+        except ValueError:
+            continue
+        pin = context.pins.get(str(name))
+        if pin is not None:
+            yield used, name, pin
+
+
+def _faults(project: Project, used: Used, pin: Pin, context: Context) -> Iterator[Fault]:
+    """Yield the fault of an image that does not run on the machine."""
+    lack = pin.lack(PLATFORMS[context.arch])
+    if lack and not used.platform:
+        message = f"the image {used.text}, as it is locked, {lack}"
+        hint = "use another image or tag, or run `photon-builder lock SPEC --update`"
+        yield Fault(message, "CMP006", hint, place=project.document.place(used.path))
