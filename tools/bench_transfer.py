@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from builder.fetch.partial import Partial
-from builder.fetch.replies import Patience
 from builder.fetch.transfer import Transfer
+from builder.fetch.wire import Patience
 from builder.progress import Silent
 
 
