@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tools.bench_disks import bench_disks
 from tools.bench_grains import new_bytes
 from tools.bench_iso import bench_iso, bench_iso_large, bench_iso_reflink
 from tools.bench_measure import Rival, emptied, interleave, ratio, settled
@@ -135,6 +136,7 @@ _BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
     "iso": bench_iso,
     "iso-large": bench_iso_large,
     "iso-reflink": bench_iso_reflink,
+    "disks": bench_disks,
     "rivals": bench_rivals,
 }
 

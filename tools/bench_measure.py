@@ -77,6 +77,11 @@ class Rival:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
+    def cpu(self) -> float:
+        """Median of the processor time."""
+        return statistics.median(run.cpu for run in self.runs)
+
+    @property
     def peak(self) -> int:
         """Largest peak of memory in bytes."""
         return max(run.peak for run in self.runs)

@@ -70,10 +70,9 @@ def show(rivals: list[Rival], reference: Rival) -> None:
     """Print a table of rivals; ratios are to the reference, pair by pair."""
     print(f"\n{'':<44}{'wall s':>9}{'cpu s':>9}{'peak MB':>9}{'ratio':>8}  runs")
     for rival in rivals:
-        cpu = sorted(run.cpu for run in rival.runs)[len(rival.runs) // 2]
         by = ratio(rival, reference)
         print(
-            f"{rival.name:<44}{rival.seconds:>9.3f}{cpu:>9.3f}{rival.peak / MB:>9.1f}{by:>8.2f}"
-            f"  {len(rival.runs)}",
+            f"{rival.name:<44}{rival.seconds:>9.3f}{rival.cpu:>9.3f}{rival.peak / MB:>9.1f}"
+            f"{by:>8.2f}  {len(rival.runs)}",
             flush=True,
         )

@@ -7,6 +7,7 @@ digests, pack. It needs 16 GiB of address space in a scratch folder, though not 
 import hashlib
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,23 @@ LINK = ("/etc/systemd/system/multi-user.target.wants/custom-00.service", "../cus
 GONE = "/etc/bindresvport.blacklist"
 
 
-def write_spec(path: Path, base: dict[str, str]) -> None:
-    """Write the workload as a spec: 24 changes; YAML is a superset of JSON."""
+def write_spec(
+    path: Path,
+    base: Mapping[str, object],
+    target: str = "ova",
+    *,
+    output: Mapping[str, object] | None = None,
+    large: Path | None = None,
+) -> None:
+    """Write the workload as a spec: 24 changes; YAML is a superset of JSON.
+
+    Args:
+        path: The spec.
+        base: What it starts from.
+        target: What it makes.
+        output: How that is packed, when not as usual.
+        large: A file to put into the guest as well.
+    """
     source = path.parent / "payload"
     source.mkdir(exist_ok=True)
     entries: list[dict[str, object]] = []
@@ -62,20 +78,20 @@ def write_spec(path: Path, base: dict[str, str]) -> None:
         )
     entries.append({"path": LINK[0], "symlink": LINK[1]})
     entries.append({"path": GONE, "absent": True})
+    if large is not None:
+        entries.append({"path": "/opt/large", "source": str(large)})
     overlay = {
         "hostname": "photon-custom",
         "users": {"root": {"password": {"hash": HASH}, "expire": "never", "ssh_keys": [KEY]}},
         "files": entries,
     }
-    spec = {"version": 1, "name": path.stem, "targets": ["ova"], "base": base, "overlay": overlay}
-    path.write_text(json.dumps(spec, indent=1))
+    spec = {"version": 1, "name": path.stem, "targets": [target], "base": base, "overlay": overlay}
+    path.write_text(json.dumps({**spec, **({"output": output} if output else {})}, indent=1))
 
 
 def plain_route(base: Base, folder: Path, output: Path) -> list[str]:
     """Return the command of the plain route; what it needs is written into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    script = folder / "edit.debugfs"
-    script.write_text("\n".join(_debugfs(folder)) + "\n")
+    script = write_edit(folder)
     work = shlex.quote(str(output / "scratch"))
     disk = f"disk.raw?offset={base.root_offset}"
     lines = [
@@ -99,6 +115,14 @@ def plain_route(base: Base, folder: Path, output: Path) -> list[str]:
     route = folder / "route.sh"
     route.write_text("\n".join(lines) + "\n")
     return ["sh", str(route)]
+
+
+def write_edit(folder: Path) -> Path:
+    """Write the workload as a script for debugfs, and what it needs, into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "edit.debugfs"
+    script.write_text("\n".join(_debugfs(folder)) + "\n")
+    return script
 
 
 def _debugfs(folder: Path) -> list[str]:

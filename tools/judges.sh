@@ -48,6 +48,7 @@ mmdebstrap mmdebstrap
 mtools mtools
 openssl openssl
 parted parted
+pigz pigz
 qemu-img qemu-utils
 qemu-io qemu-utils
 qemu-system-x86_64 qemu-system-x86
