@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
 
 from builder.errors import FormatError, HostError
-from builder.formats import gz, xz, zst
+from builder.formats import gz, xz, xz_blocks, zst
 from builder.formats.disk import KIB, MIB
 from builder.formats.sparse import Piece, Window, iter_pieces
 
@@ -283,7 +283,11 @@ def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[byte
         case Compression.GZ:
             yield from _members(stream, _Inflate, _GZ, name)
         case Compression.XZ:
-            yield from _members(stream, _Unxz, _XZ, name)
+            fd = stream.fileno()
+            if blocks := xz_blocks.find_blocks(fd, os.fstat(fd).st_size):
+                yield from xz_blocks.iter_blocks(fd, blocks, name=name)
+            else:
+                yield from _members(stream, _Unxz, _XZ, name)
 
 
 def _members(

@@ -20,8 +20,8 @@ from builder.formats.sparse import Piece
 
 DEFAULT_LEVEL = 1
 PIECE = 8 * MIB
-_HEADER_SIZE = 12
-_FOOTER = struct.Struct("<II2s2s")
+HEADER_SIZE = 12
+FOOTER = struct.Struct("<II2s2s")
 _MORE = 0x80
 _WORD = struct.Struct("<I")
 
@@ -40,19 +40,27 @@ def iter_xz(
     """Yield the .xz file that holds ``pieces``, each a block; 8 MiB each is a good size."""
     header, *_ = _split_stream(b"", level)
     yield header
-    records = bytearray()
-    count = 0
+    records: list[tuple[int, int]] = []
     for blocks in iter_ordered(partial(_pack, level=level), pieces, threads=threads):
         for data, unpadded, size in blocks:
             yield data
-            records += _number(unpadded) + _number(size)
-            count += 1
-    index = b"\0" + _number(count) + records
+            records.append((unpadded, size))
+    yield format_index(records, header)
+
+
+def format_index(records: list[tuple[int, int]], header: bytes) -> bytes:
+    """Return the index and the footer that end a stream.
+
+    Args:
+        records: Unpadded and uncompressed size of each block.
+        header: The stream's.
+    """
+    index = b"\0" + _number(len(records))
+    index += b"".join(_number(unpadded) + _number(size) for unpadded, size in records)
     index += bytes(-len(index) % 4)
     index += _WORD.pack(zlib.crc32(index))
-    yield index
     backward = _WORD.pack(len(index) // 4 - 1) + header[6:8]
-    yield _WORD.pack(zlib.crc32(backward)) + backward + b"YZ"
+    return index + _WORD.pack(zlib.crc32(backward)) + backward + b"YZ"
 
 
 def read_size(read: Read, size: int, *, name: str) -> int:
@@ -121,8 +129,8 @@ def _zero_block(size: int, level: int) -> _Block:
 def _block(data: bytes, level: int) -> _Block:
     """Compress bytes as one block."""
     _, block, index = _split_stream(data, level)
-    unpadded, at = _read_number(index, 2)
-    size, _ = _read_number(index, at)
+    unpadded, at = read_number(index, 2)
+    size, _ = read_number(index, at)
     return block, unpadded, size
 
 
@@ -130,9 +138,9 @@ def _split_stream(data: bytes, level: int) -> tuple[bytes, bytes, bytes]:
     """Compress bytes as a stream and return its header, its block and its index."""
     filters = [{"id": lzma.FILTER_LZMA2, "preset": level}]
     stream = lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_CRC64, filters=filters)
-    _, backward, _, _ = _FOOTER.unpack(stream[-_FOOTER.size :])
-    start = len(stream) - _FOOTER.size - (backward + 1) * 4
-    return stream[:_HEADER_SIZE], stream[_HEADER_SIZE:start], stream[start : -_FOOTER.size]
+    _, backward, _, _ = FOOTER.unpack(stream[-FOOTER.size :])
+    start = len(stream) - FOOTER.size - (backward + 1) * 4
+    return stream[:HEADER_SIZE], stream[HEADER_SIZE:start], stream[start : -FOOTER.size]
 
 
 def _number(value: int) -> bytes:
@@ -145,8 +153,12 @@ def _number(value: int) -> bytes:
     return bytes(out)
 
 
-def _read_number(raw: bytes, at: int) -> tuple[int, int]:
-    """Decode a number and return it with the position behind it."""
+def read_number(raw: bytes, at: int) -> tuple[int, int]:
+    """Decode a number and return it with the position behind it.
+
+    Raises:
+        IndexError: the bytes end inside it.
+    """
     value = shift = 0
     while raw[at] & _MORE:
         value |= raw[at] % _MORE << shift
