@@ -21,6 +21,7 @@ from builder.errors import HostError
 
 _PART = ".photon-builder-"
 SUMS = "SHA256SUMS"
+PROVENANCE = ".provenance.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def write_beside(path: Path, text: str) -> None:
 
 def provenance_path(artifact: Path) -> Path:
     """Return where the provenance of ``artifact`` lies."""
-    return artifact.with_name(f"{artifact.name}.provenance.json")
+    return artifact.with_name(f"{artifact.name}{PROVENANCE}")
 
 
 def read_provenance(artifact: Path) -> dict[str, Any]:
@@ -128,17 +129,24 @@ def files_of(artifact: Path) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+def read_sums(directory: Path) -> dict[str, str]:
+    """Return file name to SHA-256, as ``SHA256SUMS`` of a folder has them."""
+    try:
+        lines = (directory / SUMS).read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    return {line[66:]: line[:64] for line in lines if line}
+
+
 def write_sums(artifact: Path, sha256: str) -> None:
-    """Put the artifact's line into ``SHA256SUMS`` beside it, as sha256sum(1) reads it."""
-    sums = artifact.with_name(SUMS)
+    """Put the artifact's line into ``SHA256SUMS`` beside it, as sha256sum(1) reads it.
+
+    Without a digest there is no line, and what another build wrote goes.
+    """
     with _locked(artifact.parent):
-        try:
-            lines = sums.read_text().splitlines()
-        except FileNotFoundError:
-            lines = []
-        others = [line for line in lines if line[66:] != artifact.name and line]
-        kept = sorted([*others, f"{sha256}  {artifact.name}"], key=lambda line: line[66:])
-        write_beside(sums, "".join(f"{line}\n" for line in kept))
+        sums = {**read_sums(artifact.parent), artifact.name: sha256}
+        lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items()) if digest]
+        write_beside(artifact.with_name(SUMS), "".join(lines))
 
 
 def digest_of(path: Path) -> str:

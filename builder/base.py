@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder import __version__
-from builder.artifact import stage
+from builder.artifact import digest_of, stage
 from builder.cache import Cache
 from builder.catalog import Source, find_source
 from builder.errors import DigestMismatch, HostError
@@ -20,10 +20,13 @@ from builder.spec import Base, CatalogBase, FileBase, SampleBase, UrlBase
 from builder.targets import Target
 
 if TYPE_CHECKING:
+    from builder.formats.bmap import BackgroundMap
     from builder.formats.stream import BackgroundDigest
 
 _SAMPLE_TIMESTAMP = 1_600_000_000
 SAMPLE_RELEASE = "5.0"
+MAP = "bmap-sha256"
+"""Name in the records of the digest of a block map, which stands for all of a sparse file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Opened:
     origin: Origin
     path: Path
     known: Mapping[str, str]
-    pending: Mapping[str, tuple[str, "BackgroundDigest"]]
+    pending: Mapping[str, tuple[str, "BackgroundDigest | BackgroundMap"]]
 
     @property
     def is_pinned(self) -> bool:
@@ -133,8 +136,33 @@ def open_base(
         verified = fetch(origin.source, cache, progress, offline=offline)
         return Opened(origin, verified.path, {"sha256": verified.sha256}, {})
     if origin.path is not None:
+        if not origin.digests and _is_sparse(origin.path):
+            return Opened(origin, origin.path, {}, {MAP: ("", _digest_map(origin.path))})
         return _opened(origin, origin.path, origin.digests or {"sha256": ""})
     return _opened(origin, _sample(target, cache.directory / "sample"), {"sha256": ""})
+
+
+def identify(path: Path) -> dict[str, str]:
+    """Return the digest that tells a file without a published one from any other.
+
+    That of its block map when most of it is holes, else its SHA-256.
+    """
+    if _is_sparse(path):
+        return {MAP: _digest_map(path).hexdigest()}
+    return {"sha256": digest_of(path)}
+
+
+def _is_sparse(path: Path) -> bool:
+    """Tell a file that is mostly holes; where that is not known, no file is."""
+    status = path.stat()
+    return getattr(status, "st_blocks", status.st_size) * 512 < status.st_size // 2
+
+
+def _digest_map(path: Path) -> "BackgroundMap":
+    """Start computing the digest of a file's block map."""
+    from builder.formats.bmap import BackgroundMap
+
+    return BackgroundMap(path)
 
 
 def _opened(origin: Origin, path: Path, digests: Mapping[str, str]) -> Opened:

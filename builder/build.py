@@ -9,14 +9,13 @@ from typing import Any
 
 from builder import __version__, reproducible
 from builder.artifact import (
-    digest_of,
     read_provenance,
     stage,
     write_beside,
     write_provenance,
     write_sums,
 )
-from builder.base import Opened, Origin, find_base, open_base
+from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.blob import Blob, Download
 from builder.cache import Cache
 from builder.changes import WriteFile
@@ -71,7 +70,7 @@ class Outcome:
 
     Attributes:
         artifact: The published file.
-        sha256: Its digest.
+        sha256: Its digest; empty for a disk that is not packed: its block map has them.
         size: Its length.
         built: Whether it was made now; ``False``: nothing had changed.
     """
@@ -175,7 +174,7 @@ def up_to_date(artifact: Path, key: str, origin: Origin) -> Outcome | None:
         return None
     if not _is_same_base(origin, record):
         return None
-    return Outcome(artifact, str(told.get("sha256")), status.st_size, built=False)
+    return Outcome(artifact, str(told.get("sha256") or ""), status.st_size, built=False)
 
 
 def _is_same_base(origin: Origin, record: Mapping[str, Any]) -> bool:
@@ -183,8 +182,7 @@ def _is_same_base(origin: Origin, record: Mapping[str, Any]) -> bool:
     if origin.path is None or origin.digests:
         return True
     base = record.get("base")
-    found = {"sha256": digest_of(origin.path)}
-    return isinstance(base, dict) and base.get("digests") == found
+    return isinstance(base, dict) and base.get("digests") == identify(origin.path)
 
 
 def _build(
@@ -211,7 +209,9 @@ def _build(
     base = {**record["base"], "digests": digests}
     write_sums(artifact, made.sha256)
     for suffix, text in made.beside.items():
-        write_beside(artifact.with_name(artifact.name + suffix), text)
+        path = artifact.with_name(artifact.name + suffix)
+        write_beside(path, text)
+        write_sums(path, hashlib.sha256(text.encode()).hexdigest())
     # Last: it is what tells the next build that nothing is left to do.
     write_provenance(artifact, {**record, "key": key, "timestamp": started, "base": base})
     return Outcome(artifact, made.sha256, made.size, built=True)
@@ -277,9 +277,10 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
         "artifact": {
             "name": request.artifact.name,
             "size": made.size,
-            "sha256": made.sha256,
+            "sha256": made.sha256 or None,
             "operations": made.operations,
             "new_size": made.new_size,
+            "content": made.content,
             "beside": [f"{request.artifact.name}{suffix}" for suffix in sorted(made.beside)],
         },
     }

@@ -65,10 +65,12 @@ class Made:
     """What a recipe reports.
 
     Attributes:
-        sha256: Digest of the whole file, taken from the file as it was written.
+        sha256: Digest of the whole file, taken from the file as it was written; empty when a
+            block map beside it has the digests.
         size: Its length.
         operations: How many file operations the base needed.
         new_size: Bytes that were not copied from the base.
+        content: ``size`` and ``sha256`` of what a compressed card image unpacks to.
         beside: Text files that belong to the artifact, by what follows its name.
     """
 
@@ -77,3 +79,4 @@ class Made:
     operations: int
     new_size: int
     beside: Mapping[str, str] = field(default_factory=dict)
+    content: Mapping[str, int | str] | None = None

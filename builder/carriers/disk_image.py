@@ -6,6 +6,7 @@ Scratch space is what the disk holds; memory is a few pieces for each processor.
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from builder.carriers.edit import edit
@@ -32,27 +33,27 @@ def build_disk_image(job: Job, packing: Packing) -> Made:
         FormatError: the base is damaged, or holds no disk that can be edited.
         GuestError: the plan does not fit the base.
     """
-    name, archive = packing.chosen(job.options)
-    compression = Compression(name)
-    is_plain = compression is Compression.NONE and not archive
-    with _place(job, is_plain=is_plain) as fd:
+    with _place(job, is_plain=packing.chosen(job.options) == (Compression.NONE, False)) as fd:
         job.progress.phase(f"unpacking {job.base.name}")
         disk, _ = unpack_disk(job.base, fd)
         fit_disk(disk, disk_size(job.sections), packing.multiple, job)
         root = open_root(disk, timestamp=job.timestamp)
         done = edit(root, job.plan.steps, job.timestamp)
         root.flush()
-        beside = {} if archive or packing.is_vhd else {BMAP: make_bmap(Window(fd, 0, disk.size))}
-        footer = _footer(job, disk) if packing.is_vhd else b""
-        if is_plain:
-            sha256 = _finish_plain(disk, footer)
-        else:
-            parts: list[bytes | Window] = [_window(disk), footer]
-            if archive:
-                parts = _parts(job, packing, disk, footer)
-            sha256 = _write(job, parts, compression)
+        with ThreadPoolExecutor(1) as pool:
+            digest = pool.submit(_content, job, packing, disk)
+            sha256, beside = _finish(job, packing, disk)
+            content = digest.result()
     size = os.fstat(job.fd).st_size
-    return Made(sha256, size, len(done), size, beside)
+    return Made(sha256, size, len(done), size, beside, content)
+
+
+def _content(job: Job, packing: Packing, disk: SparseDisk) -> dict[str, int | str] | None:
+    """Return size and digest of what a packed card image holds."""
+    compression, archive = packing.chosen(job.options)
+    if not packing.is_card or archive or compression == Compression.NONE:
+        return None
+    return {"size": disk.size, "sha256": digest_file(disk.fd, ["sha256"])["sha256"]}
 
 
 @contextmanager
@@ -76,11 +77,25 @@ def _footer(job: Job, disk: SparseDisk) -> bytes:
     return format_footer(Footer(disk.size, job.timestamp, uuid))
 
 
-def _finish_plain(disk: SparseDisk, footer: bytes) -> str:
-    """Put the footer behind a disk and return the digest of the file."""
-    if footer:
-        write_all(disk.fd, footer, disk.size)
-    return digest_file(disk.fd, ["sha256"])["sha256"]
+def _finish(job: Job, packing: Packing, disk: SparseDisk) -> tuple[str, dict[str, str]]:
+    """Make the artifact from an edited disk, and return its digest and what belongs beside it.
+
+    What is not compressed is mostly holes: its digests are those of its block map.
+    """
+    name, archive = packing.chosen(job.options)
+    compression = Compression(name)
+    footer = _footer(job, disk) if packing.is_vhd else b""
+    parts: list[bytes | Window] = [_window(disk), footer]
+    if archive:
+        parts = _parts(job, packing, disk, footer)
+    if compression is Compression.NONE:
+        if archive:
+            _write_sparse(job.fd, parts)
+        else:
+            write_all(job.fd, footer, disk.size)
+        return "", {BMAP: make_bmap(Window(job.fd, 0, os.fstat(job.fd).st_size))}
+    beside = {} if archive or packing.is_vhd else {BMAP: make_bmap(_window(disk))}
+    return _write(job, parts, compression), beside
 
 
 def _parts(job: Job, packing: Packing, disk: SparseDisk, footer: bytes) -> list[bytes | Window]:
@@ -92,9 +107,6 @@ def _parts(job: Job, packing: Packing, disk: SparseDisk, footer: bytes) -> list[
 
 def _write(job: Job, parts: list[bytes | Window], compression: Compression) -> str:
     """Write the artifact and return its digest."""
-    if compression is Compression.NONE:
-        _write_sparse(job.fd, parts)
-        return digest_file(job.fd, ["sha256"])["sha256"]
     digest = RangeDigest("sha256")
     packed = iter_packed(parts, compression, level=job.options.get("level"))
     with job.progress.count("packing", None) as advance:

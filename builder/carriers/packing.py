@@ -68,6 +68,7 @@ class Packing:
         archive: Whether there is a tar.
         multiple: The disk's size is rounded up to whole ones of these, in bytes.
         is_vhd: Whether a footer follows the disk.
+        is_card: Whether it is written to cards, whose writers want the digest of what they write.
         is_fixed: Whether the user may not choose compression and tar.
     """
 
@@ -77,6 +78,7 @@ class Packing:
     multiple: int = MIB
     is_vhd: bool = False
     is_fixed: bool = False
+    is_card: bool = False
 
     def chosen(self, options: Mapping[str, Any]) -> tuple[str, bool]:
         """Return compression and tar, as the ``output`` section of a spec wants them."""

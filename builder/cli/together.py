@@ -45,7 +45,8 @@ def summary(request: Request, outcome: Outcome, seconds: float) -> str:
     if not outcome.built:
         return f"{_name(request)}: nothing changed"
     size = f"{outcome.size / 1e6:.1f} MB in {seconds:.1f} s"
-    return f"{_name(request)}: {size}, verified, sha256 {outcome.sha256}"
+    digest = f"sha256 {outcome.sha256}" if outcome.sha256 else "digests in its block map"
+    return f"{_name(request)}: {size}, verified, {digest}"
 
 
 def _name(request: Request) -> str:

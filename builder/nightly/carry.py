@@ -8,20 +8,21 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from builder.artifact import files_of, write_sums
+from builder.artifact import files_of, read_sums, write_sums
 from builder.formats.sparse import Window, copy_sparse
 
 
-def carry(artifact: Path, sha256: str, folder: Path) -> None:
-    """Put an artifact, what belongs to it, and its digest's line into ``folder`` too.
+def carry(artifact: Path, folder: Path) -> None:
+    """Put an artifact, what belongs to it, and their lines of ``SHA256SUMS`` into ``folder`` too.
 
     Raises:
         OSError: there is no room, or no permission.
     """
+    sums = read_sums(artifact.parent)
     for path in files_of(artifact):
         if not _linked(path, folder / path.name):
             _copy(path, folder / path.name)
-    write_sums(folder / artifact.name, sha256)
+        write_sums(folder / path.name, sums.get(path.name, ""))
 
 
 def _linked(path: Path, twin: Path) -> bool:

@@ -197,7 +197,7 @@ def _carried(rows: Iterator[Row], before: _Before, draft: Path) -> Iterator[Row]
             stands = _with_artifact_of(old, row)
         if stands.artifact and stands.state is not State.BUILT:
             if (before.folder / stands.artifact).is_file():
-                carry(before.folder / stands.artifact, stands.sha256, draft)
+                carry(before.folder / stands.artifact, draft)
             else:
                 stands = _with_artifact_of(Row(*row.key, row.state), row)
         yield stands

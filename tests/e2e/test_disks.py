@@ -1,6 +1,8 @@
 """Disk images for clouds and boards: any packing in, the right one out, grown if asked."""
 
+import hashlib
 import json
+import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +144,55 @@ def test_a_raw_disk_keeps_its_holes_and_has_a_block_map(
     assert artifact.stat().st_blocks <= card.path.stat().st_blocks + 2 * MIB // 512
     bmap = artifact.with_name(f"{artifact.name}.bmap").read_text()
     assert f"<ImageSize> {512 * MIB} </ImageSize>" in bmap
+
+
+def digests_by_map(path: Path) -> str:
+    """Return what a block map says of a file, after comparing it with the file."""
+    text = path.with_name(f"{path.name}.bmap").read_text()
+    data = path.open("rb")
+    with data:
+        for digest, blocks in re.findall(r'<Range chksum="(\w+)"> (\S+) </Range>', text):
+            first, _, last = blocks.partition("-")
+            data.seek(int(first) * 4096)
+            length = (int(last or first) + 1 - int(first)) * 4096
+            assert hashlib.sha256(data.read(length)).hexdigest() == digest
+    return text
+
+
+@pytest.mark.parametrize("target", ["ami", "azure"])
+def test_a_disk_that_is_not_packed_has_its_digests_in_its_block_map(
+    target: str, base_cache: Path, bench: Bench
+) -> None:
+    base = make_base(base_cache, Recipe(kind="raw", size=SIZE))
+    more = "output: {compression: none, archive: false}"
+    artifact = build(bench, target, base.path, more)
+    text = digests_by_map(artifact)
+    assert f"<ImageSize> {artifact.stat().st_size} </ImageSize>" in text
+    judge("sh", "-ec", f"cd '{bench.output}' && sha256sum -c --strict SHA256SUMS")
+    listed = (bench.output / "SHA256SUMS").read_text().split()[1::2]
+    assert listed == [f"{artifact.name}.bmap"]
+    record = json.loads(artifact.with_name(f"{artifact.name}.provenance.json").read_text())
+    assert record["artifact"]["sha256"] is None
+    assert list(record["base"]["digests"]) == ["bmap-sha256"]
+
+
+def test_a_sparse_base_is_known_by_its_content_not_by_its_holes(
+    base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    card = make_card(base_cache, tmp_path).path
+    more = "output: {compression: none}"
+    build(bench, "rpi3", card, more)
+    again = ("build", "specs/edge.yaml")
+    pinned = {"SOURCE_DATE_EPOCH": "1700000000"}
+    assert "nothing changed" in bench.run(*again, **pinned).err
+    with card.open("r+b") as stream:
+        stream.seek(400 * MIB)
+        stream.write(bytes(MIB))
+    assert "nothing changed" in bench.run(*again, **pinned).err
+    with card.open("r+b") as stream:
+        stream.seek(1 * MIB - 512)
+        stream.write(b"another loader")
+    assert "nothing changed" not in bench.run(*again, **pinned).err
 
 
 @pytest.mark.parametrize("target", ["ami", "gce", "azure", "rpi3"])

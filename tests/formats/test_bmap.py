@@ -48,3 +48,18 @@ def test_the_map_has_its_own_digest(tmp_path: Path) -> None:
     text = make(tmp_path / "disk")
     own = text.partition("<BmapFileChecksum> ")[2][:64]
     assert hashlib.sha256(text.replace(own, "0" * 64).encode()).hexdigest() == own
+
+
+def test_ranges_end_at_multiples_of_4_mib_and_zeros_that_were_written_are_in_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "disk"
+    with path.open("wb") as stream:
+        stream.write(b"a" * (9 * MIB))
+        stream.write(bytes(5 * MIB))
+        stream.write(b"b" * 4096)
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        text = make_bmap(Window(stream.fileno(), 0, size))
+    found = re.findall(r"> (\S+) </Range>", text)
+    assert found == ["0-1023", "1024-2047", "2048-2303", "3584"]
