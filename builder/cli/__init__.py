@@ -38,11 +38,12 @@ COMMANDS = {
     "devices": "devices",
     "nightly": "nightly",
     "burn": "burn",
+    "os-list": "imager",
     "cache": "storage",
 }
 """Command to the module of this package that holds it."""
 
-NAMES = {"ls": "list_directory", "diff": "show_differences"}
+NAMES = {"ls": "list_directory", "diff": "show_differences", "os-list": "os_list"}
 """Command to the function's name, where that is another."""
 
 

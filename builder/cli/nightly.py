@@ -1,11 +1,13 @@
 """The command ``nightly``: many specs, of which only what changed is built."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
 
+from builder.artifact import write_beside
 from builder.build import Request
 from builder.cli.make import announce
 from builder.cli.options import (
@@ -22,6 +24,7 @@ from builder.cli.options import (
 from builder.cli.report import show_error
 from builder.errors import BuilderError, UsageError
 from builder.executors import as_error
+from builder.imager import NAME, list_images
 from builder.lock import read_lock
 from builder.nightly.folder import LATEST, Builds
 from builder.nightly.night import Options, Wish, run_night, spec_name
@@ -36,6 +39,7 @@ class Choices(TypedDict):
     output: Path | None
     keep: int | None
     base: str | None
+    url: str | None
     offline: bool
     as_json: bool
 
@@ -45,6 +49,7 @@ class Choices(TypedDict):
 @click.option("--output", "-o", type=PATH, help="Folder for the builds [output/nightly].")
 @click.option("--keep", type=click.IntRange(min=1), help="Remove all but the newest builds.")
 @base_option
+@click.option("--url", help="Where the folder of builds can be had, for os_list.json.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @json_option
 def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
@@ -62,7 +67,13 @@ def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
             hint="photon-builder init specs/my-photon.yaml, or name the specs",
         )
     wishes = [_wish(name, choices) for name in names]
-    options = Options(choices["keep"] or 0, is_partial=bool(specs), tell=_tell)
+    url = choices["url"] or builds.directory.resolve().as_uri()
+    options = Options(
+        choices["keep"] or 0,
+        is_partial=bool(specs),
+        finish=lambda folder, name: _write_images(folder, f"{url.rstrip('/')}/{name}"),
+        tell=_tell,
+    )
     summary = run_night(wishes, builds, options)
     write_result(summary.plain(), as_json=choices["as_json"], text=_text(summary, builds))
     return summary.exit_code
@@ -91,13 +102,20 @@ def _wish(name: str, choices: Choices) -> Wish:
     return Wish(spec_name(path), requests)
 
 
+def _write_images(folder: Path, url: str) -> None:
+    """Write what Raspberry Pi Imager offers of a build, if there is anything."""
+    found = list_images(folder, url)
+    if found["os_list"]:
+        write_beside(folder / NAME, json.dumps(found, indent=2) + "\n")
+
+
 def _tell(row: Row, error: BuilderError | None) -> None:
     """Show what became of an artifact as soon as it is known."""
     if error is not None:
         sys.stderr.write(f"{_name(row)} failed:\n")
         show_error(error)
     elif row.state is State.BUILT:
-        sys.stderr.write(f"{_name(row)}: built, verified, sha256 {row.sha256}\n")
+        sys.stderr.write(f"{_name(row)}: built and verified\n")
 
 
 def _text(summary: Summary, builds: Builds) -> str:

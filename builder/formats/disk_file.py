@@ -52,6 +52,16 @@ def is_packed_disk(head: bytes) -> bool:
     return is_compressed and has_boot_signature(inside[:SECTOR])
 
 
+def is_packed_in_tar(path: Path) -> bool:
+    """Tell a disk, compressed or not, that lies in a tar archive.
+
+    Raises:
+        FormatError: the file is damaged.
+        HostError: it cannot be read.
+    """
+    return is_tar(_look(path)[1])
+
+
 def unpack_disk(path: Path, fd: int) -> tuple[SparseDisk, Packed]:
     """Unpack the disk in a file into an empty file.
 

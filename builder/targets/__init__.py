@@ -31,6 +31,8 @@ class Target:
         suffix_for: Returns the suffix that the ``output`` section asks for, when that decides it.
         has_defaults: Whether features mean something by their defaults here.
         is_board: Whether it is a card for a board: features for boards are for it alone.
+        boards: Release to the tags that Raspberry Pi Imager has for the boards it runs on; the
+            empty release stands for any other.
         warn: Returns what a person must know before building, from the sections.
     """
 
@@ -45,6 +47,7 @@ class Target:
     work_out: Callable[[Root, Wanted], list[FileOp]] | None = None
     suffix_for: Callable[[Mapping[str, Any]], str] | None = None
     has_defaults: bool = True
+    boards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_board: bool = False
     warn: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ()
 

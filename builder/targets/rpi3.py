@@ -5,7 +5,7 @@ from builder.carriers.packing import DISK, PACKING, Packing
 from builder.job import Job, Made
 from builder.targets import Target
 
-_PACKING = Packing("{name}.raw", compression="xz", archive=False)
+_PACKING = Packing("{name}.raw", compression="xz", archive=False, is_card=True)
 
 
 def _recipe(job: Job) -> Made:
@@ -32,5 +32,6 @@ TARGET = Target(
     options=PACKING,
     sections=DISK,
     is_board=True,
+    boards={"": ("pi3-64bit", "pi4-64bit"), "3.0": ("pi3-64bit",)},
     suffix_for=lambda options: f".rpi3{_PACKING.suffix(options)}",
 )

@@ -19,6 +19,7 @@ from tests.support.program import Bench
 COMMANDS = (
     "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "init",
     "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "burn", "devices", "nightly",
+    "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "devices", "nightly", "os-list",
     "cache", "cache ls", "cache verify", "cache gc", "cache add",
 )  # fmt: skip
 SPEC = """\
@@ -64,7 +65,7 @@ def test_help_lists_every_command(bench: Bench) -> None:
     for arguments in (["--help"], ["-h"]):
         done = bench.run(*arguments)
         assert done.code == 0
-        listed = re.findall(r"^  ([a-z]+)  ", done.out, re.MULTILINE)
+        listed = re.findall(r"^  ([a-z-]+)  ", done.out, re.MULTILINE)
         assert set(listed) == {command.split()[0] for command in COMMANDS}
 
 

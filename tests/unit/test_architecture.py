@@ -56,6 +56,7 @@ MAY_IMPORT = {
     | FLOOR,
     "lock": {"artifact"} | FLOOR,
     "executors": {"build", "cache", "formats"} | FLOOR,
+    "imager": {"artifact", "formats", "targets"} | FLOOR,
     "nightly": {"artifact", "build", "executors", "formats"} | FLOOR,
     "pinning": {"fetch", "formats"} | FLOOR,
     "doctor": {"formats"} | FLOOR,

@@ -1,0 +1,91 @@
+"""The list from which Raspberry Pi Imager offers our images: ``os_list.json``.
+
+Sources: raspberrypi/rpi-imager, ``doc/json-schema/os-list-schema.json``, and the list that it
+reads by default, for ``devices`` (tags of boards) and ``image_download_sha256``. A person starts
+``rpi-imager --repo URL``.
+
+Sizes and digests are those that were recorded when an image was built, as far as they were.
+Images in a tar are left out, since Imager would write the tar. ``init_format`` is ``none``:
+Imager's own settings (user, Wi-Fi) would not reach a Photon OS; the spec has them.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from builder.artifact import PROVENANCE, read_provenance
+from builder.targets import Target, discover
+
+NAME = "os_list.json"
+_ICON = "icons/use_custom.png"
+"""One that Imager carries with itself; its schema wants one."""
+
+
+def list_images(folder: Path, url: str) -> dict[str, Any]:
+    """Return the list of the card images in a folder; it may be empty.
+
+    Args:
+        folder: Where artifacts lie, with their records.
+        url: Where the folder can be had.
+
+    Raises:
+        FormatError: an image whose content was not recorded is damaged.
+    """
+    images = (path.with_name(path.name.removesuffix(PROVENANCE)) for path in _records(folder))
+    return {"os_list": [entry for path in images for entry in _entries(path, url)]}
+
+
+def _records(folder: Path) -> list[Path]:
+    """Return the records of a folder, in order."""
+    return sorted(folder.glob(f"*{PROVENANCE}"))
+
+
+def _entries(path: Path, url: str) -> Iterator[dict[str, Any]]:
+    """Yield the entry of an artifact, if it is for a card."""
+    record = read_provenance(path)
+    target = discover().get(str(record.get("target")))
+    if not isinstance(target, Target) or not target.boards or not path.is_file():
+        return
+    from builder.formats.disk_file import is_packed_in_tar
+
+    if is_packed_in_tar(path):
+        return
+    told, base = record["artifact"], record["base"]
+    release = str(base.get("release", ""))
+    content = told.get("content") or _content(path)
+    address = f"{url.rstrip('/')}/{quote(path.name)}"
+    name = f"{record['spec']['name']}: Photon OS {release}".rstrip()
+    yield {
+        "name": name,
+        "description": f"Photon OS for Raspberry Pi, made from {base['name']} by photon-builder",
+        "icon": _ICON,
+        "url": address,
+        "extract_size": content["size"],
+        "extract_sha256": content["sha256"],
+        "image_download_size": path.stat().st_size,
+        "image_download_sha256": told.get("sha256") or content["sha256"],
+        "release_date": datetime.fromtimestamp(record["timestamp"], UTC).date().isoformat(),
+        "devices": list(target.boards.get(release) or target.boards[""]),
+        "init_format": "none",
+        **_block_map(path, address),
+    }
+
+
+def _block_map(path: Path, address: str) -> Mapping[str, str]:
+    """Return where the block map of an image can be had, if it has one."""
+    name = f"{path.name}.bmap"
+    return {"bmap_url": f"{address}.bmap"} if path.with_name(name).is_file() else {}
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    """Return size and digest of what an image unpacks to, which takes a while."""
+    from builder.formats.compression import iter_unpacked
+
+    digest, size = hashlib.sha256(), 0
+    for piece in iter_unpacked(path):
+        digest.update(piece)
+        size += len(piece)
+    return {"size": size, "sha256": digest.hexdigest()}
