@@ -166,8 +166,14 @@ def iter_unpacked(path: Path) -> Generator[bytes, None, None]:
     """
     try:
         with path.open("rb") as stream:
-            kind = sniff(os.pread(stream.fileno(), 8, 0), name=path.name)
-            yield from iter_stream(stream, kind, path.name)
+            fd = stream.fileno()
+            kind = sniff(os.pread(fd, 8, 0), name=path.name)
+            size = os.fstat(fd).st_size
+            blocks = xz_blocks.find_blocks(fd, size) if kind is Compression.XZ else []
+            if blocks:
+                yield from xz_blocks.iter_blocks(fd, blocks, name=path.name)
+            else:
+                yield from iter_stream(stream, kind, path.name)
     except OSError as error:
         raise HostError(f"{path}: {error.strerror or error}") from error
 
@@ -283,11 +289,7 @@ def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[byte
         case Compression.GZ:
             yield from _members(stream, _Inflate, _GZ, name)
         case Compression.XZ:
-            fd = stream.fileno()
-            if blocks := xz_blocks.find_blocks(fd, os.fstat(fd).st_size):
-                yield from xz_blocks.iter_blocks(fd, blocks, name=name)
-            else:
-                yield from _members(stream, _Unxz, _XZ, name)
+            yield from _members(stream, _Unxz, _XZ, name)
 
 
 def _members(

@@ -76,36 +76,34 @@ def read_size(read: Read, size: int, *, name: str) -> int:
     """
     total, end = 0, size
     while end:
-        footer = read(_HEADER_SIZE, max(0, end - _HEADER_SIZE))
+        footer = read(HEADER_SIZE, max(0, end - HEADER_SIZE))
         if footer[-_WORD.size :] == bytes(_WORD.size):
             end -= _WORD.size  # padding between streams
             continue
-        start, records = _read_index(read, end, footer, name)
+        start, records = read_index(read, end, footer, name)
         total += sum(unpacked for _, unpacked in records)
-        end = start - sum(-(-unpadded // 4) * 4 for unpadded, _ in records) - _HEADER_SIZE
+        end = start - sum(-(-unpadded // 4) * 4 for unpadded, _ in records) - HEADER_SIZE
         if end < 0:
             raise FormatError(f"{name}: an xz index names more blocks than are there")
     return total
 
 
-def _read_index(
-    read: Read, end: int, footer: bytes, name: str
-) -> tuple[int, list[tuple[int, int]]]:
+def read_index(read: Read, end: int, footer: bytes, name: str) -> tuple[int, list[tuple[int, int]]]:
     """Return the position of the index of the stream that ends at ``end``, and its records."""
-    crc, backward, _, magic = _FOOTER.unpack(footer.ljust(_FOOTER.size, b"\0")[: _FOOTER.size])
+    crc, backward, _, magic = FOOTER.unpack(footer.ljust(FOOTER.size, b"\0")[: FOOTER.size])
     length = (backward + 1) * 4
-    start = end - _HEADER_SIZE - length
-    if magic != b"YZ" or zlib.crc32(footer[4:10]) != crc or start < _HEADER_SIZE:
+    start = end - HEADER_SIZE - length
+    if magic != b"YZ" or zlib.crc32(footer[4:10]) != crc or start < HEADER_SIZE:
         raise FormatError(f"{name}: no xz stream ends at byte {end}", hint=_TRUNCATED)
     index = read(min(length, _LARGEST_INDEX), start)
     if zlib.crc32(index[:-4]).to_bytes(4, "little") != index[-4:] or index[:1] != b"\0":
         raise FormatError(f"{name}: the index of an xz stream is damaged", hint=_TRUNCATED)
     try:
-        count, at = _read_number(index, 1)
+        count, at = read_number(index, 1)
         records = []
         for _ in range(count):
-            unpadded, at = _read_number(index, at)
-            unpacked, at = _read_number(index, at)
+            unpadded, at = read_number(index, at)
+            unpacked, at = read_number(index, at)
             records.append((unpadded, unpacked))
     except IndexError:
         raise FormatError(f"{name}: the index of an xz stream is cut short") from None

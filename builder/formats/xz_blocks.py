@@ -10,7 +10,6 @@ those are decoded from their first byte to their last, see :mod:`builder.formats
 
 import lzma
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +17,10 @@ from functools import partial
 from builder.errors import FormatError
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
-from builder.formats.xz import FOOTER, HEADER_SIZE, format_index, read_number
+from builder.formats.xz import HEADER_SIZE, format_index, read_index
 
 _LARGEST_BLOCK = 16 * MIB
 _MEMORY_LIMIT = 256 * MIB
-_LARGEST_INDEX = 16 * MIB
 _MAGIC = b"\xfd7zXZ\0"
 
 
@@ -49,22 +47,18 @@ class Block:
 def find_blocks(fd: int, length: int) -> list[Block]:
     """Return the blocks of a file, nothing when it has to be read from front to back."""
     footer = os.pread(fd, HEADER_SIZE, max(0, length - HEADER_SIZE))
-    if len(footer) < HEADER_SIZE or not os.pread(fd, HEADER_SIZE, 0).startswith(_MAGIC):
+    if not os.pread(fd, HEADER_SIZE, 0).startswith(_MAGIC):
         return []
-    crc, backward, _, magic = FOOTER.unpack(footer)
-    size = (backward + 1) * 4
-    start = length - HEADER_SIZE - size
-    if magic != b"YZ" or zlib.crc32(footer[4:10]) != crc:
+    try:
+        start, records = read_index(partial(os.pread, fd), length, footer, "")
+    except FormatError:  # said where the file is read from front to back
         return []
-    if size > _LARGEST_INDEX or start < HEADER_SIZE:
-        return []
-    index = os.pread(fd, size, start)
-    if len(index) != size or zlib.crc32(index[:-4]) != int.from_bytes(index[-4:], "little"):
-        return []
-    blocks = list(_parse(index))
-    end = blocks[-1].offset + blocks[-1].stored if blocks else 0
+    blocks, offset = [], HEADER_SIZE
+    for unpadded, size in records:
+        blocks.append(Block(offset, unpadded, size))
+        offset += blocks[-1].stored
     fits = all(block.size <= _LARGEST_BLOCK for block in blocks)
-    return blocks if len(blocks) > 1 and fits and end == start else []
+    return blocks if len(blocks) > 1 and fits and offset == start else []
 
 
 def iter_blocks(fd: int, blocks: list[Block], *, name: str) -> Iterator[bytes]:
@@ -80,21 +74,6 @@ def iter_blocks(fd: int, blocks: list[Block], *, name: str) -> Iterator[bytes]:
         if data is not None:
             pieces = [data[at : at + MIB] for at in range(0, len(data), MIB)]
         yield from pieces
-
-
-def _parse(index: bytes) -> Iterator[Block]:
-    """Yield the blocks that an index names; of a damaged one, those before the damage."""
-    offset = HEADER_SIZE
-    try:
-        count, at = read_number(index, 1)
-        for _ in range(count):
-            unpadded, at = read_number(index, at)
-            size, at = read_number(index, at)
-            block = Block(offset, unpadded, size)
-            offset += block.stored
-            yield block
-    except IndexError:
-        return
 
 
 def _repeated(raws: Iterator[tuple[Block, bytes]]) -> Iterator[tuple[Block, bytes | None]]:

@@ -19,8 +19,7 @@ from tests.support.program import Bench
 COMMANDS = (
     "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "init",
     "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "burn", "devices", "nightly",
-    "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "devices", "nightly", "os-list",
-    "cache", "cache ls", "cache verify", "cache gc", "cache add",
+    "os-list", "cache", "cache ls", "cache verify", "cache gc", "cache add",
 )  # fmt: skip
 SPEC = """\
 version: 1
