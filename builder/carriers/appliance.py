@@ -8,7 +8,7 @@ length of the file, not the size of the disk.
 from collections.abc import Mapping
 from typing import Any
 
-from builder.carriers.edit import edit
+from builder.carriers.edit import edit, in_disk_of
 from builder.formats.ova import Appliance, Ova, open_ova, write_ova
 from builder.formats.ovf import DiskReference, Edits, Product, Property, edit_envelope
 from builder.formats.stream import Span
@@ -32,9 +32,10 @@ def build_appliance(job: Job) -> Made:
         member, reference = ova.disk
         name = f"{ova.name}: {member.name}"
         disk = GrainOverlay(StreamOptimized(ova.fd, member.offset, member.size, name=name))
-        root = open_root(disk, timestamp=job.timestamp)
-        done = edit(root, job.plan.steps, job.timestamp)
-        root.flush()
+        with in_disk_of(job.base):
+            root = open_root(disk, timestamp=job.timestamp)
+            done = edit(root, job.plan.steps, job.timestamp)
+            root.flush()
         return _write(job, ova, splice(disk), (reference, member.name, len(done)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from builder.carriers.edit import edit
+from builder.carriers.edit import edit, in_disk_of
 from builder.carriers.grow import fit_disk
 from builder.carriers.packing import Packing, disk_size
 from builder.formats.bmap import make_bmap
@@ -36,10 +36,11 @@ def build_disk_image(job: Job, packing: Packing) -> Made:
     with _place(job, is_plain=packing.chosen(job.options) == (Compression.NONE, False)) as fd:
         job.progress.phase(f"unpacking {job.base.name}")
         disk, _ = unpack_disk(job.base, fd)
-        fit_disk(disk, disk_size(job.sections), packing.multiple, job)
-        root = open_root(disk, timestamp=job.timestamp)
-        done = edit(root, job.plan.steps, job.timestamp)
-        root.flush()
+        with in_disk_of(job.base):
+            fit_disk(disk, disk_size(job.sections), packing.multiple, job)
+            root = open_root(disk, timestamp=job.timestamp)
+            done = edit(root, job.plan.steps, job.timestamp)
+            root.flush()
         with ThreadPoolExecutor(1) as pool:
             digest = pool.submit(_content, job, packing, disk)
             sha256, beside = _finish(job, packing, disk)

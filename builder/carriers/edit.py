@@ -5,12 +5,14 @@ before it did, a file that three of them edit is written once, and nothing has b
 when one of them does not fit the base.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from builder.carriers.lower import lower
 from builder.changes import FileOp, MakeDirectory
-from builder.errors import GuestError
+from builder.errors import FormatError, GuestError
 from builder.formats.filesystem import Kind
 from builder.guestpath import GuestPath, guest, parent
 from builder.plan import Step
@@ -50,6 +52,16 @@ def edit(root: Root, steps: Iterable[Step], timestamp: int) -> list[FileOp]:
     for op in done:
         root.apply(op)
     return done
+
+
+@contextmanager
+def in_disk_of(base: Path) -> Iterator[None]:
+    """Let what is found wrong with a disk say which file it was in."""
+    try:
+        yield
+    except FormatError as error:
+        error.add_note(f"in the disk of {base.name}")
+        raise
 
 
 def _keep(root: OverlayRoot, op: FileOp) -> None:

@@ -10,15 +10,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import FormatError, HostError
+from builder.errors import HostError
+from builder.formats.bound import Bound
 from builder.formats.compression import Compression, iter_unpacked, sniff, unpack_head
 from builder.formats.disk import SECTOR
 from builder.formats.disk_tar import find_disk, is_tar, unpack_tar
+from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
-from builder.formats.sparse import LARGEST_DISK, SparseDisk, Window, copy_sparse, write_sparse
-from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer, refuse_dynamic
-
-_HINT = "give the image of a whole disk, as Photon publishes it for this target"
+from builder.formats.sparse import SparseDisk, Window, copy_sparse, write_sparse
+from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ def unpack_disk(path: Path, fd: int) -> tuple[SparseDisk, Packed]:
         with closing(iter_unpacked(path)) as pieces:
             member = unpack_tar(pieces, fd, name=path.name).name
     else:
-        _check_bare(inside, path.name)
+        check_head(inside, name=path.name)
         if compression is Compression.NONE:
             _copy(path, fd)
         else:
             with closing(iter_unpacked(path)) as pieces:
-                _write(pieces, fd, path.name)
+                _write(pieces, fd, Bound(inside, name=path.name))
     size = os.fstat(fd).st_size
     footer = read_footer(fd, size, name=path.name)
     if footer is not None:
@@ -113,17 +113,6 @@ def _look(path: Path) -> tuple[Compression, bytes]:
         raise HostError(f"{path}: {error.strerror or error}") from error
 
 
-def _check_bare(inside: bytes, name: str) -> None:
-    """Refuse what is neither a tar nor a disk."""
-    refuse_dynamic(inside[:SECTOR], name=name)
-    if not has_boot_signature(inside[:SECTOR]):
-        found = "is empty" if not inside else "holds neither a disk nor a tar with one"
-        raise FormatError(
-            f"{name} {found}: its first sector does not end with 55 aa",
-            hint=_HINT,
-        )
-
-
 def _copy(path: Path, fd: int) -> None:
     """Copy a raw disk, holes staying holes."""
     try:
@@ -134,12 +123,11 @@ def _copy(path: Path, fd: int) -> None:
         raise HostError(f"{path}: {error.strerror or error}") from error
 
 
-def _write(pieces: Iterable[bytes], fd: int, name: str) -> None:
+def _write(pieces: Iterable[bytes], fd: int, bound: Bound) -> None:
     """Write a stream, without its zeros."""
     offset = 0
     for piece in pieces:
+        bound.admit(offset, piece)
         write_sparse(fd, piece, offset)
         offset += len(piece)
-        if offset > LARGEST_DISK + FOOTER_SIZE:
-            raise FormatError(f"{name}: unpacks to more than 2 TiB; wanted a disk image")
     os.ftruncate(fd, offset)

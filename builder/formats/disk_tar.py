@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from builder.errors import FormatError
+from builder.formats.bound import Bound
 from builder.formats.disk import MIB, SECTOR
+from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
 from builder.formats.sparse import LARGEST_DISK, write_sparse
 
@@ -93,17 +95,23 @@ def open_tar(
         FormatError: the archive holds something else; while reading: it is damaged or cut short.
     """
     stream = _Stream(iter(pieces), name)
-    member = _check_disk(stream.peek(_HEAD), name)
-    return member, _iter_disk(stream, member, name)
+    head = stream.peek(_HEAD)
+    member = _check_disk(head, name)
+    bound = Bound(head[member.start :], name=name)
+    bound.check_size(member.size)
+    return member, _iter_disk(stream, member, bound, name)
 
 
-def _iter_disk(stream: "_Stream", member: DiskMember, name: str) -> Iterator[tuple[int, bytes]]:
+def _iter_disk(
+    stream: "_Stream", member: DiskMember, bound: Bound, name: str
+) -> Iterator[tuple[int, bytes]]:
     """Yield offset and bytes of what is stored of a disk, and check what follows it."""
     stream.skip(member.start)
     for offset, length in member.extents:
         _check_extent(member, offset, length, name)
         at = offset
         for data in stream.iter_exact(length):
+            bound.admit(at, data)
             yield at, data
             at += len(data)
     stream.skip(-member.stored_size % SECTOR)
@@ -178,11 +186,7 @@ def _check_disk(head: bytes, name: str) -> DiskMember:
         raise FormatError(f"{name}: no sound tar archive: {error}", hint=_TRUNCATED) from error
     if member is None:
         raise FormatError(f"{name}: no file in the archive; wanted a disk image")
-    if not has_boot_signature(head[member.start : member.start + SECTOR]):
-        raise FormatError(
-            f"{name}: {member.name} is no disk: its first sector does not end with 55 aa",
-            hint="give the image of a whole disk, as Photon publishes it for this target",
-        )
+    check_head(head[member.start :], name=f"{name}: {member.name}")
     if member.size > LARGEST_DISK:
         raise FormatError(f"{name}: a disk of {member.size} bytes; wanted 2 TiB at most")
     return member

@@ -39,8 +39,10 @@ _LARGE_SECTOR = 4096
 _REVISION = 0x0001_0000
 _HEADER = struct.Struct("<8sIII4xQQQQ16sQIII")
 _HEADER_CRC = 16
+_OTHER = 0x20
 _ENTRY = struct.Struct("<16s16sQQQ72s")
 _NAME_UNITS = 36
+_HINT = "give an image for disks with sectors of 512 bytes, as Photon publishes them"
 _ENTRY_SIZES = (128, 256, 512, 1024, 2048, 4096)
 _MAXIMUM_ENTRIES = 1024
 _ENTRY_COUNT = 128
@@ -97,6 +99,13 @@ class _Header:
 def is_gpt(disk: Disk) -> bool:
     """Tell whether sector 1 begins as a header of a GPT does."""
     return disk.size >= 2 * SECTOR and disk.read(SECTOR, len(MAGIC)) == MAGIC
+
+
+def claimed_size(head: bytes) -> int:
+    """Return how long a disk is by the header in its second sector, unchecked; zero without one."""
+    if head[SECTOR : SECTOR + len(MAGIC)] != MAGIC:
+        return 0
+    return (int.from_bytes(head[SECTOR + _OTHER : SECTOR + _OTHER + 8], "little") + 1) * SECTOR
 
 
 def read_gpt(disk: Disk, *, accept_backup: bool = False) -> tuple[Partition, ...]:
@@ -189,7 +198,7 @@ def _read_header(disk: Disk, sector: int, where: str) -> _Header:
     raw = disk.read(sector * SECTOR, SECTOR)
     magic, revision, size, crc, *fields = _HEADER.unpack_from(raw)
     if magic != MAGIC:
-        raise FormatError(f"{where}: {_what_instead(disk, sector)}")
+        raise FormatError(f"{where}: {_what_instead(disk, sector)}", hint=_HINT)
     if not _HEADER.size <= size <= SECTOR or revision >> 16 != _REVISION >> 16:
         raise FormatError(f"{where}: revision {revision:#x} with a header of {size} bytes")
     blank = raw[:_HEADER_CRC] + bytes(4) + raw[_HEADER_CRC + 4 : size]

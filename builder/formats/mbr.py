@@ -55,6 +55,11 @@ def is_protective(sector: bytes) -> bool:
     return any(kind == PROTECTIVE for kind, _, _ in _entries(sector))
 
 
+def end_of_entries(sector: bytes) -> int:
+    """Return where the last partition of a first sector ends, in bytes, unchecked."""
+    return max((first + count) * SECTOR for _, first, count in _entries(sector))
+
+
 def read_mbr(disk: Disk) -> tuple[Partition, ...]:
     """Return primary and logical partitions; the extended one itself is left out.
 
@@ -132,6 +137,12 @@ def _iter_logical(disk: Disk, extended: _Entry) -> Iterator[_Entry]:
         if table in seen or len(seen) >= _MAXIMUM_LOGICAL:
             raise FormatError(f"MBR: the chain of logical partitions loops at sector {table}")
         seen.add(table)
+        if (table + 1) * SECTOR > disk.size:
+            raise FormatError(
+                f"MBR: a table of logical partitions is said to be in sector {table},"
+                f" the disk's last is {disk.size // SECTOR - 1}",
+                hint="was the disk image cut short?",
+            )
         sector = disk.read(table * SECTOR, SECTOR)
         if not has_boot_signature(sector):
             raise FormatError(f"MBR: sector {table} is no table of logical partitions")

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB, SECTOR, Disk, Partition
-from builder.formats.gpt import Gpt, is_gpt, read_gpt_table, write_gpt
+from builder.formats.gpt import Gpt, claimed_size, is_gpt, read_gpt_table, write_gpt
 from builder.formats.mbr import read_mbr
 from builder.formats.partitions import read_partitions
 
-_OTHER_SECTOR = slice(SECTOR + 0x20, SECTOR + 0x28)
 _BACKUP_SECTORS = 33
 _ENTRIES, _ENTRY_SIZE, _COUNT = 0x1BE, 16, 12
 _PRIMARY = 4
@@ -28,8 +27,7 @@ def move_backup(disk: Disk) -> None:
     if not is_gpt(disk):
         return
     table = read_gpt_table(disk)
-    head = disk.read(0, _OTHER_SECTOR.stop)
-    old = int.from_bytes(head[_OTHER_SECTOR], "little")
+    old = claimed_size(disk.read(0, 2 * SECTOR)) // SECTOR - 1
     if old == disk.size // SECTOR - 1:
         return
     _clear_backup(disk, old, table)

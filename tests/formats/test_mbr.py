@@ -104,7 +104,11 @@ def test_a_chain_that_loops_is_refused(extended: Path) -> None:
     ("offset", "raw", "message"),
     [
         (0x1FE, b"\0\0", "is no table of logical partitions"),
-        (0x1D6, struct.pack("<I", 1 << 31), "of a disk of"),
+        (
+            0x1D6,
+            struct.pack("<I", 1 << 31),
+            "said to be in sector 2147502080, the disk's last is 131071",
+        ),
         (0x1CA, struct.pack("<I", 1 << 31), r"partition 6 ends at byte \d+ of 67108864"),
     ],
     ids=["signature", "wild", "too long"],

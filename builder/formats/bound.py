@@ -1,0 +1,56 @@
+"""How far a stream may go that says it is a disk: not much farther than its partition table.
+
+A few KiB of gzip or xz may unpack to terabytes. Zeros cost no room, but time; all else costs room.
+Does not judge the table, and does not bound files that are there unpacked.
+"""
+
+from builder.errors import FormatError
+from builder.formats.disk import GIB, MIB, SECTOR
+from builder.formats.gpt import claimed_size
+from builder.formats.mbr import end_of_entries
+from builder.formats.sparse import is_zero
+
+_MOST_ZEROS = 64 * GIB
+_MOST_DATA = 64 * MIB
+"""Footers, a second table, what was there before: more than tools leave behind a table's end."""
+
+
+class Bound:
+    """Counts what lies behind the end that a disk's own table has."""
+
+    def __init__(self, head: bytes, *, name: str) -> None:
+        """Read the end from the first two sectors or more of a disk."""
+        self._end = max(claimed_size(head), end_of_entries(head[:SECTOR]))
+        self._name = name
+        self._data = 0
+
+    def check_size(self, size: int) -> None:
+        """Refuse a size that is said beforehand and goes far beyond the table.
+
+        Raises:
+            FormatError: it does.
+        """
+        if size > self._end + _MOST_ZEROS:
+            self._refuse(f"to {size} bytes")
+
+    def admit(self, offset: int, data: bytes) -> None:
+        """Count a piece of at most 1 MiB that is to be written at ``offset``.
+
+        Raises:
+            FormatError: too much has come that no disk with this table has.
+        """
+        end = offset + len(data)
+        if end <= self._end:
+            return
+        if end > self._end + _MOST_ZEROS:
+            self._refuse(f"to more than {_MOST_ZEROS // GIB} GiB behind it")
+        self._data += 0 if is_zero(data) else len(data)
+        if self._data > _MOST_DATA:
+            self._refuse(f"to more than {_MOST_DATA // MIB} MiB of data behind it")
+
+    def _refuse(self, how_far: str) -> None:
+        """Say that it is no disk."""
+        raise FormatError(
+            f"{self._name}: its partition table ends at byte {self._end}, and it unpacks {how_far}",
+            hint="unpack and cut it yourself if you trust it: truncate -s SIZE",
+        )
