@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from builder.carriers.edit import edit, in_disk_of
+from builder.carriers.grow import fit_disk
+from builder.carriers.packing import disk_size
+from builder.formats.disk import MIB
 from builder.formats.ova import Appliance, Ova, open_ova, write_ova
 from builder.formats.ovf import DiskReference, Edits, Product, Property, edit_envelope
 from builder.formats.stream import Span
-from builder.formats.vmdk import GrainOverlay, Splice, StreamOptimized, splice
+from builder.formats.vmdk import GrainOverlay, StreamOptimized, splice
 from builder.job import Job, Made
 from builder.roots.disk import open_root
 
@@ -33,10 +36,12 @@ def build_appliance(job: Job) -> Made:
         name = f"{ova.name}: {member.name}"
         disk = GrainOverlay(StreamOptimized(ova.fd, member.offset, member.size, name=name))
         with in_disk_of(job.base):
+            if wanted := disk_size(job.sections):
+                fit_disk(disk, wanted, MIB, job)
             root = open_root(disk, timestamp=job.timestamp)
             done = edit(root, job.plan.steps, job.timestamp)
             root.flush()
-        return _write(job, ova, splice(disk), (reference, member.name, len(done)))
+        return _write(job, ova, disk, (reference, member.name, len(done)))
 
 
 def edits_of(options: Mapping[str, Any], **known: Any) -> Edits:  # noqa: ANN401 - fields of Edits
@@ -71,10 +76,13 @@ def _property(key: str, value: Mapping[str, Any]) -> Property:
     )
 
 
-def _write(job: Job, ova: Ova, spliced: Splice, what: tuple[DiskReference, str, int]) -> Made:
+def _write(job: Job, ova: Ova, disk: GrainOverlay, what: tuple[DiskReference, str, int]) -> Made:
     """Write the new appliance."""
     reference, disk_name, operations = what
-    edits = edits_of(job.options, disk=reference, disk_size=spliced.size, name=job.name)
+    spliced = splice(disk)
+    capacity = disk.size if disk.size != disk.vmdk.capacity else None
+    known = {"disk": reference, "disk_size": spliced.size, "capacity": capacity}
+    edits = edits_of(job.options, **known, name=job.name)
     segments = list(spliced.segments())
     copied = sum(part.length for part in segments if isinstance(part, Span))
     appliance = Appliance(

@@ -9,22 +9,21 @@ from collections.abc import Iterable
 
 from builder.changes import Change, SetUnitState, UnitState, WriteFile
 from builder.errors import GuestError
-from builder.formats.disk import GIB, MIB
+from builder.formats.disk import GIB, MIB, GrowingDisk
 from builder.formats.ext4.resize import grow_ext4
 from builder.formats.partition_growth import grow_last_partition, move_backup
 from builder.formats.partitions import read_partitions
-from builder.formats.sparse import SparseDisk
 from builder.guest import card
 from builder.job import Job
 from builder.roots import Root
 from builder.roots.disk import open_root
 
 
-def fit_disk(disk: SparseDisk, wanted: int, multiple: int, job: Job) -> None:
+def fit_disk(disk: GrowingDisk, wanted: int, multiple: int, job: Job) -> None:
     """Give a disk the size that the spec and the target want.
 
     Args:
-        disk: The disk; holes are added at its end.
+        disk: The disk; zeros are added at its end.
         wanted: At least so many bytes, and the root grows to them; zero: as the base has it.
         multiple: What the target rounds the size up to.
         job: Its plan says who makes swap, its timestamp is written into the filesystem.

@@ -31,6 +31,14 @@ class Disk(Protocol):
         ...
 
 
+class GrowingDisk(Disk, Protocol):
+    """A disk that can become longer."""
+
+    def grow(self, size: int) -> None:
+        """Make the disk ``size`` bytes long; what is added reads as zeros."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One entry of a partition table.

@@ -2,6 +2,7 @@
 
 from builder.carriers import EDITABLE
 from builder.carriers.options import OPTIONS
+from builder.carriers.packing import DISK
 from builder.job import Job, Made
 from builder.targets import Target
 
@@ -28,4 +29,5 @@ TARGET = Target(
     recipe=_recipe,
     sample=_sample,
     options=OPTIONS,
+    sections=DISK,
 )

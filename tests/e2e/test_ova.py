@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.formats.disk import GIB
 from tests.support.bases import Base, Recipe, make_base
 from tests.support.judges import judge
 from tests.support.opened import open_ova
@@ -88,6 +89,35 @@ CASES = [
     pytest.param(recipe, id=name, marks=[pytest.mark.slow] * (name in RARE))
     for name, recipe in BASES.items()
 ]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe(writer="vmware", release="3.0"),
+        Recipe(release="3.0 GA"),
+        Recipe(kind="ova_uefi", release="4.0"),
+    ],
+    ids=["5.0", "tables at the end", "3.0 GA", "UEFI"],
+)
+def test_the_disk_of_an_appliance_grows_with_its_root(
+    recipe: Recipe, base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    base = make_base(base_cache, recipe)
+    target = "ova_uefi" if recipe.kind == "ova_uefi" else "ova"
+    spec = write_spec(bench, base, target, f"{SPEC}disk: {{{{size: 40GiB}}}}\n")
+    ova = bench.build(spec, ROOT_PASSWORD="s3cret", SOURCE_DATE_EPOCH=EPOCH)
+    opened = open_ova(ova, base.root_offset, tmp_path / "opened")
+    opened.check()
+    assert opened.raw.stat().st_size == 40 * GIB
+    assert "No problems found" in judge("sgdisk", "-v", opened.raw).stdout
+    told = judge("dumpe2fs", "-h", opened.device).stdout
+    facts = dict(re.findall(r"^(Block count|Block size): +([0-9]+)$", told, re.MULTILINE))
+    assert int(facts["Block count"]) * int(facts["Block size"]) > 39.9 * GIB
+    assert opened.text("/etc/hostname") == "edge-1\n"
+    assert json.loads(bench.run("inspect", ova, "--json").out)["disk_size"] == 40 * GIB
+    assert bench.run("verify", ova, spec, ROOT_PASSWORD="s3cret").code == 0
 
 
 @pytest.mark.parametrize("recipe", CASES)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import FormatError, GuestError
-from builder.formats.disk import GIB
+from builder.formats.disk import GIB, MIB
 from builder.formats.ovf import (
     Edits,
     Envelope,
@@ -104,6 +104,14 @@ def test_the_size_of_the_disk_changes_two_numbers(data: bytes) -> None:
     new = edit_envelope(envelope, edits)
     wanted = data.replace(b'size="196608"', b'size="777"').replace(b'"524288"', b'"888"')
     assert new == wanted
+
+
+@pytest.mark.parametrize("data", DIALECTS)
+@pytest.mark.parametrize("capacity", [20 * GIB, 20 * GIB + MIB])
+def test_a_grown_disk_is_said_in_units_that_can_say_it(data: bytes, capacity: int) -> None:
+    disk = parse(data).disks[0]
+    new = edit_envelope(parse(data), Edits(disk=disk, capacity=capacity))
+    assert parse(new).disks[0].capacity == capacity
 
 
 @pytest.mark.parametrize("data", DIALECTS)

@@ -47,6 +47,7 @@ class Edits:
     Attributes:
         disk: The disk whose file changed.
         disk_size: New length of its file.
+        capacity: New length of the disk in the guest, in bytes.
         populated_size: How much of the disk holds data, where the envelope says it.
         hardware_version: Such as ``vmx-14``.
         firmware: ``bios`` or ``efi``.
@@ -63,6 +64,7 @@ class Edits:
 
     disk: DiskReference | None = None
     disk_size: int | None = None
+    capacity: int | None = None
     populated_size: int | None = None
     hardware_version: str | None = None
     firmware: str | None = None
@@ -123,13 +125,21 @@ def _edit_disk(work: _Work, edits: Edits) -> None:
         if element.name == ovf("File") and said.get(ovf("id")) == disk.file.file_id:
             if edits.disk_size is not None:
                 work.editor.set_attribute(element, ovf("size"), str(edits.disk_size))
-        elif (
-            element.name == ovf("Disk")
-            and said.get(ovf("diskId")) == disk.disk_id
-            and edits.populated_size is not None
-            and ovf("populatedSize") in said
-        ):
-            work.editor.set_attribute(element, ovf("populatedSize"), str(edits.populated_size))
+        elif element.name == ovf("Disk") and said.get(ovf("diskId")) == disk.disk_id:
+            if edits.populated_size is not None and ovf("populatedSize") in said:
+                work.editor.set_attribute(element, ovf("populatedSize"), str(edits.populated_size))
+            if edits.capacity is not None:
+                _edit_capacity(work, element, edits.capacity)
+
+
+def _edit_capacity(work: _Work, element: Element, capacity: int) -> None:
+    """Set a disk's length, in the units that the envelope has, or in bytes if it is no multiple."""
+    said = element.attributes.get(ovf("capacityAllocationUnits"), "byte")
+    unit = parse_units(said, where=work.envelope.where)
+    if capacity % unit:
+        work.editor.set_attribute(element, ovf("capacityAllocationUnits"), "byte")
+        unit = 1
+    work.editor.set_attribute(element, ovf("capacity"), str(capacity // unit))
 
 
 def _edit_hardware_version(work: _Work, version: str) -> None:

@@ -1,7 +1,7 @@
 """The text that describes a VMDK: what kind of disk it is and where its bytes lie.
 
 Source: Virtual Disk Format 5.0 (VMware technical note), "The Descriptor File".
-Does not edit a text: whoever keeps a disk keeps its descriptor byte for byte.
+Whoever keeps a disk keeps its descriptor byte for byte; of a grown one two numbers change.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder.errors import FormatError
+from builder.formats.disk import SECTOR
 
 STREAM_OPTIMIZED = "streamOptimized"
 NO_PARENT = "ffffffff"
@@ -18,6 +19,9 @@ _SIGNATURE = "# disk descriptorfile"
 _EXTENT = re.compile(
     r'(RW|RDONLY|NOACCESS)\s+(\d{1,19})\s+([A-Z]+)(?:\s+"([^"]*)")?', re.IGNORECASE
 )
+_EXTENT_SIZE = re.compile(r"^(\s*(?:RW|RDONLY|NOACCESS)\s+)\d+(\s)", re.IGNORECASE | re.MULTILINE)
+_GEOMETRY = re.compile(r'ddb\.geometry\.(heads|sectors)\s*=\s*"?(\d{1,9})')
+_CYLINDERS = re.compile(r'(ddb\.geometry\.cylinders\s*=\s*"?)\d+("?)')
 _ENTRY = re.compile(r'([A-Za-z][\w.]*)\s*=\s*(?:"(.*)"|(.*?))\s*')
 
 
@@ -111,6 +115,22 @@ def format_descriptor(descriptor: Descriptor) -> bytes:
         "",
     ]
     return "\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def resize_descriptor(raw: bytes, capacity_sectors: int) -> bytes:
+    """Return a descriptor, as it stands in a file, of the same disk with another capacity.
+
+    The geometry follows, with the heads and sectors that the text has; all else stays.
+    """
+    text = raw.rstrip(b"\0").decode("utf-8", "surrogateescape")
+    text = _EXTENT_SIZE.sub(lambda found: f"{found[1]}{capacity_sectors}{found[2]}", text)
+    numbers = dict(_GEOMETRY.findall(text))
+    track = int(numbers.get("heads", _HEADS)) * int(numbers.get("sectors", _TRACK_SECTORS))
+    cylinders = min(capacity_sectors // max(track, 1), 0xFFFF)
+    text = _CYLINDERS.sub(lambda found: f"{found[1]}{cylinders}{found[2]}", text)
+    data = text.encode("utf-8", "surrogateescape")
+    length = max(len(raw), -(-(len(data) + 1) // SECTOR) * SECTOR)
+    return data.ljust(length, b"\0")
 
 
 def make_descriptor(capacity_sectors: int, filename: str, cid: str) -> Descriptor:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from builder.errors import FormatError
+from builder.formats.disk import SECTOR
 from builder.formats.vmdk.grains import deflate_grain, inflate_grain
+from builder.formats.vmdk.header import MAXIMUM_CAPACITY
 from builder.formats.vmdk.stream_optimized import StreamOptimized
 
 if TYPE_CHECKING:
@@ -58,6 +60,18 @@ class GrainOverlay:
             piece, view = view[: end - start], view[end - start :]
             if memoryview(self._content(grain))[start:end] != piece:
                 self._writable(grain)[start:end] = piece
+
+    def grow(self, size: int) -> None:
+        """Make the disk longer; what is added reads as zeros.
+
+        Raises:
+            FormatError: no VMDK has that size, or the last grain of the base is a part of one.
+        """
+        if self.vmdk.capacity % self.vmdk.grain_size or size % SECTOR or size > MAXIMUM_CAPACITY:
+            raise FormatError(
+                f"{self.vmdk.name}: a disk of {self.vmdk.capacity} bytes cannot grow to {size}"
+            )
+        self.size = size
 
     def pack(self) -> dict[int, bytes]:
         """Return the records of the grains that differ from the VMDK's, by grain number.

@@ -5,10 +5,12 @@ Extents". Grains come in order of the disk, tables in front, whatever the base's
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from heapq import merge
 
 from builder.formats.disk import SECTOR
 from builder.formats.stream import Segment, Span
+from builder.formats.vmdk.descriptor import resize_descriptor
 from builder.formats.vmdk.front import check_size, iter_front, lay_out
 from builder.formats.vmdk.grains import END_OF_STREAM
 from builder.formats.vmdk.overlay import GrainOverlay
@@ -27,8 +29,11 @@ class Splice:
 
     def __init__(self, overlay: GrainOverlay) -> None:
         self._vmdk = overlay.vmdk
-        self._descriptor = overlay.vmdk.descriptor_sectors
-        self._header = lay_out(overlay.vmdk.header, len(self._descriptor) // SECTOR)
+        header, self._descriptor = overlay.vmdk.header, overlay.vmdk.descriptor_sectors
+        if overlay.size != overlay.vmdk.capacity:
+            header = replace(header, capacity_sectors=overlay.size // SECTOR)
+            self._descriptor = resize_descriptor(self._descriptor, header.capacity_sectors)
+        self._header = lay_out(header, len(self._descriptor) // SECTOR)
         self._tables = GrainTables()
         self._body: list[Segment] = []
         self._sector = self._header.overhead_sectors
