@@ -99,13 +99,14 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
     match base:
         case SampleBase():
             identity = f"sample {target.name} {__version__}"
-            return Origin("the sample base", identity, SAMPLE_RELEASE, "x86_64")
+            return Origin("the sample base", identity, SAMPLE_RELEASE, _usual_arch(target))
         case FileBase(path, digests):
-            return _file_origin(path, digests)
+            return _file_origin(path, digests, _usual_arch(target))
         case UrlBase(url, digests):
             name = url.rpartition("/")[2]
             source = Source(name, (url,), dict(digests), None, "", "", "", target.name)
-            return Origin(url, _identity(digests), "", "x86_64", source, None, digests)
+            arch = _usual_arch(target)
+            return Origin(url, _identity(digests), "", arch, source, None, digests)
         case CatalogBase(release, revision, arch):
             source = find_source(
                 release, target.name, revision, arch, locked=locked.files if locked else None
@@ -177,7 +178,12 @@ def _opened(origin: Origin, path: Path, digests: Mapping[str, str]) -> Opened:
     )
 
 
-def _file_origin(path: Path, digests: Mapping[str, str]) -> Origin:
+def _usual_arch(target: Target) -> str:
+    """Return the architecture of a base that does not say it: Photon's boards are all ARM's."""
+    return "aarch64" if target.is_board else "x86_64"
+
+
+def _file_origin(path: Path, digests: Mapping[str, str], arch: str) -> Origin:
     """Return the origin for a file on this machine."""
     try:
         path.stat()
@@ -187,7 +193,7 @@ def _file_origin(path: Path, digests: Mapping[str, str]) -> Origin:
         ) from error
     if path.is_dir():
         raise HostError(f"{path} is a directory; wanted an image file")
-    return Origin(str(path), _identity(digests), "", "x86_64", None, path, digests or None)
+    return Origin(str(path), _identity(digests), "", arch, None, path, digests or None)
 
 
 def _identity(digests: Mapping[str, str]) -> str:

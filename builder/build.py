@@ -260,6 +260,8 @@ def with_downloads(
 
 def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dict[str, Any]:
     """Return what is recorded beside an artifact; secrets appear as digests at most."""
+    from builder.rules.images import pinned_images
+
     source = opened.origin.source
     return {
         "schema": SCHEMA,
@@ -267,6 +269,7 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
         "spec": {"name": request.spec.name, "file": request.spec.path.name},
         "target": request.target.name,
         "plan": {"digest": plan.digest, "steps": len(plan.steps)},
+        "images": pinned_images(request.spec),
         "base": {
             "name": opened.origin.path.name if opened.origin.path else opened.origin.text,
             "release": opened.origin.release,

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from builder.cli.options import warn
+from builder.documents import load_document
 from builder.errors import Problem, SpecError, UsageError
 from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
 from builder.progress import Progress
 from builder.rules import Finding, explain, problem_of
 from builder.rules.images import Use, image_uses, unlockable
+from builder.rules.model import Subject
 from builder.spec import Spec
 
 
@@ -88,6 +91,9 @@ def lock_images(
 
 def _lockable(spec: Spec) -> list[Use]:
     """Return the uses of images by a tag; of the others, say what can be said."""
+    for overlay, section in Subject(spec).sections("compose"):
+        for settings in section.values():
+            load_document(overlay.directory / Path(settings["file"]).expanduser())
     uses = list(image_uses(spec))
     if wrong := [use for use in uses if use.name is None and not use.is_open]:
         raise SpecError(tuple(_problem("CMP019", use.find(use.refusal)) for use in wrong))

@@ -136,8 +136,10 @@ class Registries:
                 token = read_token(self._session, response, self.patience)
             if not token:
                 raise _reason(response)
-            self._tokens[scope] = token
-            response = self._follow(url, _with_token(headers, token))
+            if response.url == url:
+                self._tokens[scope] = token
+            # Not from the start again: the token belongs to the host that asked for it.
+            response = self._follow(response.url, _with_token(headers, token))
         with response:
             if response.status_code != HTTPStatus.OK:
                 raise _reason(response)

@@ -58,6 +58,12 @@ def image_uses(spec: Spec) -> Iterator[Use]:
             yield Use(project, used, name, refusal, (used.service, used.text) not in settled)
 
 
+def pinned_images(spec: Spec) -> dict[str, str]:
+    """Return the images of a spec that the lock file holds, by full name, with their digests."""
+    pins = {str(use.name): use.pin(spec) for use in image_uses(spec)}
+    return {name: pin.digest for name, pin in sorted(pins.items()) if pin}
+
+
 def _images(project: Project, changed: dict[str, str]) -> tuple[Used, ...]:
     """Return the images of a project, some variables being changed."""
     variables = {**project.variables, **changed}

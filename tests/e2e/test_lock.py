@@ -131,6 +131,8 @@ def test_a_spec_is_locked_built_and_proved(registry: Registry, bench: Bench) -> 
     compose = bench.run("cat", artifact, "/opt/compose/app/compose.yaml").out
     assert compose == (bench.directory / "specs/compose.yaml").read_text()
     assert bench.run("verify", artifact, "lab", **SECRETS).code == 0
+    record = json.loads(artifact.with_name(f"{artifact.name}.provenance.json").read_text())
+    assert record["images"] == {name: kept[name]["digest"] for name in (app, web)}
 
 
 def test_what_is_pinned_stays_until_it_is_asked_for_anew(tmp_path: Path, bench: Bench) -> None:
@@ -177,6 +179,30 @@ def test_an_image_that_does_not_run_there_is_refused(registry: Registry, bench: 
     assert "compose.yaml:1:23: error[CMP006]" in done.err
     assert "no variant for linux/amd64; it has linux/arm/v7, linux/arm64" in done.err
     assert not path.exists()
+
+
+def test_a_card_needs_the_variant_for_its_processor(registry: Registry, bench: Bench) -> None:
+    compose = "services: {a: {image: 'HOST/lab/single:1', restart: always}}\n"
+    path = lab(bench, registry.host, compose)
+    assert bench.run("lock", "lab").code == 0
+    bench.write("specs/lab.yaml", SPEC.replace("target: ova", "target: rpi3"))
+    for command in ("lock", "check"):
+        done = bench.run(command, "lab", **SECRETS)
+        assert (done.code, "no variant for linux/arm64; it has linux/amd64" in done.err) == (
+            3,
+            True,
+        )
+    path.unlink()
+    lab(bench, registry.host, compose.replace("single", "arm"))
+    bench.write("specs/lab.yaml", SPEC.replace("target: ova", "targets: [rpi3]"))
+    assert bench.run("lock", "lab").code == 0
+
+
+def test_a_project_that_cannot_be_read_is_not_passed_over(bench: Bench) -> None:
+    lab(bench, "127.0.0.1:1")
+    (bench.directory / "specs/compose.yaml").unlink()
+    done = bench.run("lock", "lab")
+    assert (done.code, "compose.yaml" in done.err) == (3, True)
 
 
 def test_without_a_network_the_address_is_named_and_nothing_is_written(bench: Bench) -> None:
@@ -251,6 +277,16 @@ def test_a_redirect_is_followed_without_the_token() -> None:
         assert resolve(name, registries) == PINNED
     assert here.log[-1].headers["Authorization"] == "Bearer abc"
     assert "Authorization" not in there.log[-1].headers
+
+
+def test_a_token_goes_to_the_host_that_asks_for_it() -> None:
+    with (
+        serve(BODY, Behaviour(token="abc")) as there,
+        serve(b"", Behaviour(redirect=there.url)) as here,
+    ):
+        assert asking(here) == PINNED
+    assert there.log[-1].headers["Authorization"] == "Bearer abc"
+    assert not [exchange for exchange in here.log if "Authorization" in exchange.headers]
 
 
 @pytest.mark.parametrize(
