@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.isos import boot_report, make_iso
+from tests.support.isos import approve, boot_report, make_iso
 from tests.support.judges import judge
 from tests.support.media import GRUB, MENU, Media, make_medium
 from tests.support.program import Bench, files_below
@@ -163,6 +163,48 @@ def test_a_kickstart_that_is_there_already_gives_way_and_others_stay(
         assert [line.count("ks=") for line in lines] == [1, 1]
         assert "ks=cdrom:/photon-builder/ks.json" in lines[0]
         assert other in lines[1]
+
+
+@pytest.mark.parametrize(
+    "kind", ["joliet", "hybrid-mbr", "hybrid-gpt", "grub", "long", "deep", "enhanced", "summed"]
+)
+def test_rare_layouts_are_added_to_and_stay_what_they_are(
+    kind: str, bench: Bench, base_cache: Path
+) -> None:
+    base = make_iso(base_cache, kind)
+    spec = write_spec(bench, base)
+    iso = bench.build(spec, **ENVIRONMENT)
+    assert bench.run("verify", iso, spec, **ENVIRONMENT).code == 0
+    approve(iso, level4=kind == "enhanced")
+    assert boot_report(iso) == boot_report(base)
+    if kind == "summed":
+        judge("checkisomd5", iso)
+
+
+@pytest.mark.parametrize(
+    ("path", "refusal"),
+    [
+        ("grub-rescue/grub-rescue-cdrom.iso", ""),
+        ("ipxe/ipxe.iso", ""),
+        ("memtest86+/memtest86+x64.iso", "lies behind the volume"),
+    ],
+)
+def test_foreign_media_take_files_or_say_why_not(path: str, refusal: str, bench: Bench) -> None:
+    base = Path("/usr/lib") / path
+    if not base.exists():
+        pytest.skip(f"{base} is not installed; `make judges` installs it on Debian and Ubuntu")
+    spec = bench.write("specs/s.yaml", FILES.format(base=base))
+    done = bench.run("build", spec, **ENVIRONMENT)
+    if refusal:
+        assert (done.code, refusal in done.err) == (4, True), done.err
+        return
+    assert done.code == 0, done.err
+    iso = bench.directory / done.out.splitlines()[-1]
+    assert boot_report(iso) == boot_report(base)
+    assert "/docs/README" in judge("isoinfo", "-R", "-f", "-i", iso).stdout.splitlines()
+    installing = bench.run("build", write_spec(bench, base), **ENVIRONMENT)
+    assert installing.code == 7
+    assert "it installs nothing" in installing.err
 
 
 FILES = """\
