@@ -42,6 +42,9 @@ _VERSION = re.compile(r"photon[_-](?:os[_-])?installer-([0-9][0-9.]*[0-9])")
 _WITH_AB = "preinstall"
 """A key as old as the A/B partitions, which are no key of their own: POI 2.1."""
 
+_WITH_LINKS = "disks"
+"""A key as old as the following of links to a disk: POI 2.4."""
+
 
 @dataclass(frozen=True, slots=True)
 class Installer:
@@ -131,10 +134,21 @@ def make_disk_keys(install: Mapping[str, Any], installer: Installer) -> dict[str
         GuestError: the installer cannot do it.
     """
     keys = {key: install[key] for key in ("disk", "bootmode", "eject_cdrom") if key in install}
+    _check_disk(install.get("disk", ""), installer)
     if "partitions" in install:
         _check_partitions(install["partitions"])
         keys["partitions"] = [_partition(each, installer) for each in install["partitions"]]
     return {**keys, **_flavor(install.get("linux_flavor", ""), installer)}
+
+
+def _check_disk(disk: str, installer: Installer) -> None:
+    """Refuse a link to a disk where the installer would take it for the disk's own name."""
+    if disk.startswith("/dev/disk/") and _WITH_LINKS not in installer.keys:
+        raise GuestError(
+            f"{installer.name} does not follow the link {disk}",
+            code="INS007",
+            hint="name the device itself, such as /dev/sda, or use an ISO with a newer installer",
+        )
 
 
 def _check_partitions(entries: Sequence[Mapping[str, Any]]) -> None:

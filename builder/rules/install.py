@@ -54,6 +54,12 @@ RULES: tuple[Rule, ...] = (
         "That of 3.0 GA copies no files from the medium, so all has to lie in its kickstart.",
     ),
     error(
+        "INS007",
+        "a link to a disk that the installer does not follow",
+        "Names below /dev/disk are links; installers before 2.4 make the names of partitions from "
+        "them and find none.",
+    ),
+    error(
         "PKG010",
         "a package that the medium does not have",
         "An installation without a network has the packages of the ISO and no others. The full ISO "

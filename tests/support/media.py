@@ -67,6 +67,7 @@ class Media:
         packages: Names of the packages in the repository.
         extra: More files of the medium.
         bulk: How many more packages there are, and the bytes of each.
+        noise: Bytes of the initrd that say nothing; packing halves them.
     """
 
     release: str
@@ -76,6 +77,7 @@ class Media:
     packages: tuple[str, ...] = ("bash", "python3", "docker", "nfs-utils")
     extra: dict[str, bytes] = field(default_factory=dict)
     bulk: tuple[int, int] = (0, 0)
+    noise: int = 100_000
 
 
 RELEASES: Final = {
@@ -140,7 +142,7 @@ def installer_source(media: Media) -> dict[str, bytes]:
         "etc/photon-release": f"VMware Photon OS {media.release}\n".encode(),
         "installer/packages_minimal.json": b"{}",
         "installer/packages_rt.json": b"{}",
-        "usr/lib/noise": random.Random(1).randbytes(100_000),
+        "usr/lib/noise": random.Random(1).randbytes(media.noise // 2).hex().encode(),
     }
     if media.folder == "elsewhere":
         return files

@@ -96,6 +96,13 @@ def test_a_kernel_that_the_installer_cannot_choose_is_refused() -> None:
         )
 
 
+def test_a_link_to_a_disk_is_for_installers_that_follow_it() -> None:
+    link = {"disk": "/dev/disk/by-path/pci-0000:00:10.0-scsi-0:0:0:0"}
+    assert make_disk_keys(link, Installer(keys=COMMON_KEYS | {"disks"})) == link
+    with pytest.raises(GuestError, match="does not follow the link /dev/disk/by-path"):
+        make_disk_keys(link, Installer())
+
+
 def test_partitions_have_a_size_and_a_filesystem() -> None:
     lvm = {"vg_name": "vg", "lv_name": "root"}
     install = {
