@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from builder.formats.ova import Ova, open_ova
-from builder.formats.vmdk import GrainOverlay, StreamOptimized
 from builder.images import Container, Image
+
+if TYPE_CHECKING:
+    from builder.formats.ova import Ova
 
 _NAME = slice(0, 100)
 _MAGIC = slice(257, 262)
@@ -20,7 +22,10 @@ def _sniff(head: bytes) -> bool:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Image]:
-    """Open an OVA and the disk in it."""
+    """Open an OVA and the disk in it; the codecs are imported when there is one."""
+    from builder.formats.ova import open_ova
+    from builder.formats.vmdk import GrainOverlay, StreamOptimized
+
     with open_ova(path) as ova:
         member, reference = ova.disk
         vmdk = StreamOptimized(ova.fd, member.offset, member.size, name=member.name)
@@ -33,7 +38,7 @@ def _open(path: Path) -> Iterator[Image]:
         yield Image("ova", GrainOverlay(vmdk), _facts(ova, reference.capacity), check)
 
 
-def _facts(ova: Ova, capacity: int) -> dict[str, object]:
+def _facts(ova: "Ova", capacity: int) -> dict[str, object]:
     """Return what the envelope says, for people."""
     envelope = ova.envelope
     return {

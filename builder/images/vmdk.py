@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.formats.vmdk import GrainOverlay, StreamOptimized
 from builder.images import Container, Image
 
 
@@ -15,7 +14,9 @@ def _sniff(head: bytes) -> bool:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Image]:
-    """Open a VMDK."""
+    """Open a VMDK; the codec is imported when there is one."""
+    from builder.formats.vmdk import GrainOverlay, StreamOptimized
+
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
         vmdk = StreamOptimized(stream.fileno(), 0, size, name=path.name)
