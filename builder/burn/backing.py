@@ -57,6 +57,10 @@ class Backing:
         held = {entry.name for folder in (path, *_partitions(path)) for entry in _names(folder)}
         return tuple(sorted(f"{name}{self._title(name)}" for name in held))
 
+    def file_of(self, name: str) -> str:
+        """Return the file behind a loop device, empty for other devices."""
+        return read_attribute((self._system.blocks / name).resolve() / "loop/backing_file")
+
     def disks_of_path(self, path: str) -> set[str]:
         """Return the names of everything that a file or folder is stored on."""
         return {below for name in self.names_of_path(path) for below in self.below(name)}
@@ -91,7 +95,7 @@ class Backing:
             yield path.parent.name
         if (path / "slaves").is_dir():
             yield from (entry.name for entry in (path / "slaves").iterdir())
-        if file := read_attribute(path / "loop/backing_file"):
+        if file := self.file_of(name):
             yield from self.names_of_path(file)
         yield from self._btrfs_peers(name)
 

@@ -41,6 +41,7 @@ class Card:
         fd: Open for reading and writing.
         is_direct: Whether reads and writes pass the page cache by.
         size: Bytes, as the open device says.
+        offloads_zeros: Whether the device makes runs zero by itself, as far as is known.
     """
 
     def __init__(self, device: Device, fd: int, *, is_direct: bool) -> None:
@@ -48,7 +49,7 @@ class Card:
         self.fd = fd
         self.is_direct = is_direct
         self.size = device.size
-        self._punches = True
+        self.offloads_zeros = True
 
     def write(self, view: memoryview, offset: int) -> None:
         """Write a run; address, length and offset are multiples of the sector.
@@ -79,12 +80,12 @@ class Card:
     def punch(self, offset: int, length: int) -> bool:
         """Let the device make a run zero by itself; false when it cannot."""
         libc = ctypes.CDLL(None, use_errno=True)
-        if not self._punches or not hasattr(libc, "fallocate64"):
+        if not self.offloads_zeros or not hasattr(libc, "fallocate64"):
             return False
         start, count = ctypes.c_int64(offset), ctypes.c_int64(length)
         failed = libc.fallocate64(self.fd, _PUNCH_HOLE, start, count)
-        self._punches = not failed
-        return self._punches
+        self.offloads_zeros = not failed
+        return self.offloads_zeros
 
     def flush(self) -> None:
         """Wait until everything is on the medium.

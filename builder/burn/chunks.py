@@ -7,7 +7,6 @@ does not depend on how much slower a card is than what is read.
 The first MiB ends a chunk of its own: it is written last. Equal images give equal chunks.
 """
 
-import hashlib
 import mmap
 import os
 import queue
@@ -57,6 +56,11 @@ class Pool:
         for _ in range(count):
             self._free.put(mmap.mmap(-1, CHUNK))
 
+    @property
+    def free(self) -> int:
+        """How many can be taken now."""
+        return self._free.qsize()
+
     def take(self) -> mmap.mmap:
         """Return a buffer, when there is one."""
         return self._free.get()
@@ -80,9 +84,7 @@ class Chunk:
         self._buffer = buffer
         self._pool = pool
         self._readers = 1
-        self._digest = b""
         self._lock = threading.Lock()
-        self._hashing = threading.Lock()
 
     @property
     def end(self) -> int:
@@ -93,12 +95,6 @@ class Chunk:
     def view(self) -> memoryview:
         """The bytes; not to be changed."""
         return memoryview(self._buffer)[: self.length]
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of all of it, computed once for all cards."""
-        with self._hashing:
-            self._digest = self._digest or hashlib.sha256(self.view).digest()
-            return self._digest
 
     def share(self, readers: int) -> None:
         """Say how many will release it."""

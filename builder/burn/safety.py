@@ -82,6 +82,8 @@ def source_refusals(device: Device, backing: Backing, paths: dict[str, Path]) ->
         paths: What each path is for, and the path.
     """
     for what, path in paths.items():
+        if backing.file_of(device.name) == str(path.resolve()):
+            yield Refusal(f"{what} {path} is the file behind it", "copy it to another file first")
         if device.name in backing.disks_of_path(str(path.resolve())):
             yield Refusal(f"{what} {path} is stored on it", "copy it to another disk first")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from builder.burn.card import Card, open_card
@@ -22,8 +23,9 @@ from builder.burn.order import Choices, Order, Verdict
 from builder.burn.overlay import Overlay
 from builder.burn.personalise import check_card
 from builder.burn.probe import LEAST_SIZE, probe
+from builder.burn.proof import check_digests, compare
 from builder.burn.source import Image
-from builder.burn.spread import DEPTH, Lane, spread
+from builder.burn.spread import DEPTH, PATIENCE_SECONDS, Lane, spread
 from builder.burn.writer import Manner, Writer
 from builder.errors import BuilderError, DeviceError, VerifyError
 from builder.formats.sparse import SparseDisk
@@ -103,6 +105,8 @@ class _Burning:
         self._choices = choices
         self._progress = progress
         self._stopped = threading.Event()
+        self._can_reread = image.mapped is not None
+        self._pool = Pool(2 * DEPTH + 2)
 
     def add(self, order: Order, card: Card) -> None:
         """Take a card in."""
@@ -114,11 +118,18 @@ class _Burning:
                 f"{order.device.path}: was interrupted at {reached / 1e6:.0f} MB: what is there "
                 "is compared, not written again"
             )
-        manner = Manner(self._choices.blanks, self._choices.verifies, reached)
+        digests = self._choices.verifies and not self._can_reread
+        manner = Manner(self._choices.blanks, self._choices.verifies, digests, reached)
         blocks = order.personal.blocks if order.personal else Overlay()
         writer = Writer(card, manner, blocks, self._stopped)
         writer.counts_gaps = self._image.mapped is None
-        self.jobs.append(_Job(order, Lane(writer), journal))
+        lane = Lane(writer)
+        lane.complain = partial(
+            self._progress.phase,
+            f"{order.device.path}: no answer for {PATIENCE_SECONDS:.0f} s: the card or its reader "
+            "may be failing; Ctrl-C gives up and leaves it blank",
+        )
+        self.jobs.append(_Job(order, lane, journal))
 
     def run(self) -> None:
         """Do everything, in its order."""
@@ -129,9 +140,7 @@ class _Burning:
             self._write()
             self._image.prove()
             if self._choices.verifies:
-                self._each(_flush, "flushing")
-                self._each(_verify, "reading back")
-                self._repair()
+                self._verify()
             self._each(_finish, "writing the first MiB")
         except BaseException:
             self._stopped.set()
@@ -163,7 +172,7 @@ class _Burning:
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the image."""
-        return iter_tasks(self._image.iter_runs(), self._image.size, Pool(2 * DEPTH + 2))
+        return iter_tasks(self._image.iter_runs(), self._image.size, self._pool)
 
     def _noted(self, tasks: Iterator[Task]) -> Iterator[Task]:
         """Pass on the image, and note how far each card is."""
@@ -172,23 +181,38 @@ class _Burning:
                 job.journal.note(job.lane.position)
             yield task
 
-    def _repair(self) -> None:
-        """Write once more what was not there, and look again.
+    def _verify(self) -> None:
+        """Read everything back; what differs is written once more, and read back again.
 
         A card that fails twice has a failure afterwards.
         """
-        bad = {id(job): set(job.writer.differing) for job in self._live() if job.writer.differing}
-        if not bad:
-            return
+        self._each(_flush, "flushing")
+        self._read_back(None)
+        bad = {id(job): dict(job.writer.differing) for job in self._live() if job.writer.differing}
         jobs = [job for job in self._live() if id(job) in bad]
+        if not jobs:
+            return
         for job in jobs:
             job.writer.tally.rewritten = len(bad[id(job)])
+            job.writer.differing.clear()
             self._progress.phase(f"{job.path}: {len(bad[id(job)])} ranges differ; writing again")
-        wanted = set().union(*bad.values())
+        wanted = {offset for ranges in bad.values() for offset in ranges}
         spread(_chosen(self._tasks(), wanted), [job.lane for job in jobs], self._stopped)
         self._each(_flush, "")
-        for job in jobs:
-            self._guard(job, _verify_again)
+        self._read_back(wanted)
+        self._each(_check_differing, "")
+
+    def _read_back(self, only: set[int] | None) -> None:
+        """Read the cards back: all of them, or these ranges."""
+        jobs = self._live()
+        if not jobs or self._stopped.is_set():
+            return
+        if not self._can_reread:
+            self._each(lambda job: check_digests(job.writer, only), "reading back")
+            return
+        self._progress.phase(f"{', '.join(str(job.path) for job in jobs)}: reading back")
+        lanes = [job.lane for job in jobs]
+        compare(lambda: _chosen(self._tasks(), only), lanes)
 
     def _each(self, step: Callable[[_Job], None], text: str) -> None:
         """Do something with every card that has not failed, at the same time."""
@@ -229,16 +253,11 @@ def _flush(job: _Job) -> None:
     job.card.flush()
 
 
-def _verify(job: _Job) -> None:
-    """Read a card back."""
-    job.writer.differing = job.writer.verify()
-
-
-def _verify_again(job: _Job) -> None:
-    """Read back what was written a second time."""
-    left = job.writer.verify(set(job.writer.differing))
+def _check_differing(job: _Job) -> None:
+    """Give a card up that does not hold what was written twice."""
+    left = sorted(job.writer.differing.items())
     if left:
-        first, length = left[0], job.writer.length_of(left[0])
+        first, length = left[0]
         raise VerifyError(
             f"{job.path}: {len(left)} ranges differ from what was written, twice; the first is "
             f"bytes {first} to {first + length - 1}",
@@ -261,10 +280,10 @@ def _finish(job: _Job) -> None:
     job.journal.remove()
 
 
-def _chosen(tasks: Iterator[Task], offsets: set[int]) -> Iterator[Task]:
-    """Pass on the parts of an image that have these offsets in them."""
+def _chosen(tasks: Iterator[Task], offsets: set[int] | None) -> Iterator[Task]:
+    """Pass on the parts of an image that have these offsets in them; ``None``: all."""
     for task in tasks:
-        if any(task.offset <= offset < task.end for offset in offsets):
+        if offsets is None or any(task.offset <= offset < task.end for offset in offsets):
             yield task
         elif isinstance(task, Chunk):
             task.release()

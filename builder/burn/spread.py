@@ -6,7 +6,7 @@ because the buffers are shared; one that failed lets its parts pass.
 
 import queue
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from builder.burn.chunks import Chunk, Task
 from builder.burn.writer import Writer
@@ -14,6 +14,8 @@ from builder.errors import BuilderError
 
 DEPTH = 2
 """Requests that a card has at once."""
+PATIENCE_SECONDS = 60.0
+"""How long a card may be silent before that is said."""
 
 
 class Lane:
@@ -24,21 +26,34 @@ class Lane:
         failure: Why it was given up; ``None`` as long as all is well.
         bug: What went wrong that nobody foresaw.
         position: How far in the image it is.
+        complain: Called whenever the card has been silent for too long.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, take: Callable[[Task], object] | None = None) -> None:
         self.writer = writer
+        self._take = take or writer.take
         self.failure: BuilderError | None = None
         self.bug: BaseException | None = None
         self.position = 0
+        self.complain: Callable[[], object] = lambda: None
         self.tasks: queue.Queue[Task | None] = queue.Queue(DEPTH)
+
+    def queue(self, task: Task) -> None:
+        """Let the card have a part, when it has done with those before."""
+        while True:
+            try:
+                self.tasks.put(task, timeout=PATIENCE_SECONDS)
+            except queue.Full:
+                self.complain()
+            else:
+                return
 
     def run(self) -> None:
         """Take parts until the end mark."""
         while (task := self.tasks.get()) is not None:
             try:
                 if self.failure is None and not self.writer.stopped.is_set():
-                    self.writer.take(task)
+                    self._take(task)
                     self.position = max(self.position, task.end)
             except BuilderError as error:
                 self.failure = self.failure or error
@@ -98,4 +113,4 @@ def _give(task: Task, lanes: Sequence[Lane]) -> None:
     if isinstance(task, Chunk):
         task.share(len(lanes))
     for lane in lanes:
-        lane.tasks.put(task)
+        lane.queue(task)

@@ -12,17 +12,15 @@ where something is.
 import hashlib
 import mmap
 import threading
-from collections.abc import Container
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from builder.burn.card import Card
-from builder.burn.chunks import ALIGN, CHUNK, HEAD, Chunk, Gap, Task
+from builder.burn.chunks import CHUNK, HEAD, Chunk, Gap, Task
+from builder.burn.memory import is_same
 from builder.burn.overlay import Overlay
 from builder.errors import VerifyError
 from builder.progress import Advance
-
-_DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +30,14 @@ class Manner:
     Attributes:
         blanks: What the image leaves empty is emptied.
         verifies: Everything that was written is read back.
+        digests: The digest of every range is kept, to read back without the image.
         compare_below: What lies below this offset is read first and written only where it
             differs; the size of the image for all of it.
     """
 
     blanks: bool = True
     verifies: bool = True
+    digests: bool = True
     compare_below: int = 0
 
 
@@ -71,7 +71,7 @@ class Writer:
         advance: Told of every part that is true.
         counts_gaps: Whether that includes what the image leaves empty.
         tally: What was done.
-        differing: Offsets of the ranges that were not there when they were read back.
+        differing: Offset and length of the ranges that were not there when they were read back.
     """
 
     card: Card
@@ -81,7 +81,7 @@ class Writer:
     advance: Advance = lambda _: None
     counts_gaps: bool = False
     tally: Tally = field(default_factory=Tally)
-    differing: list[int] = field(default_factory=list)
+    differing: dict[int, int] = field(default_factory=dict)
     _ranges: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     _head: bytearray = field(default_factory=lambda: bytearray(HEAD))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -108,34 +108,35 @@ class Writer:
         """
         if task.end <= HEAD:
             self._keep_head(task)
-        elif isinstance(task, Chunk):
-            self._take_chunk(task)
-        else:
-            self._take_gap(task)
+        elif isinstance(task, Gap):
+            self._empty(task)
+        for offset, view in self.parts_of(task):
+            self._put(view, offset)
         if self.counts_gaps or isinstance(task, Chunk):
             with self._lock:
                 self.advance(task.length)
 
-    def verify(self, only: Container[int] | None = None) -> list[int]:
-        """Read back what was written and return the offsets of the ranges that differ.
+    def parts_of(self, task: Task) -> Iterator[tuple[int, memoryview]]:
+        """Yield offset and bytes of what is to be on this card, but for the first MiB."""
+        if task.end <= HEAD:
+            return
+        if isinstance(task, Chunk):
+            length = min(task.length, self.card.size - task.offset)
+            yield task.offset, self._own_view(task)[:length]
+            return
+        for offset, block in self.overlay.within(max(task.offset, HEAD), task.end):
+            buffer = mmap.mmap(-1, len(block))
+            buffer[:] = block
+            yield offset, memoryview(buffer)
 
-        Args:
-            only: Offsets of the ranges to look at; ``None``: all.
+    def differ(self, offset: int, length: int) -> None:
+        """Remember a range that was not there when it was read back."""
+        with self._lock:
+            self.differing[offset] = length
 
-        Raises:
-            HostError: the device refuses.
-        """
-        with self.card.reader() as (fd, is_direct), ThreadPoolExecutor(_DEPTH) as pool:
-            buffers = threading.local()
-            ranges = [each for each in sorted(self._ranges.items()) if _is_in(each[0], only)]
-            good = pool.map(lambda each: self._is_there(each, fd, buffers), ranges)
-            found = [offset for (offset, _), same in zip(ranges, good, strict=True) if not same]
-        self.tally.verified = "direct" if is_direct else "buffered"
-        return found
-
-    def length_of(self, offset: int) -> int:
-        """Return the length of the range at an offset."""
-        return self._ranges[offset][0]
+    def ranges(self) -> list[tuple[int, int, bytes]]:
+        """Return offset, length and SHA-256 of everything that is to be on the card."""
+        return [(offset, length, digest) for offset, (length, digest) in self._ranges.items()]
 
     def finish(self) -> None:
         """Write the first MiB, and prove it.
@@ -160,9 +161,10 @@ class Writer:
         self.card.flush()
         if not self.manner.verifies:
             return True
-        digest = hashlib.sha256(view).digest()
         with self.card.reader() as (fd, _):
-            return self._is_there((0, (len(view), digest)), fd, threading.local())
+            found = memoryview(mmap.mmap(-1, HEAD))[: len(view)]
+            self.card.read(found, 0, fd)
+            return is_same(view, found)
 
     def _keep_head(self, task: Task) -> None:
         """Remember what the first MiB will be."""
@@ -171,23 +173,20 @@ class Writer:
         for offset, block in self.overlay.within(task.offset, min(task.end, HEAD)):
             self._head[offset : offset + len(block)] = block
 
-    def _take_chunk(self, chunk: Chunk) -> None:
-        """Write a run, with this card's own blocks in it."""
-        length = min(chunk.length, self.card.size - chunk.offset)
+    def _own_view(self, chunk: Chunk) -> memoryview:
+        """Return a run with this card's own blocks in it; without any, that of all cards."""
         own = list(self.overlay.within(chunk.offset, chunk.end))
-        if own:
-            buffer = mmap.mmap(-1, CHUNK)
-            buffer[: chunk.length] = bytes(chunk.view)
-            for offset, block in own:
-                at = offset - chunk.offset
-                buffer[at : at + len(block)] = block
-            self._put(memoryview(buffer)[:length], chunk.offset, b"")
-        else:
-            digest = chunk.digest() if self.manner.verifies and length == chunk.length else b""
-            self._put(chunk.view[:length], chunk.offset, digest)
+        if not own:
+            return chunk.view
+        buffer = mmap.mmap(-1, CHUNK)
+        buffer[: chunk.length] = bytes(chunk.view)
+        for offset, block in own:
+            at = offset - chunk.offset
+            buffer[at : at + len(block)] = block
+        return memoryview(buffer)[: chunk.length]
 
-    def _take_gap(self, gap: Gap) -> None:
-        """Empty a run, and write this card's own blocks in it."""
+    def _empty(self, gap: Gap) -> None:
+        """Empty a run."""
         start = max(gap.offset, HEAD)
         if gap.offset < HEAD:
             self._keep_head(Gap(gap.offset, HEAD - gap.offset))
@@ -195,20 +194,16 @@ class Writer:
         end -= end % self.card.device.sector
         if self.manner.blanks and start < end and not self.card.punch(start, end - start):
             self._clear(start, end)
-        for offset, block in self.overlay.within(start, end):
-            buffer = mmap.mmap(-1, len(block))
-            buffer[:] = block
-            self._put(memoryview(buffer), offset, b"")
 
-    def _put(self, view: memoryview, offset: int, digest: bytes) -> None:
+    def _put(self, view: memoryview, offset: int) -> None:
         """Write a run unless it is there already, and remember what it is."""
         if offset < self.manner.compare_below and self._holds(view, offset):
             with self._lock:
                 self.tally.kept += len(view)
         else:
             self._write(view, offset)
-        if self.manner.verifies:
-            digest = digest or hashlib.sha256(view).digest()
+        if self.manner.digests:
+            digest = hashlib.sha256(view).digest()
             with self._lock:
                 self._ranges[offset] = len(view), digest
 
@@ -220,35 +215,16 @@ class Writer:
 
     def _holds(self, view: memoryview, offset: int) -> bool:
         """Tell whether a run is on the card already."""
-        buffer = mmap.mmap(-1, max(ALIGN, len(view)))
-        self.card.read(memoryview(buffer)[: len(view)], offset)
-        return buffer[: len(view)] == bytes(view)
+        found = memoryview(mmap.mmap(-1, CHUNK))[: len(view)]
+        self.card.read(found, offset)
+        return is_same(view, found)
 
     def _clear(self, start: int, end: int) -> None:
         """Read a run, and write zeros where there are none."""
-        buffer, zeros = mmap.mmap(-1, CHUNK), mmap.mmap(-1, CHUNK)
-        nothing = bytes(CHUNK)
+        buffer, zeros = memoryview(mmap.mmap(-1, CHUNK)), memoryview(mmap.mmap(-1, CHUNK))
         while start < end and not self.stopped.is_set():
             length = min(CHUNK, end - start)
-            self.card.read(memoryview(buffer)[:length], start)
-            if buffer[:length] != nothing[:length]:
-                self._write(memoryview(zeros)[:length], start)
+            self.card.read(buffer[:length], start)
+            if not is_same(buffer[:length], zeros[:length]):
+                self._write(zeros[:length], start)
             start += length
-
-    def _is_there(
-        self, expected: tuple[int, tuple[int, bytes]], fd: int, buffers: threading.local
-    ) -> bool:
-        """Read one range back and compare its digest."""
-        offset, (length, digest) = expected
-        if self.stopped.is_set():
-            return True
-        if not hasattr(buffers, "own"):
-            buffers.own = mmap.mmap(-1, CHUNK)
-        view = memoryview(buffers.own)[:length]
-        self.card.read(view, offset, fd)
-        return hashlib.sha256(view).digest() == digest
-
-
-def _is_in(offset: int, only: Container[int] | None) -> bool:
-    """Tell whether a range is to be looked at."""
-    return only is None or offset in only

@@ -1,5 +1,6 @@
 """Burning onto loop devices: the right bytes, or a sentence and a card blank or untouched."""
 
+import fcntl
 import json
 import os
 import pty
@@ -378,6 +379,32 @@ def test_a_device_that_somebody_has_open_for_itself_is_refused(
         assert stick.head == before
     finally:
         os.close(fd)
+
+
+def test_a_device_that_another_program_has_locked_is_refused(
+    image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    fd = os.open(stick.device, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        before = stick.head
+        done = burn(bench, image, stick)
+        assert done.code == 12
+        assert "another program has locked it" in done.err
+        assert stick.head == before
+    finally:
+        os.close(fd)
+
+
+def test_an_image_is_not_burned_onto_itself(image: Path, bench: Bench, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    judge("cp", "--sparse=always", image, disk)
+    disk.chmod(0o644)
+    with attach(disk) as itself:
+        done = burn(bench, disk, itself)
+        assert done.code == 12
+        assert f"the image {disk} is the file behind it" in done.err
+        assert not itself.is_blank
 
 
 def test_another_disk_under_the_same_name_is_not_the_one_that_was_confirmed(

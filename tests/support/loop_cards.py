@@ -73,16 +73,17 @@ def attach(backing: Path, *options: str) -> Iterator[LoopCard]:
 
 @contextmanager
 def card(folder: Path, size: int, name: str = "card") -> Iterator[LoopCard]:
-    """Make a card that was in use: noise is at its ends, at odd places, and all through 32 MiB."""
+    """Make a card that was in use: noise is at its ends and at odd places in between."""
     backing = folder / name
     noise = random.Random(name).randbytes(MIB)
     with backing.open("wb") as stream:
         stream.truncate(size)
-        for place in (*range(0, 32 * MIB, MIB), *range(33 * MIB, size - MIB, 7 * MIB + 3 * KIB)):
+        for place in (0, size - MIB):
             stream.seek(place)
-            stream.write(noise[: min(MIB, size - place)])
-        stream.seek(size - MIB)
-        stream.write(noise)
+            stream.write(noise)
+        for place in (*range(MIB, 32 * MIB, MIB), *range(33 * MIB, size - MIB, 7 * MIB + 3 * KIB)):
+            stream.seek(place)
+            stream.write(noise[: 64 * KIB])
     with attach(backing) as found:
         yield found
 

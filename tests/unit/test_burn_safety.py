@@ -206,6 +206,13 @@ def test_what_is_read_is_not_written_over(machine: Machine) -> None:
     assert not list(source_refusals(device, backing, {"the image": Path("/srv/photon.xz")}))
 
 
+def test_the_file_behind_a_loop_device_is_not_its_image(machine: Machine, tmp_path: Path) -> None:
+    image = tmp_path / "photon.raw"
+    machine.disk("loop0", VIRTUAL, loop__backing_file=str(image))
+    found = source_refusals(machine.device("loop0"), Backing(machine.system), {"the image": image})
+    assert [each.text for each in found] == [f"the image {image} is the file behind it"]
+
+
 def test_the_first_reason_is_the_message_and_the_others_are_notes(machine: Machine) -> None:
     machine.mount("/", sata(machine))
     machine.swap("/dev/sda")

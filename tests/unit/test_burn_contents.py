@@ -1,0 +1,112 @@
+"""What is said of a disk before it is erased, and remembered of one that was interrupted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.burn.contents import describe_contents
+from builder.burn.journal import Journal
+from builder.burn.personalise import parse_settings
+from builder.errors import SpecError, UsageError
+from builder.formats.disk import MIB
+from tests.support.judges import judge
+from tests.support.machines import Machine, stick
+
+
+def disk(folder: Path, *arguments: str) -> Path:
+    """Make a disk of 64 MiB with partitions."""
+    path = folder / "disk"
+    with path.open("wb") as stream:
+        stream.truncate(64 * MIB)
+    if arguments:
+        judge("sgdisk", *arguments, path)
+    return path
+
+
+def test_partitions_are_named_with_what_they_hold(tmp_path: Path) -> None:
+    path = disk(tmp_path, "-n1:2048:+20M", "-c1:boot\u202e", "-n2:0:0")
+    offset = 21 * MIB
+    judge("mkfs.fat", "--offset", "2048", path, str(20 * 1024))
+    judge("mkfs.ext4", "-q", "-F", "-E", f"offset={offset}", path, "16M")
+    found = describe_contents(path, 64 * MIB)
+    assert found == "boot (FAT 21.0 MB), partition 2 (ext4 45.1 MB)"
+
+
+@pytest.mark.parametrize(
+    ("offset", "magic", "name"),
+    [
+        (0, b"LUKS\xba\xbe", "LUKS (encrypted)"),
+        (0x200, b"LABELONE", "an LVM physical volume"),
+        (3, b"NTFS    ", "NTFS"),
+        (32, b"NXSB", "APFS"),
+        (0x1000, b"\xfc\x4e\x2b\xa9\1\0\0\0", "a member of a Linux RAID"),
+        (0x20000, b"\x0c\xb1\xba\0\0\0\0\0", "ZFS"),
+        (4086, b"SWAPSPACE2", "swap"),
+    ],
+)
+def test_what_a_whole_disk_is_used_for_is_named(
+    offset: int, magic: bytes, name: str, tmp_path: Path
+) -> None:
+    path = disk(tmp_path)
+    with path.open("r+b") as stream:
+        stream.seek(offset)
+        stream.write(magic)
+    assert describe_contents(path, 64 * MIB) == name
+
+
+def test_an_empty_disk_and_one_that_may_not_be_read_are_told_apart(tmp_path: Path) -> None:
+    assert describe_contents(disk(tmp_path), 64 * MIB) == "no partitions"
+    assert describe_contents(tmp_path / "missing", 64 * MIB) == "?"
+
+
+def test_a_journal_is_believed_for_the_same_card_and_image_only(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    stick(machine)
+    device, notes = machine.device("sdb"), tmp_path / "notes"
+    Journal(notes, device, "image 1").note(77, now=True)
+    assert Journal(notes, device, "image 1").read() == 77
+    assert Journal(notes, device, "image 2").read() == 0
+    assert Journal(notes, replace(device, serial="other/../x"), "image 1").read() == 0
+    Journal(notes, device, "image 1").remove()
+    assert Journal(notes, device, "image 1").read() == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"image": "i", "reached": "far"}'])
+def test_a_journal_that_says_nothing_is_no_hindrance(text: str, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    stick(machine)
+    (tmp_path / "4C53.json").write_text(text)
+    assert Journal(tmp_path, machine.device("sdb"), "i").read() == 0
+
+
+def test_a_journal_is_written_now_and_then_and_for_every_32_mib(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    stick(machine)
+    journal = Journal(tmp_path, machine.device("sdb"), "i")
+    journal.note(1)
+    journal.note(2)
+    assert journal.read() == 1
+    journal.note(33 * MIB)
+    assert journal.read() == 33 * MIB
+
+
+def test_settings_are_nested_by_their_dots_and_read_as_yaml() -> None:
+    given = ["hostname=pi1", "network.eth0.dns=[192.168.1.1]", "network.eth0.dhcp=no"]
+    assert parse_settings(given) == {
+        "hostname": "pi1",
+        "network": {"eth0": {"dns": ["192.168.1.1"], "dhcp": "no"}},
+    }
+
+
+@pytest.mark.parametrize("setting", ["hostname", "=x", "a..b=c", ".=x"])
+def test_a_setting_needs_a_key_and_a_value(setting: str) -> None:
+    with pytest.raises(UsageError, match="wanted key=value"):
+        parse_settings([setting])
+
+
+def test_settings_that_contradict_each_other_and_broken_yaml_are_refused() -> None:
+    with pytest.raises(UsageError, match="a has a value already"):
+        parse_settings(["a=1", "a.b=2"])
+    with pytest.raises(SpecError):
+        parse_settings(["a=[1"])

@@ -1,0 +1,228 @@
+"""One card written, read back and repaired; the card is a file, which the kernel treats alike."""
+
+import os
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.burn.card import Card
+from builder.burn.chunks import Chunk, Gap, Pool, iter_tasks
+from builder.burn.devices import Device
+from builder.burn.overlay import Overlay
+from builder.burn.proof import check_digests, compare
+from builder.burn.spread import Lane, spread
+from builder.burn.writer import Manner, Writer
+from builder.errors import HostError
+from builder.formats.disk import KIB, MIB
+from tests.support.machines import Machine, stick
+
+SIZE = 24 * MIB
+NOISE = random.Random(5).randbytes(4 * MIB)
+IMAGE = [(0, NOISE[:MIB]), (MIB, NOISE[: 3 * MIB]), (12 * MIB, NOISE[: 2 * MIB])]
+GAP = 8 * MIB
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Device:
+    machine = Machine(tmp_path / "machine")
+    stick(machine)
+    path = tmp_path / "card"
+    path.write_bytes(b"old " * (SIZE // 4))
+    return replace(machine.device("sdb"), name=str(path), size=SIZE)
+
+
+@pytest.fixture
+def card(device: Device) -> Iterator[Card]:
+    fd = os.open(device.path, os.O_RDWR)
+    yield Card(device, fd, is_direct=True)
+    os.close(fd)
+
+
+def content(card: Card) -> bytes:
+    return card.device.path.read_bytes()
+
+
+def expected() -> bytes:
+    """What the card is like when everything but its first MiB is true, the rest as it was."""
+    disk = bytearray(20 * MIB)
+    for offset, data in IMAGE[1:]:
+        disk[offset : offset + len(data)] = data
+    return bytes(disk) + b"old " * (3 * MIB // 4) + bytes(MIB)
+
+
+def take(writer: Writer, only: int | None = None) -> None:
+    for task in iter_tasks(iter(IMAGE), 20 * MIB, Pool(2)):
+        if only is None or task.offset <= only < task.end:
+            writer.take(task)
+        if isinstance(task, Chunk):
+            task.release()
+
+
+def test_both_ends_are_wiped_first(card: Card) -> None:
+    Writer(card, Manner(), Overlay()).wipe()
+    found = content(card)
+    assert found[:MIB] == found[-MIB:] == bytes(MIB)
+    assert found[MIB:-MIB] == b"old " * ((SIZE - 2 * MIB) // 4)
+
+
+def test_the_first_mib_comes_last(card: Card) -> None:
+    writer = Writer(card, Manner(), Overlay())
+    writer.wipe()
+    take(writer)
+    assert content(card) == expected()
+    writer.finish()
+    assert content(card) == IMAGE[0][1] + expected()[MIB:]
+
+
+@pytest.mark.parametrize("punches", [True, False])
+def test_what_the_image_leaves_empty_is_emptied(card: Card, *, punches: bool) -> None:
+    card.offloads_zeros = punches
+    os.pwrite(card.fd, bytes(4 * MIB), GAP)
+    writer = Writer(card, Manner(), Overlay())
+    writer.wipe()
+    take(writer)
+    assert content(card) == expected()
+    emptied = writer.tally.written - 5 * MIB
+    assert emptied == (0 if punches else 10 * MIB), "what was empty was written, too"
+
+
+def test_what_the_image_leaves_empty_is_left_alone_when_that_is_wanted(card: Card) -> None:
+    take(Writer(card, Manner(blanks=False), Overlay()))
+    assert content(card)[GAP : GAP + MIB] == b"old " * (MIB // 4)
+
+
+@pytest.mark.parametrize("place", [MIB + 5, 4 * MIB - 1, 13 * MIB])
+@pytest.mark.parametrize("way", ["digests", "compare"])
+def test_one_wrong_byte_is_found_and_put_right(card: Card, place: int, way: str) -> None:
+    writer = Writer(card, Manner(), Overlay())
+    writer.wipe()
+    take(writer)
+    lane = Lane(writer)
+
+    def look() -> dict[int, int]:
+        writer.differing.clear()
+        if way == "digests":
+            check_digests(writer)
+        else:
+            compare(lambda: iter_tasks(iter(IMAGE), 20 * MIB, Pool(2)), [lane])
+        return dict(writer.differing)
+
+    assert look() == {}
+    os.pwrite(card.fd, bytes([content(card)[place] ^ 1]), place)
+    start, length = (MIB, 3 * MIB) if place < 4 * MIB else (12 * MIB, 2 * MIB)
+    assert look() == {start: length}
+    take(writer, start)
+    assert look() == {}
+    assert lane.failure is None
+
+
+def test_what_is_there_already_is_not_written_again(card: Card) -> None:
+    take(Writer(card, Manner(), Overlay()))
+    again = Writer(card, Manner(compare_below=12 * MIB), Overlay())
+    take(again)
+    assert (again.tally.kept, again.tally.written) == (3 * MIB, 2 * MIB)
+    os.pwrite(card.fd, b"!", 2 * MIB)
+    third = Writer(card, Manner(compare_below=SIZE), Overlay())
+    take(third)
+    assert (third.tally.kept, third.tally.written) == (2 * MIB, 3 * MIB)
+
+
+def test_a_card_has_blocks_of_its_own_in_data_in_gaps_and_in_the_first_mib(card: Card) -> None:
+    own = {0: b"H" * 4096, 2 * MIB: b"D" * 4096, GAP + 64 * KIB: b"G" * 4096}
+    writer = Writer(card, Manner(), Overlay(own))
+    writer.wipe()
+    take(writer)
+    check_digests(writer)
+    lane = Lane(writer)
+    compare(lambda: iter_tasks(iter(IMAGE), 20 * MIB, Pool(2)), [lane])
+    assert writer.differing == {}
+    writer.finish()
+    wanted = bytearray(IMAGE[0][1] + expected()[MIB:])
+    for offset, block in own.items():
+        wanted[offset : offset + 4096] = block
+    assert content(card) == wanted
+
+
+def test_several_cards_share_one_reading(card: Card, device: Device, tmp_path: Path) -> None:
+    other = replace(device, name=str(tmp_path / "other"))
+    other.path.write_bytes(b"new " * (SIZE // 4))
+    fd = os.open(other.path, os.O_RDWR)
+    reads = []
+
+    def runs() -> Iterator[tuple[int, bytes]]:
+        for offset, data in IMAGE:
+            reads.append(offset)
+            yield offset, data
+
+    try:
+        writers = [
+            Writer(card, Manner(), Overlay()) for card in (card, Card(other, fd, is_direct=True))
+        ]
+        for writer in writers:
+            writer.wipe()
+        lanes = [Lane(writer) for writer in writers]
+        spread(iter_tasks(runs(), 20 * MIB, Pool(3)), lanes, writers[0].stopped)
+    finally:
+        os.close(fd)
+    assert len(reads) == len(IMAGE)
+    assert content(card)[: 20 * MIB] == other.path.read_bytes()[: 20 * MIB]
+    assert [lane.position for lane in lanes] == [20 * MIB, 20 * MIB]
+
+
+def test_a_card_that_refuses_is_given_up_and_the_other_is_done(
+    card: Card, device: Device, tmp_path: Path
+) -> None:
+    other = replace(device, name=str(tmp_path / "other"))
+    other.path.write_bytes(bytes(SIZE))
+    fd = os.open(other.path, os.O_RDONLY)
+    try:
+        good, bad = (
+            Lane(Writer(each, Manner(), Overlay()))
+            for each in (card, Card(other, fd, is_direct=True))
+        )
+        spread(iter_tasks(iter(IMAGE), 20 * MIB, Pool(2)), [bad, good], good.writer.stopped)
+    finally:
+        os.close(fd)
+    assert isinstance(bad.failure, HostError)
+    assert "% of the device (byte" in str(bad.failure)
+    assert good.failure is None
+    assert content(card)[MIB : 20 * MIB] == expected()[MIB : 20 * MIB]
+
+
+def test_an_image_that_breaks_off_stops_the_cards(card: Card) -> None:
+    def runs() -> Iterator[tuple[int, bytes]]:
+        yield IMAGE[0]
+        raise HostError("the image is gone")
+
+    lane = Lane(Writer(card, Manner(), Overlay()))
+    with pytest.raises(HostError, match="the image is gone"):
+        spread(iter_tasks(runs(), 20 * MIB, Pool(2)), [lane], lane.writer.stopped)
+    assert lane.writer.stopped.is_set()
+
+
+def test_a_card_that_is_silent_is_complained_about(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builder.burn.spread.PATIENCE_SECONDS", 0.05)
+    answers = threading.Event()
+    lane = Lane(Writer(card, Manner(), Overlay()), lambda _: answers.wait(30))
+    lane.complain = answers.set
+    gaps = [Gap(number * MIB, MIB) for number in range(9)]
+    spread(gaps, [lane], lane.writer.stopped)
+    assert answers.is_set()
+    assert lane.position == 9 * MIB
+
+
+def test_a_gap_over_the_end_of_the_first_mib_keeps_that_for_later(card: Card) -> None:
+    writer = Writer(card, Manner(), Overlay({512 * KIB: b"O" * 4096}))
+    writer.take(Gap(0, 2 * MIB))
+    found = content(card)
+    assert found[:MIB] == b"old " * (MIB // 4)
+    assert found[MIB : 2 * MIB] == bytes(MIB)
+    writer.finish()
+    assert content(card)[512 * KIB : 516 * KIB] == b"O" * 4096
+    assert content(card)[: 512 * KIB] == bytes(512 * KIB)
