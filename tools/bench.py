@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tools.bench_burn import bench_burn
 from tools.bench_disks import bench_disks
 from tools.bench_grains import new_bytes
 from tools.bench_iso import bench_iso, bench_iso_large, bench_iso_reflink
@@ -137,6 +138,7 @@ _BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
     "iso-large": bench_iso_large,
     "iso-reflink": bench_iso_reflink,
     "disks": bench_disks,
+    "burn": bench_burn,
     "rivals": bench_rivals,
 }
 

@@ -6,6 +6,7 @@ Needs root and a kernel with loop devices.
 """
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.bases import Recipe, cache_folder, make_base
-from tools.bench_measure import Rival, interleave
+from tools.bench_measure import Rival, interleave, ratio
+from tools.bench_report import Bench, Limit, show
 
 _READER: Final = """\
 import mmap, os, sys
@@ -29,35 +31,44 @@ for line in open(extents):
 """
 
 
-def skip_reason() -> str:
+def bench_burn(bench: Bench) -> None:
+    """Measure burning beside bmaptool, and reading back beside plain reading."""
+    reason = _skip_reason()
+    if reason:
+        print(f"\nburn: not measured: {reason}")
+        return
+    image = make_base(cache_folder(), Recipe(kind="raw", root="real")).path
+    bmap, extents = bench.folder / "image.bmap", bench.folder / "extents"
+    subprocess.run(["bmaptool", "create", "-o", bmap, image], check=True, capture_output=True)
+    _write_extents(image, extents)
+    with _loop(bench.folder, image.stat().st_size) as (device, renew):
+        burn = ["burn", str(image), device, "--allow-loop", "--confirm", _token(device)]
+        burn += ["--no-probe", "--no-eject"]
+        quick = bench.product("burn, not read back", *burn, "--no-verify", prepare=renew)
+        copy = ["bmaptool", "-q", "copy", "--bmap", str(bmap), str(image), device]
+        rival = Rival("bmaptool copy, never reads back", copy, renew)
+        proved = bench.product("burn, read back", *burn, prepare=renew)
+        reader = [sys.executable, "-c", _READER, device, str(extents)]
+        reading = Rival("reading what was written, O_DIRECT", reader)
+        interleave([quick, rival, proved, reading], bench.rounds)
+    show([quick, rival, proved, reading], quick)
+    added = [
+        (one.seconds - other.seconds) / plain.seconds
+        for one, other, plain in zip(proved.runs, quick.runs, reading.runs, strict=True)
+    ]
+    bench.limits += [
+        Limit("burn, not read back, by bmaptool copy", ratio(quick, rival), 1),
+        Limit("burn, read back, by bmaptool copy", ratio(proved, rival), 1),
+        Limit("what reading back adds by reading", statistics.median(added), 1),
+    ]
+
+
+def _skip_reason() -> str:
     """Return why burning cannot be measured here, empty when it can."""
     if os.geteuid() != 0:
-        return "burning is measured on loop devices, which need root"
+        return "loop devices need root"
     probe = subprocess.run(["losetup", "--find"], capture_output=True, check=False)
     return "this kernel has no loop devices" if probe.returncode else ""
-
-
-@contextmanager
-def rivals(product: list[str], folder: Path, rounds: int) -> Iterator[dict[str, Rival]]:
-    """Run the rivals and yield them: ``ours``, ``proved``, ``bmaptool`` and ``reading``."""
-    image = make_base(cache_folder(), Recipe(kind="raw", root="real")).path
-    bmap = folder / "image.bmap"
-    subprocess.run(["bmaptool", "create", "-o", bmap, image], check=True, capture_output=True)
-    extents = folder / "extents"
-    _write_extents(image, extents)
-    with _loop(folder, image.stat().st_size) as (device, renew):
-        burn = [*product, "burn", str(image), device, "--allow-loop", "--confirm", _token(device)]
-        quick = [*burn, "--no-probe", "--no-eject", "--no-verify"]
-        copy = ["bmaptool", "-q", "copy", "--bmap", str(bmap), str(image), device]
-        reader = [sys.executable, "-c", _READER, device, str(extents)]
-        found = {
-            "ours": Rival("photon-builder burn, not read back", quick, renew),
-            "bmaptool": Rival("bmaptool copy", copy, renew),
-            "proved": Rival("photon-builder burn", [*burn, "--no-probe", "--no-eject"], renew),
-            "reading": Rival("reading what was written, O_DIRECT", reader),
-        }
-        interleave(list(found.values()), rounds)
-        yield found
 
 
 def _token(device: str) -> str:
