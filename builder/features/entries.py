@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob
-from builder.changes import ROOT, MakeDirectory, MakeSymlink, Owner, Remove
+from builder.changes import ROOT, EnsureLine, MakeDirectory, MakeSymlink, Owner, Remove
 from builder.errors import Fault
 from builder.features import Context, Wish
 from builder.features.sources import guest_path, local_path
@@ -13,7 +13,8 @@ from builder.features.tree import Attributes, content_change, file_change, tree_
 from builder.guest import modes
 from builder.guestpath import GuestPath
 
-FORMS = ("content", "source", "symlink", "directory", "absent")
+FORMS = ("content", "source", "symlink", "directory", "lines", "absent")
+_NEVER = frozenset("\n\r\0")
 
 
 def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
@@ -57,8 +58,24 @@ def _form_changes(
             yield MakeDirectory(
                 path, usual if given.mode is None else given.mode, given.owner or ROOT
             )
+        case "lines":
+            yield from _line_changes(entry[form], path, given)
         case _:
             yield Remove(path)
+
+
+def _line_changes(lines: list[str], path: GuestPath, given: Attributes) -> Iterator[Wish]:
+    """Yield a change a line; mode and owner are for a file that the base does not have."""
+    made = content_change(Blob.of(b""), path, given)
+    if isinstance(made, Fault):
+        yield made
+        return
+    for index, line in enumerate(lines):
+        if not line or _NEVER & set(line):
+            message = f"{line!r} is no line; wanted a text without line breaks"
+            yield Fault(message, "FILE007", "give each line an entry of its own", ("lines", index))
+        else:
+            yield EnsureLine(path, line, mode=made.mode, owner=made.owner)
 
 
 def _mode(text: str | int) -> int | Fault:

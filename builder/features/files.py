@@ -12,7 +12,7 @@ _ID = {"type": ["string", "integer"]}
 SCHEMA = {
     "type": "array",
     "description": "What lies where in the image; each entry has a path and one of content, "
-    "source, symlink, directory and absent.",
+    "source, symlink, directory, lines and absent.",
     "items": {
         "type": "object",
         "additionalProperties": False,
@@ -23,6 +23,14 @@ SCHEMA = {
             "source": {"type": "string", "description": "A file or folder of this machine."},
             "symlink": {"type": "string", "minLength": 1, "description": "What a link says."},
             "directory": {"const": True, "description": "Make a folder."},
+            "lines": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "string"},
+                "description": "Lines that the file shall have. Each is added at the end when it "
+                "is not there, the rest stays; plans show them. Where the order matters, or the "
+                "text is secret, give the whole file.",
+            },
             "absent": {"const": True, "description": "Remove it, and all below it."},
             "mode": {
                 "type": ["string", "integer"],
@@ -47,5 +55,6 @@ FEATURE = Feature(
     "Files, folders and links",
     SCHEMA,
     changes,
-    '[{path: /etc/motd, content: "Welcome\\n"}, {path: /srv/data, directory: true, mode: "0750"}]',
+    '[{path: /etc/motd, content: "Welcome\\n"}, {path: /srv/data, directory: true, mode: "0750"}, '
+    '{path: /etc/environment, lines: ["EDITOR=vim"]}]',
 )

@@ -78,7 +78,7 @@ def content_change(blob: Blob, at: GuestPath, given: Attributes) -> WriteFile | 
         head = stream.read(HEAD_BYTES)
     mode = modes.file_mode(at, head) if given.mode is None else given.mode
     if at in {"/etc/shadow", "/etc/gshadow", "/etc/passwd", "/etc/group"}:
-        message = f"{at} belongs to the base; a whole file would drop its accounts"
+        message = f"{at} belongs to the base and holds the accounts of its packages"
         return Fault(message, "FILE005", "use `users`")
     if modes.is_unreadable_for_networkd(at, mode):
         message = f"{at} has mode {mode:04o}: networkd (uid 76) cannot read it"

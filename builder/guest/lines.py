@@ -4,7 +4,7 @@ import re
 
 
 def ensure_line(text: str, line: str, *, before: str | None = None, replaces: str = "") -> str:
-    """Return ``text`` with ``line`` in it, once.
+    """Return ``text`` with ``line`` in it, once; the other lines stay, ends of DOS included.
 
     Args:
         text: The file.
@@ -12,15 +12,16 @@ def ensure_line(text: str, line: str, *, before: str | None = None, replaces: st
         before: Insert before the first line equal to this; ``""`` is the top, ``None`` the end.
         replaces: Lines that match this POSIX extended regular expression are dropped first.
     """
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n") if text else []
     drop = re.compile(replaces) if replaces else None
-    kept = [old for old in lines if old == line or not (drop and drop.search(old))]
-    if line in kept:
-        first = kept.index(line)
-        kept = [old for number, old in enumerate(kept) if old != line or number == first]
-        return text if kept == lines else _joined(kept)
-    kept.insert(_position(kept, before), line)
-    return _joined(kept)
+    same = {line, f"{line}\r"}
+    kept = [old for old in lines if old in same or not (drop and drop.search(old.rstrip("\r")))]
+    there = [number for number, old in enumerate(kept) if old in same]
+    if not there:
+        kept.insert(_position(kept, before), line)
+        return _joined(kept)
+    kept = [old for number, old in enumerate(kept) if number not in there[1:]]
+    return text if kept == lines else _joined(kept)
 
 
 def _position(lines: list[str], before: str | None) -> int:

@@ -12,8 +12,9 @@ RULES: tuple[Rule, ...] = (
     error(
         "FILE002",
         "a file in no form, or in several",
-        "Each entry has exactly one of content, source, symlink, directory and absent. content is "
-        "text in the spec, source a file or folder of this machine.",
+        "Each entry has exactly one of content, source, symlink, directory, lines and absent. "
+        "content is text in the spec, source a file or folder of this machine, lines are added to "
+        "a file that may be the base's.",
     ),
     error(
         "FILE003",
@@ -40,6 +41,12 @@ RULES: tuple[Rule, ...] = (
         "YAML 1.2 reads 0755 without quotes as the number 755, which is another mode. Write it in "
         "quotes, with three or four octal digits. Mostly it can be left out: the path decides, so "
         "that keys are 0600, programs 0755 and network files readable.",
+    ),
+    error(
+        "FILE007",
+        "not a line",
+        "Each of `lines` is one line: some text without a line break in it. A file whose whole "
+        "text is known goes under content or source.",
     ),
     error(
         "FIL010",

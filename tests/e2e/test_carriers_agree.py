@@ -145,6 +145,16 @@ KINDS: dict[str, tuple[Change, ...]] = {
     "a line of a new file": (
         EnsureLine(guest("/opt/new/file"), "x", None, "", 0o600, Owner("root", "wheel")),
     ),
+    "lines of a file with other ends": (
+        WriteFile(guest("/opt/dos"), Blob.of(b"one\r\n\x0ctwo\x85\r\n\xe2\x80\xa8three\r\none")),
+        EnsureLine(guest("/opt/dos"), "one"),
+        EnsureLine(guest("/opt/dos"), "two"),
+        EnsureLine(guest("/opt/dos"), "four", None, "three$"),
+    ),
+    "lines of an empty file": (
+        WriteFile(guest("/opt/empty"), Blob.of(b"")),
+        EnsureLine(guest("/opt/empty"), "a\x0c\u2028b"),
+    ),
     "a text in many files": (
         ReplaceText(guest("/etc/yum.repos.d/*.repo"), "vmware.com", "example.org"),
         ReplaceText(guest("/nowhere/*"), "a", "b"),

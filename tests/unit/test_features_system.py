@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from builder.changes import (
+    EnsureLine,
     InstallPackages,
     MakeDirectory,
+    Owner,
     Remove,
     ReplaceText,
     Require,
@@ -114,6 +116,10 @@ def test_host_names_follow_rfc_1123(name: str, valid: bool) -> None:
         (FILES, [{"path": "/a", "content": "", "absent": True}], ["FILE002"]),
         (FILES, [{"path": "/a", "source": "gone"}], ["FILE003"]),
         (FILES, [{"path": "/etc/shadow", "content": ""}], ["FILE005"]),
+        (FILES, [{"path": "/etc/group", "lines": ["a:x:5:"]}], ["FILE005"]),
+        (FILES, [{"path": "/a", "lines": ["a"], "content": ""}], ["FILE002"]),
+        (FILES, [{"path": "/", "lines": ["a"]}], ["FILE001"]),
+        (FILES, [{"path": "/a", "lines": ["a", "b\nc", "", "d\r", "e\0"]}], ["FILE007"] * 4),
         (FILES, [{"path": "/a", "content": "", "mode": 755}], ["FILE006"]),
         (FILES, [{"path": "/a", "content": "", "mode": "999"}], ["FILE006"]),
         (
@@ -323,6 +329,20 @@ def test_entries_say_mode_owner_link_folder_and_absence() -> None:
     assert found.changes[2] == MakeDirectory(guest("/c"), 0o1777)
     assert isinstance(found.changes[3], Remove)
     assert files_module.FEATURE.key == "files"
+
+
+def test_lines_are_added_to_a_file_that_may_be_the_bases() -> None:
+    value = [
+        {"path": "/etc/environment", "lines": ["A=1", "B=2"]},
+        {"path": "/root/.ssh/config", "lines": ["Host *"]},
+        {"path": "/srv/x", "lines": ["y"], "mode": "0600", "owner": "ada"},
+    ]
+    assert wish(FILES, value).changes == (
+        EnsureLine(guest("/etc/environment"), "A=1"),
+        EnsureLine(guest("/etc/environment"), "B=2"),
+        EnsureLine(guest("/root/.ssh/config"), "Host *", mode=0o600),
+        EnsureLine(guest("/srv/x"), "y", mode=0o600, owner=Owner("ada", 0)),
+    )
 
 
 def test_a_folder_is_copied_without_touching_the_bases_own_folders(tmp_path: Path) -> None:

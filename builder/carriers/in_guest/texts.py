@@ -30,16 +30,19 @@ def ensure_line(path: str, line: str, where: str, *rest: str) -> None:
     replaces, mode, owner = rest
     before = None if where == "end" else where.partition(":")[2]
     drop = re.compile(replaces) if replaces else None
+    same = {line, line + "\r"}
 
     def edited(text: str) -> str:
-        lines = text.splitlines()
-        kept = [old for old in lines if old == line or not (drop and drop.search(old))]
-        if line in kept:
-            first = kept.index(line)
-            kept = [old for number, old in enumerate(kept) if old != line or number == first]
-            return text if kept == lines else _joined(kept)
-        kept.insert(_position(kept, before), line)
-        return _joined(kept)
+        lines = text.split("\n")
+        if not lines[-1]:
+            lines.pop()  # an empty text, or one that ends with a newline
+        kept = [old for old in lines if old in same or not (drop and drop.search(old.rstrip("\r")))]
+        there = [number for number, old in enumerate(kept) if old in same]
+        if not there:
+            kept.insert(_position(kept, before), line)
+            return _joined(kept)
+        kept = [old for number, old in enumerate(kept) if number not in there[1:]]
+        return text if kept == lines else _joined(kept)
 
     rewrite(path, edited, int(mode, 8), owner)
 
