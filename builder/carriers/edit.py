@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder.carriers.lower import lower
-from builder.changes import FileOp, MakeDirectory
+from builder.changes import FileOp, MakeDirectory, Remove
 from builder.errors import FormatError, GuestError
 from builder.formats.filesystem import Kind
 from builder.guestpath import GuestPath, guest, parent
@@ -71,6 +71,8 @@ def _keep(root: OverlayRoot, op: FileOp) -> None:
     if isinstance(op, MakeDirectory) and node is not None and node.kind is Kind.SYMLINK:
         path = _directory_behind(root, path)
     _refuse_volatile(op.path, path)
+    if isinstance(op, Remove) and node is None:
+        return
     _make_parents(root, parent(path))
     root.apply(replace(op, path=path))
 

@@ -130,7 +130,8 @@ KINDS: dict[str, tuple[Change, ...]] = {
         MakeSymlink(guest("/opt/d"), "b", guest("/nothing")),
     ),
     "removals": tuple(
-        Remove(guest(p)) for p in ("/usr/share/doc", "/etc/mtab", "/etc/nothing", "/etc/motd")
+        Remove(guest(p))
+        for p in ("/usr/share/doc", "/etc/mtab", "/etc/nothing", "/var/no/such/folder", "/etc/motd")
     ),
     "a removed directory filled again": (
         Remove(guest("/usr/share/zoneinfo/Asia")),
