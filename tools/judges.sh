@@ -17,6 +17,9 @@ table='
 /usr/lib/grub/x86_64-efi/moddep.lst grub-efi-amd64-bin
 /usr/lib/ipxe/ipxe.iso ipxe
 /usr/lib/memtest86+/memtest86+x64.iso memtest86+
+/usr/lib/x86_64-linux-gnu/ganesha/libfsalvfs.so nfs-ganesha-vfs
+/usr/lib/syslinux/modules/bios/vesamenu.c32 syslinux-common
+/usr/share/AAVMF/AAVMF_CODE.fd qemu-efi-aarch64
 /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 7z p7zip-full
@@ -31,10 +34,12 @@ createrepo_c createrepo-c
 debugfs e2fsprogs
 docker-compose docker-compose
 docker-registry docker-registry
+depmod kmod
 e2fsck e2fsprogs
 findmnt util-linux
 fsck.fat dosfstools
 fuse2fs fuse2fs
+ganesha.nfsd nfs-ganesha
 genisoimage genisoimage
 grub-mkimage grub-common
 grub-mkrescue grub-common
@@ -51,6 +56,7 @@ parted parted
 pigz pigz
 qemu-img qemu-utils
 qemu-io qemu-utils
+qemu-system-aarch64 qemu-system-arm
 qemu-system-x86_64 qemu-system-x86
 rpm rpm
 sfdisk fdisk

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from builder.boot.checks import FIRST, SECOND, Check, Match, command
+from builder.boot.composed import compose_checks
 from builder.changes import (
     AddUser,
     Change,
@@ -17,12 +18,13 @@ from builder.changes import (
     MakeDirectory,
     MakeSymlink,
     Owner,
+    Remove,
     SetKernelArguments,
     SetUnitState,
     UnitState,
     WriteFile,
 )
-from builder.guest import first_boot
+from builder.guest import firewall, first_boot
 from builder.guest.interfaces import make_links
 from builder.guest.mount_types import NETWORK_TYPES
 from builder.guest.unit_names import complete_name
@@ -30,8 +32,13 @@ from builder.plan import Plan, Step
 from builder.spec import Spec
 
 _PATIENCE = 30.0
+_SETTLING = 300.0
+"""Seconds for the jobs of a boot to end; a compose project may pull its images."""
 _CHANGING = frozenset({"/etc/machine-id", "/etc/hostname", "/usr/lib/clock-epoch"})
 """Files that a running system changes, or whose effect is asked for instead."""
+_FILTERS = {firewall.IP4SAVE: "iptables", firewall.IP6SAVE: "ip6tables"}
+"""Files of the packet filter to the program that knows which rules are in force."""
+_APPEND = "-A "
 
 
 def make_checks(spec: Spec, plan: Plan) -> tuple[Check, ...]:
@@ -40,6 +47,7 @@ def make_checks(spec: Spec, plan: Plan) -> tuple[Check, ...]:
     for overlay in spec.overlays:
         for key, value in overlay.values.items():
             found += _BY_KEY.get(key, _nothing)(value)
+    found += compose_checks(spec)
     for step in plan.steps:
         found += _of_step(step)
     found.append(_no_failures())
@@ -49,7 +57,7 @@ def make_checks(spec: Spec, plan: Plan) -> tuple[Check, ...]:
 def _settled() -> Check:
     """Ask for the end of the boot; a failed unit is another question's matter."""
     until = "systemctl list-jobs --no-legend | grep -c ."
-    return Check("the boot comes to its end", until, "0", patience=4 * _PATIENCE)
+    return Check("the boot comes to its end", until, "0", patience=_SETTLING)
 
 
 def _no_failures() -> Check:
@@ -81,6 +89,9 @@ def _of_file(change: Change) -> Iterator[Check]:
             yield Check(f"{path} is a directory", command("test", "-d", path), "", Match.SUCCESS)
         case MakeSymlink(path=path, target=target, unless=None):
             yield Check(f"{path} is a link", command("readlink", path), target)
+        case Remove(path=path):
+            asked = command("test", "!", "-e", path, "-a", "!", "-L", path)
+            yield Check(f"{path} is not there", asked, "", Match.SUCCESS)
         case _:
             pass
 
@@ -105,6 +116,9 @@ def _of_change(change: Change) -> Iterator[Check]:
         case EnsureLine(path=path, line=line):
             asked = command("grep", "-Fxq", "--", line, path)
             yield Check(f"{path} has the line {line!r}", asked, "", Match.SUCCESS)
+            if path in _FILTERS and line.startswith(_APPEND):
+                rule = f"{_FILTERS[path]} -C {line.removeprefix(_APPEND)}"
+                yield Check(f"the packet filter has {line!r}", rule, "", Match.SUCCESS, _PATIENCE)
         case AddUser(name=name, uid=uid, home=home, shell=shell, groups=groups):
             fields = f"getent passwd {command(name)} | cut -d : -f 3,6,7"
             yield Check(f"{name} is a user", fields, f"{uid}:{home}:{shell}")

@@ -4,7 +4,12 @@ import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 
-FIRST, SECOND = "first boot", "second boot"
+from builder.errors import UsageError
+
+INSTALLATION, FIRST, SECOND = "installation", "first boot", "second boot"
+
+_LONGEST_LINE = 2000
+"""Terminals take 4096 bytes a line, termios(3); quotes take more room than they look."""
 
 
 class Match(StrEnum):
@@ -26,7 +31,8 @@ class Check:
         wanted: The answer.
         match: ``SAME``: the answer, white space put together. ``WORDS``: every word is among
             the answer's. ``LINE``: it is one of the lines. ``SUCCESS``: the exit status is zero.
-        patience: Seconds during which a wrong answer is asked for again.
+        patience: Seconds during which a wrong answer is asked for again, counted from the answer
+            to the first question of a boot, which is whether the boot has come to its end.
         only: The boot on which it is asked; empty for every one.
     """
 
@@ -55,7 +61,7 @@ class Result:
     """What came of a check.
 
     Attributes:
-        boot: Which boot: ``FIRST`` or ``SECOND``.
+        boot: Which boot: ``INSTALLATION``, ``FIRST`` or ``SECOND``.
         name: What should be true.
         passed: Whether it is.
         wanted: The answer that was wanted.
@@ -74,3 +80,22 @@ class Result:
 def command(*words: str) -> str:
     """Return words as a shell command, quoted."""
     return shlex.join(words)
+
+
+def script_check(name: str, script: str) -> Check:
+    """Return the question whether a shell script succeeds.
+
+    Args:
+        name: Of the script.
+        script: Its text, which is typed at the console.
+
+    Raises:
+        UsageError: it cannot be typed.
+    """
+    lines = script.split("\n")
+    if any(not line.isprintable() or len(line.encode()) > _LONGEST_LINE for line in lines):
+        raise UsageError(
+            f"{name}: cannot be typed at a console",
+            hint=f"use printable characters, no tabs, in lines of at most {_LONGEST_LINE} bytes",
+        )
+    return Check(f"{name} succeeds", command("sh", "-c", script), "", Match.SUCCESS)

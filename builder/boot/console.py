@@ -50,6 +50,7 @@ class Console:
         self._raw = bytearray()
         self._seen = 0
         self._count = 0
+        self._is_over = False
         self.text = ""
 
     def expect(self, *patterns: str, seconds: float, what: str) -> int:
@@ -70,9 +71,17 @@ class Console:
                 if found:
                     self._seen += found.end()
                     return index
-            if time.monotonic() > end:
-                raise self._silence(f"waited {seconds:g} s for {what}")
-            self._receive(min(_LOOK_SECONDS, max(0.0, end - time.monotonic())))
+            self._go_on(end, seconds, what)
+
+    def expect_end(self, *, seconds: float, what: str) -> None:
+        """Wait until the machine is switched off.
+
+        Raises:
+            VerifyError: it is not, or QEMU fails; with the last lines.
+        """
+        end = time.monotonic() + seconds
+        while not self._is_over:
+            self._go_on(end, seconds, what, may_end=True)
 
     def type(self, line: str) -> None:
         """Type a line."""
@@ -120,6 +129,18 @@ class Console:
         out, _, rest = whole.partition(begin)[2].rpartition(end)
         return Answer(int(rest.rstrip(";")), out.replace("\r", "").strip())
 
+    def _go_on(self, end: float, seconds: float, what: str, *, may_end: bool = False) -> None:
+        """Take in what the guest writes in the next moment.
+
+        Raises:
+            VerifyError: the time is over, or the machine was switched off and may not be.
+        """
+        if time.monotonic() > end:
+            raise self._silence(f"waited {seconds:g} s for {what}")
+        self._receive(min(_LOOK_SECONDS, max(0.0, end - time.monotonic())))
+        if self._is_over and not may_end:
+            raise self._silence("the machine was switched off")
+
     def _receive(self, seconds: float) -> None:
         """Take in what the guest writes within that time."""
         ready, _, _ = select.select([self._connection], [], [], seconds)
@@ -129,7 +150,8 @@ class Console:
         piece = self._connection.recv(_PIECE)
         if not piece:
             self._alive()
-            raise self._silence("the machine was switched off")
+            self._is_over = True
+            return
         self._raw += piece
         self.text = _ESCAPES.sub("", self._raw.decode(errors="replace"))
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot.console import Console, open_console
-from builder.boot.machine import (
-    Machine,
-    Setting,
+from builder.boot.machine import Machine, Setting
+from builder.boot.monitor import Monitor, open_monitor
+from builder.boot.qemu import (
     format_arguments,
     make_overlay,
     on_socket,
     on_terminal,
     write_overlay,
 )
-from builder.boot.monitor import Monitor, open_monitor
 from builder.formats.foreign import Running, lend_terminal, start_tool
 
 
@@ -57,7 +56,7 @@ def start_machine(
     Raises:
         ToolError: QEMU is missing or fails.
     """
-    with _throw_away(machine, pieces) as folder:
+    with _throw_away(machine, setting, pieces) as folder:
         argv = format_arguments(machine, setting, folder) + on_socket(folder)
         begun = time.monotonic()
         with (
@@ -70,18 +69,19 @@ def start_machine(
 
 def attend_machine(machine: Machine, setting: Setting, pieces: dict[int, bytes]) -> int:
     """Start a machine with its console on our terminal and return QEMU's exit status."""
-    with _throw_away(machine, pieces) as folder:
+    with _throw_away(machine, setting, pieces) as folder:
         return lend_terminal(format_arguments(machine, setting, folder) + on_terminal())
 
 
 @contextmanager
-def _throw_away(machine: Machine, pieces: dict[int, bytes]) -> Iterator[Path]:
-    """Make the overlay in a folder that goes with the machine."""
+def _throw_away(machine: Machine, setting: Setting, pieces: dict[int, bytes]) -> Iterator[Path]:
+    """Make the overlay, unless the disk itself may be changed, in a folder that goes with it."""
     # Sockets have short names only (unix(7): 108 bytes), so the folder is not the user's.
     with tempfile.TemporaryDirectory(prefix="photon-boot-") as name:
         folder = Path(name)
-        overlay = folder / "overlay.qcow2"
-        make_overlay(machine, overlay)
-        if pieces:
-            write_overlay(overlay, pieces, folder)
+        if setting.disk is None:
+            overlay = folder / "overlay.qcow2"
+            make_overlay(machine, overlay)
+            if pieces:
+                write_overlay(overlay, pieces, folder)
         yield folder

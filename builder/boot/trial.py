@@ -1,7 +1,7 @@
 """A boot test: log in, ask everything, restart, ask everything again, knock from outside."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,6 @@ class Trial:
         forwards: Ports that somebody behind them must answer, asked on every boot.
         boot_seconds: How long a boot may take.
         boots: Names of the boots.
-        announce: Told of each result.
     """
 
     checks: tuple[Check, ...]
@@ -56,7 +55,6 @@ class Trial:
     forwards: tuple[Forward, ...] = ()
     boot_seconds: float = 240
     boots: tuple[str, ...] = (FIRST, SECOND)
-    announce: Callable[[Result], None] = lambda _: None
 
 
 def run_trial(session: Session, trial: Trial) -> Iterator[Result]:
@@ -72,9 +70,7 @@ def run_trial(session: Session, trial: Trial) -> Iterator[Result]:
             yield Result(boot, "somebody can log in", passed=False, found=said)
             return
         yield Result(boot, "the machine boots", passed=True, seconds=time.monotonic() - begun)
-        yield from (
-            _ask(session.console, check, boot) for check in trial.checks if check.only in {"", boot}
-        )
+        yield from _ask_all(session.console, trial.checks, boot)
         yield from (_knock(knock, boot) for knock in trial.knocks)
         yield from (_ask_outside(forward, boot) for forward in trial.forwards)
 
@@ -94,14 +90,23 @@ def _enter(console: Console, trial: Trial, boot: str) -> Iterator[Result]:
     console.open_shell(seconds=_LOGIN_SECONDS)
 
 
-def _ask(console: Console, check: Check, boot: str) -> Result:
+def _ask_all(console: Console, checks: Sequence[Check], boot: str) -> Iterator[Result]:
+    """Ask every question of a boot; patience begins when the first is answered."""
+    since = None
+    for check in checks:
+        if check.only in {"", boot}:
+            yield _ask(console, check, boot, time.monotonic() if since is None else since)
+            since = since or time.monotonic()
+
+
+def _ask(console: Console, check: Check, boot: str, since: float) -> Result:
     """Ask one question, again while there is patience."""
     begun = time.monotonic()
     while True:
         answer = _answer(console, check)
-        seconds = time.monotonic() - begun
         passed = check.accepts(answer.code, answer.out)
-        if passed or seconds > check.patience:
+        seconds = time.monotonic() - begun
+        if passed or time.monotonic() - since > check.patience:
             found = answer.out or f"exit status {answer.code}"
             return Result(boot, check.name, passed, check.wanted or "success", found, seconds)
         time.sleep(_PAUSE_SECONDS)

@@ -18,8 +18,8 @@ from builder.images import open_image
 from builder.plan import Step
 
 _BLOCK = 4 * KIB
-_ARGUMENT = "console=ttyS0,115200"
-_DROPIN = guest("/etc/systemd/system/serial-getty@ttyS0.service.d/photon-builder-boot.conf")
+_SPEED = 115200
+_DROPIN = "/etc/systemd/system/serial-getty@{}.service.d/photon-builder-boot.conf"
 _SHELL = """\
 [Service]
 ExecStart=
@@ -77,17 +77,20 @@ class SeparateDisk:
         return {offset: bytes(piece) for offset, piece in found.items()}
 
 
-def prepare_visit(artifact: Path, *, root_shell: bool, timestamp: int) -> dict[int, bytes]:
+def prepare_visit(
+    artifact: Path, *, root_shell: bool, timestamp: int, console: str = "ttyS0"
+) -> dict[int, bytes]:
     """Return what to write to a copy of the artifact's disk, by offset.
 
     Args:
         artifact: Read, not changed.
         root_shell: Whether the console is a shell of root's, with no login.
         timestamp: Time of what is written, seconds since the epoch.
+        console: Name of the serial line in the guest.
     """
-    changes: list[Change] = [SetKernelArguments(add=(_ARGUMENT,))]
+    changes: list[Change] = [SetKernelArguments(add=(f"console={console},{_SPEED}",))]
     if root_shell:
-        changes.append(WriteFile(_DROPIN, Blob.text(_SHELL)))
+        changes.append(WriteFile(guest(_DROPIN.format(console)), Blob.text(_SHELL)))
     with open_image(artifact) as image:
         disk = image.disk = SeparateDisk(image.disk)
         root = image.root()

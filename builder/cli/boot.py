@@ -1,29 +1,26 @@
 """The command that starts an artifact: ``boot``."""
 
 import sys
-from dataclasses import replace
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from builder.cli.options import (
-    PATH,
-    chosen_targets,
-    default_output,
-    json_option,
-    read_spec,
-    write_result,
-)
-from builder.errors import UsageError, VerifyError
+from builder.cli.boot_report import Told
+from builder.cli.options import PATH, chosen_targets, default_output, json_option, read_spec
+from builder.errors import HostError, UsageError
 
 if TYPE_CHECKING:
-    from builder.boot.checks import Result
     from builder.boot.machine import Forward, Machine, Setting
     from builder.boot.trial import Trial
     from builder.spec import Spec
 
 _SSH = 22
+_INSTALLATIONS = 6
+"""An installation may take as long as so many boots."""
 
 
 class Choices(TypedDict):
@@ -34,10 +31,13 @@ class Choices(TypedDict):
     accelerator: str
     firmware: str | None
     memory: int | None
+    disk: Path | None
     identity: Path | None
+    scripts: tuple[Path, ...]
     screenshot: Path | None
     junit: Path | None
     console_log: Path | None
+    report: Path | None
     once: bool
     timeout: float
     as_json: bool
@@ -56,10 +56,16 @@ class Choices(TypedDict):
 )  # fmt: skip
 @click.option("--firmware", type=click.Choice(["bios", "efi"]), help="Instead of the artifact's.")
 @click.option("--memory", type=click.IntRange(128), metavar="MIB", help="Instead of its own.")
+@click.option("--disk", type=PATH, metavar="RAW", help="Keep what a medium installs in a test.")
 @click.option("--identity", type=PATH, metavar="KEY", help="Private key to test ssh with.")
+@click.option(
+    "--run", "scripts", type=PATH, multiple=True, metavar="SCRIPT",
+    help="Ask one more question: a shell script, which root runs and which must succeed.",
+)  # fmt: skip
 @click.option("--screenshot", type=PATH, metavar="PNG", help="Keep the last screen of a test.")
 @click.option("--junit", type=PATH, metavar="XML", help="Write the report as JUnit XML too.")
 @click.option("--console-log", type=PATH, metavar="FILE", help="Keep the console of a test.")
+@click.option("--report", type=PATH, metavar="FOLDER", help="Keep all that a test finds there.")
 @click.option("--once", is_flag=True, help="Leave the second boot out of a test.")
 @click.option("--timeout", default=240.0, metavar="SECONDS", help="For one boot of a test [240].")
 @json_option
@@ -67,61 +73,127 @@ def boot(artifact: Path, **choices: Unpack[Choices]) -> None:
     """Start an artifact in QEMU, on a throw-away copy of its disk.
 
     The serial console is the terminal; Ctrl-A X switches the machine off. With --test, the
-    spec is checked from inside and from outside, on two boots.
+    spec is checked from inside and from outside, on two boots. A medium finds an empty disk,
+    installs to it, and what it has installed is checked.
     """
+    from builder.boot.unpacked import ready
+
+    with ready(artifact) as disk:
+        spec = read_spec(choices["spec"], quiet=True) if choices["spec"] else None
+        machine = _machine(artifact, disk, spec, choices)
+        if spec:
+            _try(Subject(artifact, disk, machine), spec, choices)
+        else:
+            _attend(Subject(artifact, disk, machine), choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is started.
+
+    Attributes:
+        artifact: As the user named it.
+        disk: The same, or what was packed in it.
+        machine: The machine that it asks for.
+    """
+
+    artifact: Path
+    disk: Path
+    machine: "Machine"
+
+
+def _machine(artifact: Path, disk: Path, spec: "Spec | None", choices: Choices) -> "Machine":
+    """Return the machine that an artifact asks for, as the options change it; say what differs."""
     from builder.boot.machine import read_machine
 
-    machine = read_machine(artifact)
-    if choices["firmware"]:
-        machine = replace(machine, firmware="efi" if choices["firmware"] == "efi" else "bios")
+    machine = replace(read_machine(disk), name=artifact.name)
+    install = spec.sections.get("install", {}) if spec and machine.medium else {}
+    firmware = choices["firmware"] or ("efi" if install.get("bootmode") == "efi" else None)
+    if firmware:
+        machine = replace(machine, firmware="efi" if firmware == "efi" else "bios")
+    if "disk" in install:
+        machine = replace(machine, disk=install["disk"].removeprefix("/dev/"))
     if choices["memory"]:
         machine = replace(machine, memory_mib=choices["memory"])
     for note in machine.notes:
         sys.stderr.write(f"{artifact.name}: {note}\n")
-    if choices["spec"] is None:
-        _attend(artifact, machine, choices)
-    else:
-        _try(artifact, machine, read_spec(choices["spec"], quiet=True), choices)
+    return machine
 
 
-def _attend(artifact: Path, machine: "Machine", choices: Choices) -> None:
+def _attend(subject: Subject, choices: Choices) -> None:
     """Start a machine for a person."""
-    from builder import reproducible
     from builder.boot.session import attend_machine
-    from builder.boot.visit import prepare_visit
 
     sys.stderr.write("starting; Ctrl-A X switches the machine off\n")
-    pieces = prepare_visit(artifact, root_shell=False, timestamp=reproducible.timestamp())
-    attend_machine(machine, _setting(choices), pieces)
+    pieces = {} if subject.machine.medium else _visit(subject, shell=False)
+    attend_machine(subject.machine, _setting(subject.machine, choices), pieces)
 
 
-def _try(artifact: Path, machine: "Machine", spec: "Spec", choices: Choices) -> None:
-    """Start a machine for a test, and report."""
+def _visit(subject: Subject, *, shell: bool) -> dict[int, bytes]:
+    """Return what to write to the throw-away copy, so that its console can be used."""
     from builder import reproducible
-    from builder.boot import report
-    from builder.boot.access import find_network
-    from builder.boot.session import start_machine
-    from builder.boot.trial import run_trial
     from builder.boot.visit import prepare_visit
 
-    setting = replace(_setting(choices), network=find_network(spec))
-    trial, setting = _plan_trial(artifact, spec, setting, choices)
+    return prepare_visit(
+        subject.disk,
+        root_shell=shell,
+        timestamp=reproducible.timestamp(),
+        console=subject.machine.console,
+    )
+
+
+def _try(subject: Subject, spec: "Spec", choices: Choices) -> None:
+    """Start a machine for a test, and report."""
+    from builder.boot.access import find_network
+
+    setting = replace(_setting(subject.machine, choices), network=find_network(spec))
+    told = Told(subject.artifact, choices["report"], as_json=choices["as_json"])
+    for name in ("screenshot", "junit", "console_log"):
+        told.keep(name, choices[name])
+    trial, setting = _plan_trial(subject.artifact, spec, setting, choices)
+    with ExitStack() as stack:
+        installed: Subject | None = subject
+        if subject.machine.medium:
+            disk = choices["disk"] or _scratch(stack) / "disk.raw"
+            seconds = choices["timeout"] * _INSTALLATIONS
+            installed = _install(subject, replace(setting, disk=disk), told, seconds)
+        if installed is not None:
+            _start(installed, setting, trial, told)
+    told.finish()
+
+
+def _scratch(stack: ExitStack) -> Path:
+    """Return a folder that goes at the end."""
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="photon-boot-")))
+
+
+def _install(subject: Subject, setting: "Setting", told: Told, seconds: float) -> Subject | None:
+    """Let a medium install to the setting's disk and return that; ``None`` when it does not."""
+    from builder.boot.installation import install, installed_machine, make_empty_disk
+
+    disk = setting.disk
+    if disk is None:
+        raise TypeError("there is no disk to install to")
+    make_empty_disk(disk)
+    result, console = install(subject.machine, setting, seconds=seconds, at_end=told.see)
+    told.tell(result, console)
+    if not result.passed:
+        return None
+    return Subject(subject.artifact, disk, installed_machine(subject.machine, disk))
+
+
+def _start(subject: Subject, setting: "Setting", trial: "Trial", told: Told) -> None:
+    """Start the machine and ask it everything."""
+    from builder.boot.session import start_machine
+    from builder.boot.trial import run_trial
+
     shell = "root" not in {account.name for account in trial.accounts}
-    pieces = prepare_visit(artifact, root_shell=shell, timestamp=reproducible.timestamp())
-    results: list[Result] = []
-    with start_machine(machine, setting, pieces) as session:
+    pieces = _visit(subject, shell=shell)
+    with start_machine(subject.machine, setting, pieces) as session:
         for result in run_trial(session, trial):
-            results.append(result)
-            sys.stderr.write(report.format_result(result))
-        if choices["screenshot"]:
-            session.take_screenshot(choices["screenshot"])
-        console = session.console.text
-    _keep(artifact, results, console, choices)
-    summary = report.format_summary(results)
-    rows = report.plain_results(results)
-    write_result(rows, as_json=choices["as_json"], text=f"{artifact}: {summary}\n")
-    if not all(result.passed for result in results):
-        raise VerifyError(f"{artifact}: {summary}", hint="the lines marked FAIL say what")
+            told.tell(result)
+        told.see(session)
+        told.console += session.console.text
 
 
 def _plan_trial(
@@ -130,7 +202,8 @@ def _plan_trial(
     """Return what to try, and the setting with a way in for ssh."""
     from builder.boot import access, trial
     from builder.boot.assertions import make_checks
-    from builder.boot.checks import FIRST, SECOND
+    from builder.boot.checks import FIRST, SECOND, script_check
+    from builder.boot.composed import published_ports
     from builder.boot.machine import Forward
     from builder.build import Request, prepare
     from builder.formats.foreign import find_tool, run_tool
@@ -139,7 +212,10 @@ def _plan_trial(
     suited = [entry for entry in targets if artifact.name.endswith(entry.suffix)] or targets
     plan, _ = prepare(Request(spec, suited[0], default_output()))
     knocks: tuple[trial.Knock, ...] = ()
-    asked = setting.forwards
+    given = {(each.guest, each.protocol) for each in setting.forwards}
+    own = [each for each in published_ports(spec) if (each.guest, each.protocol) not in given]
+    asked = (*setting.forwards, *own)
+    setting = replace(setting, forwards=asked)
     identity = choices["identity"]
     if identity is not None:
         public = run_tool([find_tool("ssh-keygen"), "-y", "-f", identity]).out
@@ -151,29 +227,35 @@ def _plan_trial(
         setting = replace(setting, forwards=(*setting.forwards, Forward(port, _SSH)))
     boots = (FIRST,) if choices["once"] else (FIRST, SECOND)
     accounts = access.find_accounts(spec)
-    checks = make_checks(spec, plan)
+    scripts = tuple(script_check(path.name, _read_script(path)) for path in choices["scripts"])
+    checks = (*make_checks(spec, plan), *scripts)
     plan_of_trial = trial.Trial(checks, accounts, knocks, asked, choices["timeout"], boots)
     return plan_of_trial, setting
 
 
-def _keep(artifact: Path, results: "list[Result]", console: str, choices: Choices) -> None:
-    """Write the files that were asked for."""
-    from builder.boot.report import format_junit
+def _read_script(path: Path) -> str:
+    """Return the text of a script.
 
-    if choices["junit"]:
-        choices["junit"].write_text(format_junit(artifact.name, results, console))
-    if choices["console_log"]:
-        choices["console_log"].write_text(console)
+    Raises:
+        HostError: it cannot be read.
+        UsageError: it is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is no text in UTF-8") from error
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror or error}") from error
 
 
-def _setting(choices: Choices) -> "Setting":
+def _setting(machine: "Machine", choices: Choices) -> "Setting":
     """Return what the options decide about the start."""
     from builder.boot.accelerator import choose_accelerator
     from builder.boot.machine import Setting
 
     wanted = choices["accelerator"]
-    accelerator = choose_accelerator() if wanted == "auto" else "kvm" if wanted == "kvm" else "tcg"
-    return Setting(accelerator, tuple(map(_forward, choices["forwards"])))
+    chosen = choose_accelerator(machine.architecture) if wanted == "auto" else wanted
+    return Setting("kvm" if chosen == "kvm" else "tcg", tuple(map(_forward, choices["forwards"])))
 
 
 def _forward(text: str) -> "Forward":

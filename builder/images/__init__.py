@@ -80,7 +80,7 @@ def open_image(path: Path) -> Iterator[Image]:
         FormatError: it is nothing known, or damaged.
         HostError: it cannot be read.
     """
-    head = _read_head(path)
+    head = read_head(path)
     for container in discover():
         if container.sniff(head):
             with container.open(path) as image:
@@ -115,7 +115,7 @@ def describe(image: Image) -> dict[str, Any]:
     return {**found, "release": release.version, "build": release.build}
 
 
-def _read_head(path: Path) -> bytes:
+def read_head(path: Path) -> bytes:
     """Return the first bytes of a file and, of a longer one, its last."""
     try:
         with path.open("rb") as stream:

@@ -53,10 +53,19 @@ def _facts(iso: "Iso", root: MountedRoot) -> dict[str, object]:
     return {
         "volume": iso.volume_id,
         "boots": 0 if iso.boot is None else len(iso.boot.entries),
+        "firmware": _firmware(iso),
         "checksum": "implanted" if iso.media_sum else "none",
         "installer": "none" if known is None else known.name,
         "release": "" if known is None else known.release,
     }
+
+
+def _firmware(iso: "Iso") -> list[str]:
+    """Return which firmware starts from the image: BIOS, EFI or both, in that order."""
+    from builder.formats.iso9660.el_torito import EFI
+
+    entries = [entry for entry in iso.boot.entries if entry.bootable] if iso.boot else []
+    return sorted({"efi" if entry.platform == EFI else "bios" for entry in entries})
 
 
 CONTAINER = Container("iso", lambda head: head[0x8001:0x8006] == b"CD001", _open, order=-1)

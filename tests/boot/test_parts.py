@@ -19,10 +19,12 @@ import pytest
 
 from builder.boot.access import find_accounts, find_network, free_port
 from builder.boot.assertions import make_checks
-from builder.boot.checks import Check, Match, Result
+from builder.boot.checks import Check, Match, Result, script_check
+from builder.boot.composed import compose_checks, published_ports
 from builder.boot.console import Console
-from builder.boot.machine import Forward, Machine, Network, Setting, format_arguments, read_machine
+from builder.boot.machine import Forward, Machine, Network, Setting, read_machine
 from builder.boot.outside import answers
+from builder.boot.qemu import format_arguments
 from builder.boot.report import format_junit, format_result
 from builder.boot.screenshot import convert_ppm
 from builder.boot.visit import SeparateDisk, prepare_visit
@@ -307,6 +309,43 @@ def test_a_forward_that_is_none_is_refused(text: str) -> None:
 
     with pytest.raises(UsageError, match="wanted two ports"):
         parse_forward(text)
+
+
+@pytest.mark.parametrize("script", ["a\tb", "x" * 3000, "\x03"], ids=["tab", "long", "control"])
+def test_a_script_that_cannot_be_typed_is_refused(script: str) -> None:
+    with pytest.raises(UsageError, match="cannot be typed"):
+        script_check("mine", script)
+
+
+@pytest.mark.parametrize(("code", "passed"), [("0", True), ("3", False)])
+def test_a_script_of_several_lines_is_asked_whole(code: str, *, passed: bool) -> None:
+    check = script_check("mine", f"echo 'one'\nif true; then\n  echo two\nfi\nexit {code}\n")
+    with shell_on_a_line() as console:
+        console.open_shell(seconds=10)
+        answer = console.run(check.command, seconds=10)
+    assert (answer.out, check.accepts(answer.code, answer.out)) == ("one\ntwo", passed)
+
+
+COMPOSE = """\
+services:
+  web: {image: "web:1.2.3", ports: ["8080:80", "127.0.0.1:9000:9000", "53:53/udp", "70:70/udp"]}
+  tools: {image: "tools:1.2.3", profiles: [debug]}
+"""
+
+
+def test_compose_projects_become_questions_and_doors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    path = tmp_path / "parts.yaml"
+    path.write_text(f"{SPEC}  compose: {{home: {{file: compose.yaml}}}}\n")
+    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    checks = list(compose_checks(spec))
+    assert [check.name for check in checks] == ["web of home runs"]
+    assert "label=com.docker.compose.project=home" in checks[0].command
+    doors = {(each.guest, each.protocol) for each in published_ports(spec)}
+    assert doors == {(8080, "tcp"), (53, "udp")}
 
 
 def test_a_machine_of_no_envelope_starts_as_its_disk_can(small_ova: Base, tmp_path: Path) -> None:

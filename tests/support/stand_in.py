@@ -57,7 +57,9 @@ docker image inspect "$image" >/dev/null 2>&1 ||
   docker import --change 'CMD ["/usr/bin/perl", "/server.pl"]' {_ARCHIVE} "$image"
 if docker container inspect "$name" >/dev/null 2>&1; then exec docker start "$name"; fi
 # The kernel has AppArmor, and Photon has not: the profile that docker would load is not there.
+service=$(sed -n '/^services:/{{n;s/^ *\\([a-z]*\\):.*/\\1/p}}' compose.yaml)
 exec docker run --detach --name "$name" --restart unless-stopped \\
+  --label "com.docker.compose.project=$name" --label "com.docker.compose.service=$service" \\
   --security-opt apparmor=unconfined $ports "$image"
 """
 

@@ -1,0 +1,85 @@
+"""What ``boot --test`` finds: told as it comes, and kept where the options want it."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from builder.boot import report
+from builder.cli.options import write_result
+from builder.errors import VerifyError
+
+if TYPE_CHECKING:
+    from builder.boot.checks import Result
+    from builder.boot.session import Session
+
+Part = Literal["screenshot", "junit", "console_log", "results", "text"]
+_NAMES: Mapping[Part, str] = MappingProxyType(
+    {
+        "screenshot": "screen.png",
+        "junit": "junit.xml",
+        "console_log": "console.log",
+        "results": "results.json",
+        "text": "report.txt",
+    }
+)
+"""Names in the folder of a report."""
+
+
+class Told:
+    """What a test finds, told as it comes and kept where the options want it.
+
+    Attributes:
+        console: Everything that the machine wrote.
+    """
+
+    def __init__(self, artifact: Path, folder: Path | None, *, as_json: bool) -> None:
+        self.console = ""
+        self._artifact = artifact
+        self._as_json = as_json
+        self._results: list[Result] = []
+        self._places: dict[Part, list[Path]] = {part: [] for part in _NAMES}
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._places = {part: [folder / name] for part, name in _NAMES.items()}
+
+    def keep(self, part: Part, path: Path | None) -> None:
+        """Keep a part of the report in a file, when there is one."""
+        if path:
+            self._places[part].append(path)
+
+    def tell(self, result: "Result", console: str = "") -> None:
+        """Take in a result, and what the console of a finished machine said."""
+        self._results.append(result)
+        self.console += console
+        sys.stderr.write(report.format_result(result))
+
+    def see(self, session: "Session") -> None:
+        """Keep the screen."""
+        for path in self._places["screenshot"]:
+            session.take_screenshot(path)
+
+    def finish(self) -> None:
+        """Write what was asked for, and complain when something does not hold.
+
+        Raises:
+            VerifyError: something does not.
+        """
+        name, summary = self._artifact.name, report.format_summary(self._results)
+        rows = report.plain_results(self._results)
+        lines = "".join(map(report.format_result, self._results))
+        self._write("text", f"{lines}{name}: {summary}\n")
+        self._write("results", json.dumps(rows, indent=2) + "\n")
+        self._write("console_log", self.console)
+        self._write("junit", report.format_junit(name, self._results, self.console))
+        write_result(rows, as_json=self._as_json, text=f"{self._artifact}: {summary}\n")
+        if not all(result.passed for result in self._results):
+            hint = "the lines marked FAIL say what"
+            raise VerifyError(f"{self._artifact}: {summary}", hint=hint)
+
+    def _write(self, part: Part, text: str) -> None:
+        """Write a part of the report to where it is kept."""
+        for path in self._places[part]:
+            path.write_text(text)
