@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _LONGEST = 60
 
 _CLOUDS = frozenset({"ami", "gce", "azure"})
+_WITH_CLOUDS = frozenset({"all", "all-images"})
+"""Groups of which some members get their network from a cloud, and all need a login."""
+
 _CONTAINERS = frozenset({"photon-docker-image", "k8s-docker-images", "src-iso"})
 _BASES = {
     "iso": ("5.0", "GA"),
@@ -125,7 +128,9 @@ def make_spec_text(name: str, target: str) -> str:
     if target in _CONTAINERS:
         return head + _FILES.lstrip("\n")
     machine = _MACHINE.format(host=_value(_host(safe)))
-    access = _CLOUD_LOGIN if target in _CLOUDS else _LOGIN + _NETWORK
+    access = _CLOUD_LOGIN if target in _CLOUDS else _LOGIN
+    if target not in _CLOUDS | _WITH_CLOUDS:
+        access += _NETWORK
     return head + machine + access + _SERVICES + _FILES
 
 

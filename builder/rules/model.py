@@ -11,6 +11,7 @@ from builder.spec import CatalogBase, Overlay, SampleBase, Spec
 CLOUDS = ("ami", "gce", "azure")
 """Targets whose network and first login are the fabric's affair."""
 
+_GROUPS_WITH_CLOUDS = frozenset({"all", "all-images"})
 _WITHOUT_LOGIN = ("photon-docker-image", "k8s-docker-images", "src-iso", *CLOUDS)
 
 
@@ -55,7 +56,9 @@ class Subject:
 
     @property
     def cloud_targets(self) -> list[str]:
-        """The targets of the spec that run in a public cloud."""
+        """The targets of the spec that run in a public cloud, those of groups among them."""
+        if _GROUPS_WITH_CLOUDS & set(self.spec.targets):
+            return list(CLOUDS)
         return [name for name in self.spec.targets if name in CLOUDS]
 
     @property

@@ -302,3 +302,58 @@ def test_a_group_builds_its_members_and_one_failure_loses_no_other(
     assert done.code == 7
     assert len(done.out.splitlines()) == 3
     assert "edge (ova): failed, see above" in done.err
+
+
+@pytest.mark.parametrize(
+    ("suffix", "more"),
+    [
+        ("raw", "output: {compression: none}"),
+        ("raw.xz", ""),
+        ("raw.zst", "output: {compression: zst}"),
+    ],
+)
+def test_bmaptool_writes_a_card_by_the_map_beside_it(
+    suffix: str, more: str, base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    card = make_card(base_cache, tmp_path)
+    artifact = build(bench, "rpi3", card.path, more)
+    assert artifact.name == f"edge.rpi3.{suffix}"
+    written = tmp_path / "written"
+    bmap = artifact.with_name(f"{artifact.name}.bmap")
+    judge("bmaptool", "copy", "--bmap", bmap, artifact, written)
+    disk = Disk(written, card.root)
+    disk.check()
+    assert disk.text("/etc/hostname") == "edge-1\n"
+
+
+SIZES: list[tuple[Kind | Literal["rpi3"], int]] = [
+    ("ami", 8 * GIB),
+    ("gce", 16 * GIB),
+    ("azure", 16 * GIB),
+    ("rpi3", 512 * MIB),
+    ("rpi3", 768 * MIB),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "size"), SIZES)
+def test_disks_of_the_published_sizes_are_edited(
+    target: Kind | Literal["rpi3"], size: int, base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    if target == "rpi3":
+        card = make_card(base_cache, tmp_path, size)
+        path, root = card.path, card.root
+    else:
+        base = make_base(base_cache, Recipe(kind=target, size=size, root="real"))
+        path, root = base.path, base.root_offset
+    artifact = build(bench, target, path)
+    judge("xz" if target == "rpi3" else "gzip", "-t", artifact)
+    disk = unpack(artifact, root, tmp_path / "opened")
+    assert disk.raw.stat().st_size == size + MIB * (target == "azure")
+    disk.check()
+    assert disk.text("/etc/hostname") == "edge-1\n"
+    if target == "azure":
+        inner = tmp_path / "opened" / "disk"
+        told = json.loads(judge("qemu-img", "info", "-f", "vpc", "--output=json", inner).stdout)
+        assert told["virtual-size"] == size + MIB
+        judge("qemu-img", "compare", "-f", "vpc", "-F", "raw", inner, disk.raw)

@@ -3,9 +3,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from builder.changes import AddUser, EnsureLine, MakeDirectory, SetPassword, WriteFile
+from builder.changes import (
+    AddUser,
+    EnsureLine,
+    MakeDirectory,
+    ReplaceText,
+    SetPassword,
+    WriteFile,
+)
 from builder.errors import FaultError
-from builder.features import network, ssh, users
+from builder.features import network, ssh, ssh_client, users
 from builder.guest.password import check_hash, derived_salt, hash_password
 from builder.guestpath import guest
 from builder.secret import read_secret
@@ -262,3 +269,20 @@ def test_a_wrong_interface_has_its_code_and_place(
     jsonschema.validate(value, network.SCHEMA)
     (fault,) = wish(network.FEATURE, value).faults
     assert (fault.code, fault.path) == (code, path)
+
+
+@pytest.mark.parametrize("ciphers", ["aes256-ctr,arcfour256,arcfour128,aes128-ctr", "aes128-ctr"])
+def test_the_client_of_a_cloud_image_starts_again(ciphers: str, tmp_path: Path) -> None:
+    path = tmp_path / "ssh_config"
+    text = f"Host *\nForwardAgent no\nCiphers {ciphers}\n"
+    path.write_text(text)
+    starts = judge("ssh", "-G", "-F", path, "host", check=False).returncode == 0
+    assert starts is ("arcfour" not in ciphers)
+    for change in wish(ssh_client.FEATURE, ssh_client.FEATURE.default).changes:
+        assert isinstance(change, ReplaceText)
+        assert change.pattern == "/etc/ssh/ssh_config"
+        text = text.replace(change.old, change.new)
+    path.write_text(text)
+    told = judge("ssh", "-G", "-F", path, "host").stdout
+    assert f"ciphers {ciphers.replace('arcfour256,arcfour128,', '')}\n" in told
+    assert wish(ssh_client.FEATURE, {"fix_ciphers": False}).changes == ()

@@ -14,7 +14,7 @@ from builder.lock import Lock, read_lock, write_lock
 from builder.spec import load_spec
 
 PACKAGE = Path(__file__).resolve().parents[2] / "builder"
-NAMES = ("ova", "ami", "photon-docker-image", "rpi3")
+NAMES = ("ova", "ami", "gce", "azure", "all-images", "photon-docker-image", "rpi3")
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,30 @@ def test_a_cloud_hands_out_its_own_addresses(tmp_path: Path, target: str, found:
     head = f"target: {target}\nbase: {{sample: true}}\n"
     expected = [("NET008", 7, 19)] if found else []
     assert rows(check(tmp_path, text, head=head)) == expected
+
+
+CLOUD_NICS = [
+    ("ami", "eth0: {dhcp: ipv4}", "", []),
+    ("azure", "eth0: {dhcp: ipv4}", "", ["NET016"]),
+    ("azure", "lan: {match: {name: eth1}, dhcp: ipv4}", "", ["NET016"]),
+    ("azure", "lan: {match: {mac: '00:11:22:33:44:55'}, dhcp: ipv4}", "", []),
+    ("azure", "ens4: {dhcp: ipv4}", "", []),
+    ("azure", "eth0: {dhcp: ipv4}", "kernel: {add: [net.ifnames=0]}", []),
+    ("gce", "eth0: {dhcp: ipv4}", "", ["NET016", "NET017"]),
+    ("gce", "ens4: {dhcp: ipv4}", "", ["NET017"]),
+    ("gce", "ens4: {dhcp: ipv4, mtu: 1460}", "", []),
+    ("all-images", "eth0: {dhcp: ipv4, mtu: 1460}", "", ["NET016"]),
+    ("all-images", "ens4: {addresses: [10.1.2.3/24], dns: [1.1.1.1], mtu: 1460}", "", ["NET008"]),
+]
+
+
+@pytest.mark.parametrize(("target", "nic", "more", "codes"), CLOUD_NICS)
+def test_a_network_file_has_to_fit_the_cloud(
+    target: str, nic: str, more: str, codes: list[str], tmp_path: Path
+) -> None:
+    head = f"target: {target}\nbase: {{sample: true}}\n"
+    found = check(tmp_path, f"{LOGIN}network:\n  {nic}\n{more}", head=head)
+    assert sorted(problem.code for problem in found) == codes
 
 
 def test_pools_that_are_set_are_fine(tmp_path: Path) -> None:
@@ -470,6 +494,8 @@ def test_findings_are_in_the_order_of_the_lines(tmp_path: Path) -> None:
 def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
     tested = {case[0] for case in (*SIMPLE, *FILES, *OTHERS, *COMPOSE)} | {
         "NET008",
+        "NET016",
+        "NET017",
         "BASE007",
         "CMP024",
     }

@@ -1,0 +1,60 @@
+"""Rules of the network in public clouds, which differs from that of a machine at home."""
+
+from collections.abc import Iterator
+
+from builder.rules.interfaces import Nic, nics
+from builder.rules.model import Finding, Rule, Subject, warning
+
+_OWN_NAMES = ("gce", "azure")
+"""Clouds whose images have no net.ifnames=0 on their kernel's command line."""
+
+_SMALL_PACKETS = "gce"
+_MTU = 1460
+_OLD_NAMES = "net.ifnames=0"
+
+
+def _old_names(subject: Subject) -> Iterator[Finding]:
+    """Find interfaces by a name that the kernel of these clouds does not give them."""
+    clouds = [name for name in subject.cloud_targets if name in _OWN_NAMES]
+    asked = {word for _, _, word in subject.listed("kernel", "add")}
+    for nic in nics(subject) if clouds and _OLD_NAMES not in asked else ():
+        name = _name(nic)
+        if name.startswith("eth"):
+            message = f"{name} may be called otherwise on {', '.join(clouds)}, such as ens4"
+            hint = f"add kernel: {{add: [{_OLD_NAMES}]}}, or match its mac, or drop `network`"
+            yield nic.find((), message, hint)
+
+
+def _large_packets(subject: Subject) -> Iterator[Finding]:
+    """Find interfaces that take the place of the one whose packets fit the cloud."""
+    if _SMALL_PACKETS not in subject.cloud_targets:
+        return
+    for nic in nics(subject):
+        if "mtu" not in nic.settings and "vlan" not in nic.settings:
+            message = f"{nic.key} has no mtu, and {_SMALL_PACKETS} carries {_MTU} bytes a packet"
+            yield nic.find((), message, f"add mtu: {_MTU}, or drop `network`")
+
+
+def _name(nic: Nic) -> str:
+    """Return the name by which an interface is recognised, empty when its address does."""
+    match = nic.settings.get("match", {})
+    return str(match.get("name", "" if "mac" in match else nic.key))
+
+
+RULES: tuple[Rule, ...] = (
+    warning(
+        "NET016",
+        "eth0 on a cloud that names interfaces itself",
+        "Photon's images for Google Compute Engine and Azure boot without net.ifnames=0, so that "
+        "the first interface may be ens4. A file for eth0 then matches nothing, and Photon's own, "
+        "which asks every e* for a lease, does the work.",
+        _old_names,
+    ),
+    warning(
+        "NET017",
+        "packets that are too large for the cloud",
+        "Photon's image for Google Compute Engine sets 1460 bytes a packet in the file that the "
+        "spec's takes the place of. With 1500, large answers get lost between networks.",
+        _large_packets,
+    ),
+)
