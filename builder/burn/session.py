@@ -28,6 +28,7 @@ from builder.burn.source import Image
 from builder.burn.spread import DEPTH, PATIENCE_SECONDS, Lane, spread
 from builder.burn.writer import Manner, Writer
 from builder.errors import BuilderError, DeviceError, VerifyError
+from builder.formats.disk import SECTOR
 from builder.formats.sparse import SparseDisk
 from builder.progress import Progress
 
@@ -59,8 +60,14 @@ def check_size(image: Image, device: Device) -> None:
     """Refuse an image that does not fit.
 
     Raises:
-        DeviceError: it has more bytes than the device.
+        DeviceError: it has more bytes than the device, or counts in other sectors.
     """
+    if device.sector != SECTOR:
+        raise DeviceError(
+            f"{device.path}: has sectors of {device.sector} bytes, but the partition table of "
+            f"{image.name} counts in {SECTOR}",
+            hint="nothing would boot from it: take another card or reader",
+        )
     if image.size > device.size:
         raise DeviceError(
             f"{device.path}: has {device.size} bytes, but {image.name} needs {image.size}",

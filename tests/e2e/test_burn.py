@@ -349,6 +349,15 @@ def test_a_card_with_less_room_is_refused_by_a_byte(
         assert same(image, exact)
 
 
+def test_a_disk_of_large_sectors_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", ROOM)
+    with attach(tmp_path / "large", "--sector-size", "4096") as large:
+        done = burn(bench, image, large)
+    assert done.code == 12
+    assert "has sectors of 4096 bytes" in done.err
+
+
 def test_a_locked_card_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "locked").touch()
     os.truncate(tmp_path / "locked", ROOM)

@@ -69,7 +69,9 @@ def test_both_ends_are_wiped_first(card: Card) -> None:
     assert found[MIB:-MIB] == b"old " * ((SIZE - 2 * MIB) // 4)
 
 
-def test_the_first_mib_comes_last(card: Card) -> None:
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_the_first_mib_comes_last(card: Card, *, is_direct: bool) -> None:
+    card.is_direct = is_direct
     writer = Writer(card, Manner(), Overlay())
     writer.wipe()
     take(writer)
