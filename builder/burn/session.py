@@ -145,7 +145,6 @@ class _Burning:
         try:
             self._each(self._prepare, "")
             self._write()
-            self._image.prove()
             if self._choices.verifies:
                 self._verify()
             self._each(_finish, "writing the first MiB")
@@ -176,6 +175,8 @@ class _Burning:
                 job.writer.advance = stack.enter_context(self._progress.count(text, total))
             lanes = [job.lane for job in self._live()]
             spread(self._noted(self._tasks()), lanes, self._stopped)
+        if self._live():  # else it was not read to its end
+            self._image.prove()
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the image."""
@@ -205,6 +206,7 @@ class _Burning:
             self._progress.phase(f"{job.path}: {len(bad[id(job)])} ranges differ; writing again")
         wanted = {offset for ranges in bad.values() for offset in ranges}
         spread(_chosen(self._tasks(), wanted), [job.lane for job in jobs], self._stopped)
+        self._image.prove()  # it was read once more
         self._each(_flush, "")
         self._read_back(wanted)
         self._each(_check_differing, "")

@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 
 def report(verdicts: list["Verdict"], source: "Image", progress: Progress) -> int:
     """Show what came of every card; the exit code is that of the first failure."""
-    if len(verdicts) == 1 and verdicts[0].error is not None:
-        raise verdicts[0].error
     for verdict in verdicts:
         row = _row(verdict, source)
         if isinstance(progress, JsonLines):
             progress.event("result", **row)
         elif verdict.error is None:
             write_result(row, as_json=False, text=_sentence(verdict, source))
-        else:
-            show_error(verdict.error)
-    return next((v.error.exit_code for v in verdicts if v.error is not None), 0)
+    failed = [verdict.error for verdict in verdicts if verdict.error is not None]
+    if len(verdicts) == 1 and failed:
+        raise failed[0]
+    for error in failed:
+        show_error(error)
+    return failed[0].exit_code if failed else 0
 
 
 def _row(verdict: "Verdict", source: "Image") -> dict[str, Any]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -521,9 +522,19 @@ def test_a_card_that_fails_in_the_middle_says_where_and_is_blank(
     bench: Bench, tmp_path: Path
 ) -> None:
     with full_after(tmp_path, 100 * MIB) as failing:
-        done = burn(bench, noisy(tmp_path), failing)
+        done = burn(bench, noisy(tmp_path), failing, more=("--json",))
         assert done.code == 10
+        assert json.loads(done.out.splitlines()[-1])["exit_code"] == 10
         assert "the device" in done.err
+        assert "% of the device" in done.err
+        assert failing.is_blank
+
+
+def test_a_card_that_fails_is_not_said_to_be_a_wrong_file(bench: Bench, tmp_path: Path) -> None:
+    raw = noisy(tmp_path).read_bytes()
+    with full_after(tmp_path, 20 * MIB) as failing, serve(raw) as server:
+        done = burn(bench, server.url, failing, more=("--sha256", sha256(raw).hexdigest()))
+        assert done.code == 10
         assert "% of the device" in done.err
         assert failing.is_blank
 
