@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import FormatError, HostError
 from builder.formats.disk import MIB
+from builder.formats.mbr import has_boot_signature
 from builder.formats.ovf import (
     DiskReference,
     Envelope,
@@ -36,11 +37,16 @@ from builder.progress import Advance
 
 _PIECE = MIB
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
+_HINT = "give an appliance, as Photon publishes it for this target"
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a zip archive"),
     (b"\x1f\x8b", "compressed with gzip"),
     (b"\xfd7zXZ\x00", "compressed with xz"),
     (b"KDMV", "a VMDK disk"),
+    (b"QFI\xfb", "a qcow2 disk"),
+    (b"vhdxfile", "a VHDX disk"),
+    (b"conectix", "a VHD disk"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
     (b"<?xml", "an XML text; an OVF envelope alone is no appliance"),
 )
 
@@ -302,7 +308,9 @@ def _refuse_other_formats(head: bytes, name: str) -> None:
         raise FormatError(f"{name}: the file is empty")
     for magic, what in _OTHER_FORMATS:
         if head.startswith(magic):
-            raise FormatError(f"{name}: not an OVA but {what}")
+            raise FormatError(f"{name}: not an OVA but {what}", hint=_HINT)
+    if has_boot_signature(head):
+        raise FormatError(f"{name}: not an OVA but a raw disk", hint=_HINT)
 
 
 def _check_members(members: tuple[Member, ...], name: str) -> None:

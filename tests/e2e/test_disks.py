@@ -271,6 +271,40 @@ def test_a_size_that_no_table_speaks_of_is_refused_at_once(bench: Bench, tmp_pat
     assert (done.code, f"and it unpacks to {100 * GIB} bytes" in done.err) == (7, True), done.err
 
 
+APPLIANCES = {
+    "text": "bad: ends at byte 6 without the block of zeros that ends a tar",
+    "nothing": "bad: the file is empty",
+    "a tar of text": "bad: not an OVA but compressed with gzip",
+    "qcow2": "bad: not an OVA but a qcow2 disk",
+    "vmdk": "bad: not an OVA but a VMDK disk",
+    "vhdx": "bad: not an OVA but a VHDX disk",
+    "dynamic VHD": "bad: not an OVA but a VHD disk",
+    "no root": "bad: not an OVA but a raw disk\n  hint: give an appliance",
+}
+
+
+@pytest.mark.parametrize("name", APPLIANCES)
+def test_a_disk_where_an_appliance_is_expected_is_a_sentence(
+    name: str, bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad"
+    BAD_DISKS[name][0](path)
+    spec = bench.write("specs/edge.yaml", SPEC.format(target="ova", base=path, more=""))
+    done = bench.run("build", spec)
+    assert (done.code, APPLIANCES[name] in done.err) == (7, True), done.err
+    assert not list(bench.output.glob("*"))
+
+
+def test_an_appliance_where_a_disk_is_expected_is_a_sentence(
+    base_cache: Path, bench: Bench
+) -> None:
+    path = make_base(base_cache, Recipe()).path
+    spec = bench.write("specs/edge.yaml", SPEC.format(target="gce", base=path, more=""))
+    done = bench.run("build", spec)
+    assert done.code == 7
+    assert ".ovf is an XML document; wanted a raw disk\n  hint: an OVA is a base for" in done.err
+
+
 def test_a_disk_never_shrinks(base_cache: Path, bench: Bench) -> None:
     path = make(base_cache, "gce").path
     more = "disk: {size: 512MiB}"
