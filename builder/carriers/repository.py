@@ -31,11 +31,13 @@ def check_names(root: Root, names: Collection[str]) -> None:
     Raises:
         GuestError: names all of them.
     """
-    there = set(_iter_names(root)) if names else set()
-    missing = sorted({name for name in names if name not in there}) if there else []
-    if missing:
+    missing, has_packages = set(names), False
+    for name in _iter_names(root) if names else ():
+        missing.discard(name)
+        has_packages = True
+    if missing and has_packages:
         raise GuestError(
-            f"the medium has no package {', '.join(missing)}",
+            f"the medium has no package {', '.join(sorted(missing))}",
             code="PKG010",
             hint="take the full ISO, or give the RPM files under `packages`",
         )

@@ -43,8 +43,9 @@ class OverlayRoot:
         node = self.lstat(path)
         if node is None or node.kind is not Kind.DIRECTORY:
             raise GuestError(f"{path} is not a directory of the base")
-        above = set() if self._upper.lstat(path) is None else set(self._upper.names(path))
-        return sorted(above.union(self._base_names(path)))
+        below = self._base_names(path)
+        above = [] if self._upper.lstat(path) is None else self._upper.names(path)
+        return sorted({*above, *below}) if above else below
 
     def apply(self, op: FileOp) -> None:
         """Keep one file operation; a later one on the same path replaces it."""

@@ -148,7 +148,12 @@ def open_iso(path: Path) -> Iterator[Iso]:
         raise HostError(f"{path}: {error.strerror or error}") from error
     with disk:
         try:
-            yield _named(disk)
+            iso = _named(disk)
+            try:
+                yield iso
+            finally:
+                for tree in filter(None, (iso.primary, iso.joliet)):
+                    tree.forget()
         except OSError as error:
             if error.filename is not None:
                 raise

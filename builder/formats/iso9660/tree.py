@@ -176,6 +176,10 @@ class Tree:
             self._cache.move_to_end(extent)
         return found
 
+    def forget(self) -> None:
+        """Drop the directories that are held; they hold the tree, so nobody else would soon."""
+        self._cache.clear()
+
     def load(self, extent: int) -> Directory:
         """Read the directory at a block anew."""
         records, size = read_directory(self.disk, extent)
