@@ -1,0 +1,53 @@
+"""How far a stream may go behind the end of its own partition table."""
+
+from pathlib import Path
+
+import pytest
+
+from builder.errors import FormatError
+from builder.formats.bound import Bound
+from builder.formats.disk import GIB, MIB
+from tests.support.judges import judge
+
+END = 64 * MIB
+ZEROS = bytes(MIB)
+DATA = b"A" * MIB
+
+
+@pytest.fixture(params=["gpt", "dos"])
+def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Bound:
+    """Return the bound of a disk of 64 MiB that sfdisk has partitioned to its end."""
+    path = tmp_path / "disk"
+    judge("sh", "-c", f"truncate -s 64M '{path}' && printf 'label: {request.param}\\n2048,,\\n'"
+          f" | sfdisk -q '{path}'")  # fmt: skip
+    return Bound(path.read_bytes()[:MIB], name="x")
+
+
+def test_a_whole_disk_is_admitted_whatever_it_holds(bound: Bound) -> None:
+    for offset in range(0, END, MIB):
+        bound.admit(offset, DATA)
+
+
+def test_a_little_data_behind_the_end_is_admitted_and_more_is_not(bound: Bound) -> None:
+    for offset in range(END, END + 64 * MIB, MIB):
+        bound.admit(offset, DATA)
+    sentence = f"x: its partition table ends at byte {END}, and it unpacks to more than 64 MiB"
+    with pytest.raises(FormatError, match=sentence):
+        bound.admit(END + 64 * MIB, DATA)
+
+
+def test_zeros_are_admitted_much_farther_but_not_for_ever(bound: Bound) -> None:
+    bound.admit(END + 64 * GIB - MIB, ZEROS)
+    with pytest.raises(FormatError, match="it unpacks to more than 64 GiB behind it"):
+        bound.admit(END + 64 * GIB, ZEROS)
+
+
+def test_a_size_that_is_said_beforehand_is_looked_at_first(bound: Bound) -> None:
+    bound.check_size(END + 64 * GIB)
+    with pytest.raises(FormatError, match=f"it unpacks to {END + 64 * GIB + 1} bytes"):
+        bound.check_size(END + 64 * GIB + 1)
+
+
+def test_a_head_without_a_table_has_no_end() -> None:
+    with pytest.raises(FormatError, match="its partition table ends at byte 0"):
+        Bound(bytes(1024), name="x").check_size(65 * GIB)
