@@ -6,8 +6,9 @@ their faster kin do. Does not start processes.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -18,7 +19,7 @@ _AHEAD = 2
 
 def iter_ordered(
     work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int = 0
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Yield ``work`` of every item, in order, with a bounded number of them in memory.
 
     Args:
@@ -38,6 +39,20 @@ def iter_ordered(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def iter_ahead(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
+    """Yield items that a thread makes while the caller works on those before.
+
+    What the thread raises is raised here; closing this generator ends the thread, then ``items``.
+    """
+    waiting: deque[Future[_Item | None]] = deque()
+    with closing(items), ThreadPoolExecutor(1) as pool:
+        for _ in range(2 * _AHEAD):
+            waiting.append(pool.submit(next, items, None))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, items, None))
+            yield item
 
 
 def processors() -> int:

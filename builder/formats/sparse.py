@@ -29,7 +29,7 @@ _ZEROS = bytes(MIB)
 CELL = 64 * KIB
 """What is looked at as a whole when zeros are looked for."""
 _FINE = 4 * KIB
-_LONGEST_ZERO_RUN = GIB
+_LONGEST_ZERO_RUN = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def iter_pieces(
 ) -> Iterator[Piece]:
     """Yield a stream of bytes and windows in pieces of at most ``size`` bytes.
 
-    Runs of zeros of ``shortest_hole`` bytes and more are pieces of their own, of up to 1 GiB.
+    Runs of zeros of ``shortest_hole`` bytes and more are pieces of their own, of up to 64 MiB.
     """
     held = bytearray()
     for atom in _atoms(parts):
