@@ -339,6 +339,14 @@ def test_an_answer_that_is_no_image_is_said(content: bytes, said: str) -> None:
     assert caught.value.exit_code == 5
 
 
+def test_an_answer_without_a_length_ends_at_the_limit() -> None:
+    with serve(b"x" * 3 * LARGEST, Behaviour(length=False)) as server:
+        with pytest.raises(FetchError, match=f"sends more than {LARGEST} bytes"):
+            asking(server)
+        server.content = BODY
+        assert asking(server) == PINNED
+
+
 def test_an_answer_that_drips_is_given_up() -> None:
     hurry = replace(HURRY, whole=0.15, attempts=1)
     with serve(BODY + b" " * 600_000, Behaviour(rate=1_000_000)) as server:

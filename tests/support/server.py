@@ -35,6 +35,7 @@ class Behaviour:
         break_after: Bytes of body after which the connection is reset.
         breaks: How many answers break off; the next ones are whole.
         stall_after: Bytes of body after which nothing comes any more.
+        length: Whether a Content-Length is told; without, the end of the connection is the end.
         length_error: Added to the Content-Length that is told.
         statuses: Status codes of the first answers, with no body.
         retry_after: Retry-After that goes with them.
@@ -53,6 +54,7 @@ class Behaviour:
     break_after: int | None = None
     breaks: int = 1_000_000
     stall_after: int | None = None
+    length: bool = True
     length_error: int = 0
     statuses: tuple[int, ...] = ()
     retry_after: str | None = None
@@ -176,7 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
         behaviour = self.state.behaviour
         exchange.status = 206 if content_range else 200
         self.send_response(exchange.status)
-        self.send_header("Content-Length", str(len(body) + behaviour.length_error))
+        if behaviour.length:
+            self.send_header("Content-Length", str(len(body) + behaviour.length_error))
         self.send_header("Content-Type", behaviour.content_type)
         for name, value in behaviour.headers.items():
             self.send_header(name, value)
@@ -209,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         elif end < len(body):
             self.state.ending.wait(30)
-        self.close_connection |= behaviour.length_error != 0
+        self.close_connection |= behaviour.length_error != 0 or not behaviour.length
 
     def _reset(self) -> None:
         """End the connection with a reset, once what was sent has been taken."""
