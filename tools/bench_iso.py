@@ -69,17 +69,20 @@ def _compare(bench: Bench, name: str, base: Path, rounds: int, *, settle: bool =
     grown = Rival("xorriso -indev -outdev", _xorriso(bench, base, out), emptied(out))
     copy = Rival("cp", ["cp", str(base), str(out / "out.iso")], emptied(out))
     build, digests = _build(bench, base, out), _copy_and_digests(base, out)
+    start = Rival("python and the codec's imports", _python("-c", _START), emptied(out))
     for each in (codec, rewrite, grown):
         _check(each, out)
-    rivals = [codec, copy, rewrite, grown, build, digests]
+    rivals = [codec, copy, start, rewrite, grown, build, digests]
     if settle:
         for each in rivals:
             each.prepare = settled(each.prepare)
     interleave(rivals, rounds, warm=not settle)
     show(rivals, copy)
     print(f"build by cp and two digests: {ratio(build, digests):.2f}x")
+    beyond = (codec.seconds - start.seconds) / copy.seconds
     bench.limits += [
         Limit(f"{name}: codec by cp", ratio(codec, copy), 1.1),
+        Limit(f"{name}: codec beyond Python's start by cp", beyond, 1.1),
         Limit(f"{name}: pycdlib by codec", ratio(rewrite, codec), 2.5, at_least=True),
         Limit(f"{name}: xorriso by codec", ratio(grown, codec), 3, at_least=True),
         Limit(f"{name}: build by cp", ratio(build, copy), 1.1),
