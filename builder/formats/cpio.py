@@ -7,7 +7,7 @@ Nothing is unpacked, and only what is asked for is held in memory.
 Reads gzip, xz and Zstandard. Does not read the old binary and octal formats.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from builder.errors import FormatError
 from builder.formats.compression import Compression, iter_member, sniff
@@ -43,6 +43,26 @@ def iter_files(
         inside = _Source(_unpacked(source, kind))
         while inside.skip_zeros():
             yield from _archive(inside, wanted)
+
+
+def pack_files(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of regular files of root's, 0644, that tells no time; not compressed.
+
+    Args:
+        files: Name without leading slash to content; the directories above need no entries where
+            nobody unpacks it.
+    """
+    out = bytearray()
+    for number, (name, data) in enumerate(files.items(), 1):
+        out += _entry(name.encode(), data, number, _REGULAR | 0o644)
+    return bytes(out + _entry(_TRAILER, b"", 0, 0))
+
+
+def _entry(name: bytes, data: bytes, number: int, mode: int) -> bytes:
+    """Return one entry, padded."""
+    fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+    head = _MAGICS[0] + b"".join(b"%08X" % field for field in fields) + name + b"\0"
+    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
 
 
 def _unpacked(source: "_Source", kind: Compression) -> Iterator[bytes]:

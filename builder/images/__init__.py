@@ -28,12 +28,14 @@ class Image:
         disk: The disk inside.
         facts: What the container says, for people.
         check: Checks the container; ``full`` reads all of its data. Raises ``FormatError``.
+        has_guest: Whether there is a disk in it that a guest runs from.
     """
 
     kind: str
     disk: Disk
     facts: Mapping[str, Any]
     check: Callable[[bool], None]
+    has_guest: bool = True
     _volumes: tuple[Volume, ...] | None = field(default=None)
 
     def volumes(self) -> tuple[Volume, ...]:
@@ -95,6 +97,8 @@ def open_image(path: Path) -> Iterator[Image]:
 
 def describe(image: Image) -> dict[str, Any]:
     """Return what can be said of an artifact: container, partitions, release."""
+    if not image.has_guest:
+        return {"kind": image.kind, **image.facts, "size": image.disk.size}
     volumes = [
         {
             "number": volume.partition.number,

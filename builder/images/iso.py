@@ -33,7 +33,7 @@ class MediumImage(Image):
 
         self._tree = open_medium(iso)
         facts = _facts(iso, self._tree)
-        super().__init__("iso", iso.disk, facts, lambda full: iso.check(full=full))
+        super().__init__("iso", iso.disk, facts, lambda full: iso.check(full=full), has_guest=False)
 
 
 @contextmanager

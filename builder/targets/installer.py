@@ -7,7 +7,6 @@ from typing import Any
 from builder.carriers import EDITABLE
 from builder.carriers.install_options import SECTIONS
 from builder.changes import FileOp
-from builder.errors import UnsupportedError
 from builder.job import Job, Made, Wanted
 from builder.roots import Root
 from builder.targets import Target
@@ -46,12 +45,10 @@ def _recipe(work_out: "partial[list[FileOp]]", job: Job) -> Made:
 
 
 def _sample(fd: int, timestamp: int) -> None:
-    """Refuse: media consist of Photon's own packages."""
-    del fd, timestamp
-    raise UnsupportedError(
-        "there is no sample of installation media: they are made of Photon's packages",
-        hint='give a published one: base: {release: "5.0"}, or base: {file: photon.iso}',
-    )
+    """Make a medium that shows everything and installs nothing."""
+    from builder.sample.medium import make_medium
+
+    make_medium(fd, timestamp)
 
 
 def _warn(sections: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.isos import approve, boot_report
 from tests.support.judges import judge
 from tests.support.media import GRUB, MENU, RELEASES, Media, digest_of, make_esp, make_medium
 from tests.support.program import Bench
@@ -302,6 +303,30 @@ def test_source_media_carry_files(medium: Path, bench: Bench) -> None:
     rows = json.loads(bench.run("diff", medium, iso, "--json").out)
     assert [(row["sign"], row["path"]) for row in rows] == [("+", "/docs"), ("+", "/docs/README")]
     assert bench.run("cat", iso, "/docs/README").out == "hello"
+
+
+@pytest.mark.parametrize("target", ["iso", "minimal-iso", "rt-iso"])
+def test_the_sample_medium_shows_everything_without_a_download(
+    target: str, bench: Bench, tmp_path: Path
+) -> None:
+    text = SPEC.format(base="x", sha256="", target=target, install=INSTALL)
+    text = text.replace("{file: x, sha256: }", "{sample: true}")
+    iso = bench.build(bench.write("specs/edge.yaml", text), **ENVIRONMENT)
+    kickstart = json.loads(read(iso, "/photon-builder/ks.json", tmp_path))
+    assert kickstart["additional_files"][0].keys() == {"/mnt/media/photon-builder/payload.tar"}
+    assert "does not boot" in read(iso, "/README.txt", tmp_path).decode()
+    told = json.loads(bench.run("inspect", iso, "--json").out)
+    assert (told["boots"], told["release"]) == (2, "VMware Photon OS 5.0")
+    assert "partitions" not in told
+    report = boot_report(iso)
+    assert any("BIOS" in line for line in report)
+    assert any("UEFI" in line for line in report)
+    approve(iso)
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(read(iso, "/isolinux/initrd.img", tmp_path))
+    judge("sh", "-c", 'cpio -t --quiet <"$1" | grep -x installer/packages_rt.json', "sh", initrd)
+    again = bench.build(bench.directory / "specs/edge.yaml", "--output", "two", **ENVIRONMENT)
+    assert again.read_bytes() == iso.read_bytes()
 
 
 def test_an_rpm_file_joins_the_repository_of_the_medium(bench: Bench, tmp_path: Path) -> None:

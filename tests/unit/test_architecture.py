@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "images": {"formats", "guest", "roots"} | FLOOR,
     "compare": {"formats", "roots"} | FLOOR,
     "carriers": {"changes", "formats", "guest", "job", "plan", "roots"} | FLOOR,
-    "sample": {"changes", "formats", "roots", "documents"} | FLOOR,
+    "sample": {"changes", "formats", "guest", "roots", "documents"} | FLOOR,
     "targets": {"carriers", "changes", "formats", "job", "plan", "roots", "sample"} | FLOOR,
     "verify": {"carriers", "changes", "formats", "images", "job", "plan", "roots"} | FLOOR,
     "burn": {"artifact", "cache", "carriers", "documents", "features", "fetch", "formats"}
