@@ -1,6 +1,7 @@
 """Nights on real builds: what changed is built, what fails loses nothing, nothing is half there."""
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from builder.cli import run
 from tests.support.judges import judge
 from tests.support.program import Bench, files_below, names_in
 
@@ -341,6 +343,22 @@ def test_a_build_whose_process_is_killed_loses_no_other(bench: Bench) -> None:
     assert "specs/slow.yaml (ami) failed" in told
     assert "its process was ended by signal 9" in told
     assert {path.name for path in latest(bench).glob("*.???")} == {"a.ova"}
+
+
+def test_where_processes_cannot_be_forked_the_builds_are_threads(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_(bench, "unsupported")
+    write(bench, "a")
+    write(bench, "z")
+    monkeypatch.chdir(bench.directory)
+    monkeypatch.setenv("PHOTON_BUILDER_CACHE", str(bench.directory / "cache"))
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.delattr(multiprocessing, "get_context")
+    assert run(["nightly", "--json"]) == 4
+    summary = json.loads(capsys.readouterr().out)
+    assert states(summary) == {"a": "built", "unsupported": "failed", "z": "built"}
+    assert {path.name for path in latest(bench).glob("*.ova")} == {"a.ova", "z.ova"}
 
 
 def test_no_specs_at_all_is_a_mistake(bench: Bench) -> None:
