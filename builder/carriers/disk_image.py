@@ -16,12 +16,13 @@ from builder.formats.bmap import make_bmap
 from builder.formats.compression import Compression, iter_packed
 from builder.formats.disk_file import unpack_disk
 from builder.formats.disk_tar import format_header, format_trailer
+from builder.formats.shadow import ShadowDisk
 from builder.formats.sparse import SparseDisk, Window, iter_pieces, open_scratch
 from builder.formats.stream import RangeDigest, digest_file, write_all, write_segments
 from builder.formats.vhd import FOOTER_SIZE, Footer, format_footer
 from builder.job import Job, Made
 from builder.reproducible import derived_uuid
-from builder.roots.disk import open_root
+from builder.roots.disk import iter_used, open_root, open_volumes
 
 BMAP = ".bmap"
 
@@ -89,14 +90,20 @@ def _finish(job: Job, packing: Packing, disk: SparseDisk) -> tuple[str, dict[str
     parts: list[bytes | Window] = [_window(disk), footer]
     if archive:
         parts = _parts(job, packing, disk, footer)
-    if compression is Compression.NONE:
-        if archive:
-            _write_sparse(job.fd, parts)
-        else:
-            write_all(job.fd, footer, disk.size)
-        return "", {BMAP: make_bmap(Window(job.fd, 0, os.fstat(job.fd).st_size))}
-    beside = {} if archive or packing.is_vhd else {BMAP: make_bmap(_window(disk))}
-    return _write(job, parts, compression), beside
+    is_card = not archive and not packing.is_vhd
+    if compression is not Compression.NONE:
+        return _write(job, parts, compression), {BMAP: _map(disk)} if is_card else {}
+    if archive:
+        _write_sparse(job.fd, parts)
+    else:
+        write_all(job.fd, footer, disk.size)
+    whole = Window(job.fd, 0, os.fstat(job.fd).st_size)
+    return "", {BMAP: _map(disk) if is_card else make_bmap(whole)}
+
+
+def _map(disk: SparseDisk) -> str:
+    """Return the block map of a disk as it is written to a card."""
+    return make_bmap(_window(disk), iter_used(open_volumes(ShadowDisk(disk), timestamp=0)))
 
 
 def _parts(job: Job, packing: Packing, disk: SparseDisk, footer: bytes) -> list[bytes | Window]:

@@ -5,9 +5,10 @@ each with the SHA-256 of its content, and that has a digest of itself. bmaptool(
 write only those ranges to a card and check them while they do.
 
 Ranges end at multiples of 4 MiB, so that they are digested side by side and damage is found to
-that much. What is zero is no part of them, whether it is a hole or was written: equal contents
-have equal maps, and the map's digest tells one content from another. On a disk that is mostly
-holes that takes a fraction of what the SHA-256 of the whole file does.
+that much. What is zero is part of them only where the caller says that it is in use: a file may
+consist of zeros, and a card that was in use has something else there. Equal contents have equal
+maps, and the map's digest tells one content from another. On a disk that is mostly holes that
+takes a fraction of what the SHA-256 of the whole file does.
 
 Does not read block maps, but for the size of the image.
 """
@@ -16,7 +17,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -34,9 +35,14 @@ _Range = tuple[int, int, str]
 """First block, last block, SHA-256."""
 
 
-def make_bmap(disk: Window) -> str:
-    """Return the block map of a disk image; the same content gives the same text."""
-    ranges = list(_iter_ranges(disk))
+def make_bmap(disk: Window, used: Iterable[tuple[int, int]] = ()) -> str:
+    """Return the block map of a disk image; the same content gives the same text.
+
+    Args:
+        disk: The image.
+        used: Offset and length of what belongs to it even where it is zero, in bytes.
+    """
+    ranges = list(_iter_ranges(disk, _Used(used)))
     mapped = sum(last - first + 1 for first, last, _ in ranges)
     text = _format(disk.size, mapped, ranges)
     return text.replace(_NO_DIGEST, hashlib.sha256(text.encode()).hexdigest(), 1)
@@ -106,22 +112,42 @@ def _format(size: int, mapped: int, ranges: Iterable[_Range]) -> str:
     return "\n".join([*lines, "    </BlockMap>", "</bmap>", ""])
 
 
-def _iter_ranges(disk: Window) -> Iterator[_Range]:
+class _Used:
+    """The cells that are in use, by the stretch of 4 MiB that they lie in."""
+
+    def __init__(self, runs: Iterable[tuple[int, int]]) -> None:
+        self._cells: dict[int, set[int]] = {}
+        for offset, length in runs:
+            for cell in range(offset // CELL, -(-(offset + length) // CELL)):
+                stretch, index = divmod(cell * CELL, _LONGEST)
+                self._cells.setdefault(stretch * _LONGEST, set()).add(index)
+
+    def stretches(self) -> Iterator[int]:
+        """Yield the offset of each stretch that is in use somewhere."""
+        return iter(self._cells)
+
+    def within(self, stretch: int) -> Collection[int]:
+        """Return the cells of a stretch that are in use, by their offset in it."""
+        return self._cells.get(stretch, ())
+
+
+def _iter_ranges(disk: Window, used: _Used) -> Iterator[_Range]:
     """Yield the ranges that hold something, with their digests."""
-    for found in iter_ordered(partial(_map_stretch, disk), _stretches(disk)):
+    stretches = sorted(
+        offset for offset in {*_stretches(disk), *used.stretches()} if offset < disk.size
+    )
+    for found in iter_ordered(partial(_map_stretch, disk, used), stretches):
         yield from found
 
 
 def _stretches(disk: Window) -> Iterator[int]:
     """Yield the offset of each stretch of 4 MiB that is not all a hole."""
-    after = 0
     for start, length in iter_data(disk.fd, disk.offset, disk.size):
-        first = max(after, (start - disk.offset) // _LONGEST * _LONGEST)
-        after = max(after, -(-(start + length - disk.offset) // _LONGEST) * _LONGEST)
-        yield from range(first, after, _LONGEST)
+        first = (start - disk.offset) // _LONGEST * _LONGEST
+        yield from range(first, start + length - disk.offset, _LONGEST)
 
 
-def _map_stretch(disk: Window, offset: int) -> list[_Range]:
+def _map_stretch(disk: Window, used: _Used, offset: int) -> list[_Range]:
     """Return the ranges of one stretch."""
     wanted = min(_LONGEST, disk.size - offset)
     # A window may reach beyond the end of its file.
@@ -133,15 +159,15 @@ def _map_stretch(disk: Window, offset: int) -> list[_Range]:
             (offset + end - 1) // BLOCK,
             hashlib.sha256(view[start:end]).hexdigest(),
         )
-        for start, end in _filled(data)
+        for start, end in _filled(data, used.within(offset))
     ]
 
 
-def _filled(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the runs of cells that are not zero."""
+def _filled(data: bytes, used: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the runs of cells that are in use, or not zero."""
     begun = -1
     for start in range(0, len(data), CELL):
-        empty = is_zero(data, start, min(len(data), start + CELL))
+        empty = start not in used and is_zero(data, start, min(len(data), start + CELL))
         if empty and begun >= 0:
             yield begun, start
             begun = -1

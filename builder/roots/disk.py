@@ -62,6 +62,20 @@ def open_root(disk: Disk, *, timestamp: int) -> MountedRoot:
     return mount_root(open_volumes(disk, timestamp=timestamp))
 
 
+def iter_used(volumes: tuple[Volume, ...]) -> Iterator[tuple[int, int]]:
+    """Yield offset and length of what partitions hold, zeros included, in bytes of the disk.
+
+    What is no ext4 counts as full.
+    """
+    for volume in volumes:
+        part, filesystem = volume.partition, volume.filesystem
+        if isinstance(filesystem, Ext4):
+            for offset, length in filesystem.iter_used():
+                yield part.offset + offset, length
+        else:
+            yield part.offset, part.size
+
+
 def is_photon(root: MountedRoot) -> bool:
     """Tell whether a tree is the root of a Photon OS."""
     try:

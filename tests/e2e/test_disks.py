@@ -381,3 +381,32 @@ def test_disks_of_the_published_sizes_are_edited(
         told = json.loads(judge("qemu-img", "info", "-f", "vpc", "--output=json", inner).stdout)
         assert told["virtual-size"] == size + MIB
         judge("qemu-img", "compare", "-f", "vpc", "-F", "raw", inner, disk.raw)
+
+
+def write_by_map(image: Path, card: Path) -> None:
+    """Write what a block map names, and nothing else, over a card that is full of old data."""
+    text = image.with_name(f"{image.name}.bmap").read_text()
+    judge("sh", "-c", f"head -c {image.stat().st_size} /dev/zero | tr '\\0' '\\245' > '{card}'")
+    with image.open("rb") as source, card.open("r+b") as target:
+        for blocks in re.findall(r"> (\S+) </Range>", text):
+            first, _, last = blocks.partition("-")
+            source.seek(int(first) * 4096)
+            target.seek(int(first) * 4096)
+            target.write(source.read((int(last or first) + 1 - int(first)) * 4096))
+
+
+def test_a_card_that_was_in_use_has_zeros_where_a_file_has_them(
+    base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    card = make_card(base_cache, tmp_path)
+    bench.write("specs/zeros", "").write_bytes(bytes(3 * MIB))
+    more = "    - {path: /opt/zeros, source: zeros}\noutput: {compression: none}"
+    spec = SPEC.format(target="rpi3", base=card.path, more="") + more
+    artifact = bench.build(bench.write("specs/edge.yaml", spec))
+    written, found = tmp_path / "written", tmp_path / "zeros"
+    write_by_map(artifact, written)
+    assert b"\xa5" * MIB in written.read_bytes(), "free blocks are not written"
+    disk = Disk(written, card.root)
+    disk.check()
+    judge("debugfs", "-R", f"dump /opt/zeros {found}", disk.device)
+    assert found.read_bytes() == bytes(3 * MIB)

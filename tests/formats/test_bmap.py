@@ -63,3 +63,13 @@ def test_ranges_end_at_multiples_of_4_mib_and_zeros_that_were_written_are_in_non
         text = make_bmap(Window(stream.fileno(), 0, size))
     found = re.findall(r"> (\S+) </Range>", text)
     assert found == ["0-1023", "1024-2047", "2048-2303", "3584"]
+
+
+def test_zeros_in_use_are_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    with path.open("wb") as stream:
+        stream.truncate(16 * MIB)
+    with path.open("rb") as stream:
+        used = [(5 * MIB, 100_000), (15 * MIB, 2 * MIB)]
+        text = make_bmap(Window(stream.fileno(), 0, 16 * MIB), used)
+    assert re.findall(r"> (\S+) </Range>", text) == ["1280-1311", "3840-4095"]

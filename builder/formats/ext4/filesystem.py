@@ -26,6 +26,7 @@ from builder.formats.ext4.journal import Journal
 from builder.formats.ext4.mapping import Mapper
 from builder.formats.ext4.orphans import clear_orphans
 from builder.formats.ext4.superblock import MAGIC, OFFSET
+from builder.formats.ext4.usage import iter_used
 from builder.formats.ext4.volume import Volume
 from builder.formats.filesystem import Content, Kind, Node
 
@@ -190,6 +191,11 @@ class Ext4:
             self._directories.drop_link(parent)
         self._inodes.write(parent)
         self._remove_tree(top)
+
+    def iter_used(self) -> Iterator[tuple[int, int]]:
+        """Yield offset and length of what is in use, in bytes of the filesystem, ascending."""
+        for run in iter_used(self._groups, self._allocator.bitmaps):
+            yield run.start * self.block_size, run.length * self.block_size
 
     def flush(self) -> None:
         """Write out bitmaps, group descriptors and the superblock, where they changed."""
