@@ -39,6 +39,7 @@ _CHANGING = frozenset({"/etc/machine-id", "/etc/hostname", "/usr/lib/clock-epoch
 _FILTERS = {firewall.IP4SAVE: "iptables", firewall.IP6SAVE: "ip6tables"}
 """Files of the packet filter to the program that knows which rules are in force."""
 _APPEND = "-A "
+_AUTOMOUNT = "x-systemd.automount"
 
 
 def make_checks(spec: Spec, plan: Plan) -> tuple[Check, ...]:
@@ -203,7 +204,7 @@ def _of_mounts(value: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
         if "path" not in entry:
             continue
         path, kind = entry["path"], entry["type"]
-        waits = kind in NETWORK_TYPES and "options" not in entry
+        waits = kind in NETWORK_TYPES and _AUTOMOUNT in entry.get("options", (_AUTOMOUNT,))
         wanted = "autofs" if waits else "" if kind == "bind" else kind
         asked = f"{command('findmnt', '-n', '-o', 'FSTYPE', '-M', path)} | head -n 1"
         match = Match.SAME if wanted else Match.SUCCESS

@@ -326,6 +326,27 @@ def test_a_script_of_several_lines_is_asked_whole(code: str, *, passed: bool) ->
     assert (answer.out, check.accepts(answer.code, answer.out)) == ("one\ntwo", passed)
 
 
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("", "autofs"),
+        (", options: [nofail]", "nfs"),
+        (", options: [nofail, x-systemd.automount, port=1234]", "autofs"),
+    ],
+)
+def test_a_share_is_mounted_or_waits(
+    options: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
+    mount = f'{{source: "10.0.2.2:/nfs", path: /mnt/nfs, type: nfs{options}}}'
+    path = tmp_path / "parts.yaml"
+    path.write_text(f"{SPEC}  mounts: [{mount}]\n")
+    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
+    asked = {check.name: check.wanted for check in checks}
+    assert asked["/mnt/nfs is mounted"] == wanted
+
+
 COMPOSE = """\
 services:
   web: {image: "web:1.2.3", ports: ["8080:80", "127.0.0.1:9000:9000", "53:53/udp", "70:70/udp"]}
