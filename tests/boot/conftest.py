@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bases import Base
+from tests.support.boot_medium import make_boot_medium
 from tests.support.bootable import make_bootable
 from tests.support.judges import judge
 from tests.support.program import Bench
@@ -14,6 +15,12 @@ from tests.support.program import Bench
 def bootable(base_cache: Path) -> Base:
     """A Photon-shaped OVA that boots; read-only."""
     return make_bootable(base_cache)
+
+
+@pytest.fixture(scope="session")
+def boot_medium(base_cache: Path) -> Path:
+    """An installation medium that boots; read-only."""
+    return make_boot_medium(base_cache)
 
 
 @pytest.fixture

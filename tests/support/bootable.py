@@ -84,7 +84,7 @@ _LEFT_OUT: Final = (
 
 def make_bootable(cache: Path) -> Base:
     """Return the bootable OVA, making it below ``cache`` when it is not there."""
-    folder = cache / f"bootable-{_key()}"
+    folder = cache / f"bootable-{bootable_key()}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -105,7 +105,7 @@ def make_bootable(cache: Path) -> Base:
     )
 
 
-def _key() -> str:
+def bootable_key() -> str:
     """Return what changes when another base would be made."""
     code = hashlib.sha256("\n".join(_COMMAND).encode())
     for source in _SOURCES:
@@ -117,12 +117,7 @@ def _make(scratch: Path, cache: Path) -> None:
     """Make the base in ``scratch/finished``."""
     layout = LAYOUTS[_RECIPE.layout_name]
     (scratch / "finished").mkdir()
-    (scratch / "root").mkdir()
-    folder = TreeFolder(scratch / "root")
-    unpack(_installed(cache), folder)
-    reshape(folder)
-    folder.add_tree(_shape(folder))
-    folder.seal()
+    folder = make_bootable_root(scratch / "root", cache)
     disk = scratch / "disk.raw"
     make_disk(disk, layout, _RECIPE.size, folder)
     bios, esp, root = layout.extents(_RECIPE.size)
@@ -137,7 +132,18 @@ def _make(scratch: Path, cache: Path) -> None:
     path.chmod(0o444)
 
 
-def _installed(cache: Path) -> Path:
+def make_bootable_root(directory: Path, cache: Path) -> TreeFolder:
+    """Write the root that boots below ``directory``."""
+    directory.mkdir()
+    folder = TreeFolder(directory)
+    unpack(installed(cache), folder)
+    reshape(folder)
+    folder.add_tree(_shape(folder))
+    folder.seal()
+    return folder
+
+
+def installed(cache: Path) -> Path:
     """Return the installed system as a tar, made once."""
     key = hashlib.sha256("\n".join(_COMMAND).encode()).hexdigest()[:16]
     made = cache / f"debian-bootable-{key}.tar"

@@ -15,7 +15,7 @@ from typing import Final
 from tests.support.judges import judge
 from tests.support.tree import TreeFolder
 
-_CONF: Final = """\
+MKE2FS_CONF: Final = """\
 [defaults]
 \tbase_features = sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr
 \tdefault_mntopts = acl,user_xattr
@@ -62,7 +62,7 @@ def make_ext4(region: Region, tree: TreeFolder, *, uuid: str, options: Sequence[
         extended = ",".join([extended, *extra])
         options = [each for each in options if each != "-E" and each not in extra]
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
-        conf.write(_CONF)
+        conf.write(MKE2FS_CONF)
         conf.flush()
         judge(
             "mke2fs", "-F", "-q", "-t", "ext4", "-m", "1", "-U", uuid, "-E", extended,

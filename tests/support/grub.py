@@ -17,7 +17,7 @@ _LIBRARY: Final = Path("/usr/lib/grub")
 _MODULES: Final = (
     "all_video", "boot", "configfile", "echo", "ext2", "fat", "font", "gfxmenu", "gfxterm",
     "halt", "linux", "loadenv", "normal", "part_gpt", "part_msdos", "png", "reboot", "search",
-    "search_fs_uuid", "sleep", "terminal", "test", "true", "video", "video_fb",
+    "search_fs_file", "search_fs_uuid", "sleep", "terminal", "test", "true", "video", "video_fb",
 )  # fmt: skip
 _KERNEL_SECTOR: Final = 0x5C
 """boot.img: the first sector of core.img, 64 bits."""
@@ -58,13 +58,31 @@ def install_bios(disk: Path, partition: tuple[int, int], *, root_partition: int)
 def install_efi(disk: Path, partition: tuple[int, int]) -> None:
     """Put GRUB where the firmware looks on the EFI system partition; its menu is there already."""
     with tempfile.NamedTemporaryFile(suffix=".efi") as scratch:
-        scratch.write(_image("x86_64-efi", "/boot/grub2", "efi_gop", "efi_uga"))
+        scratch.write(efi_image())
         scratch.flush()
         for name in ("bootx64.efi", "grubx64.efi"):
             judge(
                 "mcopy", "-o", "-i", f"{disk}@@{partition[0]}", scratch.name, f"::/EFI/BOOT/{name}",
                 env={"MTOOLS_SKIP_CHECK": "1"},
             )  # fmt: skip
+
+
+def efi_image() -> bytes:
+    """Return GRUB for UEFI, which reads its menu from ``/boot/grub2`` of where it came from."""
+    return _image("x86_64-efi", "/boot/grub2", "efi_gop", "efi_uga", "iso9660", "probe")
+
+
+def arm_image(library: Path) -> bytes:
+    """Return GRUB for UEFI on arm64, whose modules this machine's package has not."""
+    return _image("arm64-efi", "/boot/grub2", "efi_gop", library=library)
+
+
+def bios_image() -> bytes:
+    """Return GRUB's second stage for a disk whose root may be any partition."""
+    with tempfile.NamedTemporaryFile("w") as config:
+        config.write("search --set=root --file /boot/photon.cfg\nset prefix=($root)/boot/grub2\n")
+        config.flush()
+        return _image("i386-pc", "/boot/grub2", "biosdisk", "vbe", config=config.name)
 
 
 def add_fonts() -> dict[str, Entry]:
@@ -77,8 +95,14 @@ def add_fonts() -> dict[str, Entry]:
     }
 
 
-def _image(kind: str, prefix: str, *modules: str) -> bytes:
-    """Return GRUB's core with everything in it that the menu needs."""
+def _image(
+    kind: str, prefix: str, *modules: str, config: str = "", library: Path | None = None
+) -> bytes:
+    """Return GRUB's core with everything in it that the menu needs; ``config`` runs first."""
+    first = ("-c", config) if config else ()
     with tempfile.NamedTemporaryFile() as made:
-        judge("grub-mkimage", "-O", kind, "-p", prefix, "-o", made.name, *_MODULES, *modules)
+        judge(
+            "grub-mkimage", "-O", kind, "-d", library or _LIBRARY / kind, "-p", prefix,
+            "-o", made.name, *first, *_MODULES, *modules,
+        )  # fmt: skip
         return Path(made.name).read_bytes()

@@ -90,15 +90,16 @@ RELEASES: Final = {
 }
 
 
-def make_medium(directory: Path, media: Media = RELEASES["5.0"]) -> Path:
-    """Master a medium."""
-    tree = directory / "tree"
+def make_medium(directory: Path, media: Media = RELEASES["5.0"], tree: Path | None = None) -> Path:
+    """Master a medium; what is in ``tree`` already stays as it is."""
+    tree = tree or directory / "tree"
     for name, data in {**_boot_files(media), **_packages(media), **media.extra}.items():
         place = tree / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
+        if not place.exists():
+            place.write_bytes(data)
     _write_bulk(tree / "RPMS/x86_64", *media.bulk)
-    if "boot/grub2/efiboot.img" not in media.extra:
+    if not (tree / "boot/grub2/efiboot.img").exists():
         make_esp(tree / "boot/grub2/efiboot.img")
     iso = directory / f"photon-{media.release}.iso"
     judge("genisoimage", "-quiet", *_OPTIONS, "-o", iso, tree)
