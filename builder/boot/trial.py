@@ -72,7 +72,8 @@ def run_trial(session: Session, trial: Trial) -> Iterator[Result]:
         yield Result(boot, "the machine boots", passed=True, seconds=time.monotonic() - begun)
         yield from _ask_all(session.console, trial.checks, boot)
         yield from (_knock(knock, boot) for knock in trial.knocks)
-        yield from (_ask_outside(forward, boot) for forward in trial.forwards)
+        since = time.monotonic()
+        yield from (_ask_outside(forward, boot, since) for forward in trial.forwards)
 
 
 def _enter(console: Console, trial: Trial, boot: str) -> Iterator[Result]:
@@ -120,11 +121,11 @@ def _answer(console: Console, check: Check) -> Answer:
         return Answer(-1, str(error))
 
 
-def _ask_outside(forward: Forward, boot: str) -> Result:
-    """Ask from outside whether a port is served, again while there is patience."""
+def _ask_outside(forward: Forward, boot: str, since: float) -> Result:
+    """Ask from outside whether a port is served, again while there is patience for all ports."""
     begun = time.monotonic()
     passed = answers(forward)
-    while not passed and time.monotonic() - begun < _OUTSIDE_SECONDS:
+    while not passed and time.monotonic() - since < _OUTSIDE_SECONDS:
         time.sleep(_PAUSE_SECONDS)
         passed = answers(forward)
     name = f"port {forward.guest}/{forward.protocol} answers from outside"
