@@ -63,12 +63,13 @@ def join_group(group: str, user: str) -> None:
 
 
 def set_password(user: str, max_days: str, must_change: str, day: str, hashed: str) -> None:
-    """Set a user's hash and its ageing; ``must_change`` is ``yes`` or ``no``."""
+    """Set a user's hash and its ageing; ``must_change`` is ``yes`` or ``no``.
+
+    The day of the last change is always the build's: the installer may have set the same hash
+    before, and left the day that its packages were made with.
+    """
     fields = _record(SHADOW, user, 9)
-    forced = must_change == "yes"
-    held = (fields[1], fields[4], fields[2] == "0") == (hashed, max_days, forced)
-    changed = "0" if forced else str(max(int(day), 1))
-    last = fields[2] if held and fields[2] else changed
+    last = "0" if must_change == "yes" else str(max(int(day), 1))
     _put(
         SHADOW, user, [user, hashed, last, fields[3] or "0", max_days, WARN_DAYS, "", "", fields[8]]
     )
