@@ -140,9 +140,13 @@ def _of_unit(unit: str, state: UnitState) -> Iterator[Check]:
     asked = command("systemctl", "is-enabled", unit)
     yield Check(f"{unit} is {state}", f"{asked} 2>/dev/null", state)
     if state is UnitState.ENABLED and unit.endswith(".service") and "@." not in unit:
-        # A unit whose condition is not met stays inactive without having failed.
-        shown = f"systemctl show -p ActiveState,ConditionResult {command(unit)}"
-        met = f"{shown} | grep -qE '^(ActiveState=active|ConditionResult=no)$'"
+        # A unit whose condition is not met stays inactive without having failed; one that was
+        # never started has no met condition either, but no time at which it was looked at.
+        names = "ActiveState,ConditionResult,ConditionTimestampMonotonic"
+        said = f'said=$(systemctl show -p {names} {command(unit)}); echo "$said"'
+        quiet = "^ConditionResult=no$", "^ConditionTimestampMonotonic=[1-9]"
+        passed_over = " && ".join(f'echo "$said" | grep -q "{each}"' for each in quiet)
+        met = f'{said}; echo "$said" | grep -q "^ActiveState=active$" || {{ {passed_over}; }}'
         yield Check(f"{unit} runs", met, "", Match.SUCCESS, _PATIENCE)
 
 

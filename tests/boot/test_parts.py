@@ -347,6 +347,31 @@ def test_a_share_is_mounted_or_waits(
     assert asked["/mnt/nfs is mounted"] == wanted
 
 
+@pytest.mark.parametrize(
+    ("state", "passed"),
+    [
+        ("ActiveState=active ConditionResult=yes ConditionTimestampMonotonic=5", True),
+        ("ActiveState=inactive ConditionResult=no ConditionTimestampMonotonic=5", True),
+        ("ActiveState=inactive ConditionResult=no ConditionTimestampMonotonic=0", False),
+        ("ActiveState=failed ConditionResult=yes ConditionTimestampMonotonic=5", False),
+    ],
+)
+def test_a_unit_that_was_never_started_does_not_run(
+    state: str, *, passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real shell asks; what the service manager says of the unit is given."""
+    monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
+    path = tmp_path / "parts.yaml"
+    path.write_text(SPEC.replace("mask: [rpcbind]", "enable: [rpcbind]"))
+    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
+    check = next(check for check in checks if check.name == "rpcbind.service runs")
+    lines = "\\n".join(state.split())
+    program = f'systemctl() {{ printf "{lines}\\n"; }}; {check.command}'
+    done = judge("sh", "-c", program, check=False)
+    assert check.accepts(done.returncode, done.stdout) is passed
+
+
 COMPOSE = """\
 services:
   web: {image: "web:1.2.3", ports: ["8080:80", "127.0.0.1:9000:9000", "53:53/udp", "70:70/udp"]}
