@@ -29,7 +29,8 @@ FACTS = """\
 getent passwd | sort
 getent group | sort
 getent shadow root ada | cut -d : -f 1,3-9
-systemctl list-unit-files --plain --no-legend --no-pager | grep -v photon-builder-installed
+systemctl --root=/ list-unit-files --plain --no-legend --no-pager \\
+  --state=enabled,disabled,masked | grep -v photon-builder-installed
 networkctl --no-legend --no-pager list
 ip -o addr show dev eth0 | tr -s ' ' | cut -d ' ' -f 2-4
 ip route
