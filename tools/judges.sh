@@ -45,6 +45,7 @@ grub-mkimage grub-common
 grub-mkrescue grub-common
 grub-script-check grub-common
 gzip gzip
+igzip isal
 losetup mount
 mkfs.btrfs btrfs-progs
 mkfs.fat dosfstools
