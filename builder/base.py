@@ -4,6 +4,8 @@ The digest is checked while the base is being copied, in the same pass; nothing 
 before it holds.
 """
 
+import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from builder.formats.bmap import BackgroundMap
     from builder.formats.stream import BackgroundDigest
 
+_SAMPLE = Path(__file__).with_name("sample")
 _SAMPLE_TIMESTAMP = 1_600_000_000
 SAMPLE_RELEASE = "5.0"
 MAP = "bmap-sha256"
@@ -98,7 +101,7 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
     """
     match base:
         case SampleBase():
-            identity = f"sample {target.name} {__version__}"
+            identity = f"sample {target.name} {sample_revision()}"
             return Origin("the sample base", identity, SAMPLE_RELEASE, _usual_arch(target))
         case FileBase(path, digests):
             return _file_origin(path, digests, _usual_arch(target))
@@ -202,11 +205,21 @@ def _identity(digests: Mapping[str, str]) -> str:
 
 
 def _sample(target: Target, directory: Path) -> Path:
-    """Return the sample base of a target, made once for this version."""
+    """Return the sample base of a target, made once for each state of what it is made from."""
     return made_once(
-        directory / f"{target.name}-{__version__}",
+        directory / f"{target.name}-{sample_revision()}",
         lambda fd: target.sample(fd, _SAMPLE_TIMESTAMP),
     )
+
+
+@functools.cache
+def sample_revision(source: Path = _SAMPLE) -> str:
+    """Return what tells the sample that is made from a folder from that of another version."""
+    found = hashlib.sha256(__version__.encode())
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            found.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def made_once(path: Path, make: Callable[[int], None]) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.base import sample_revision
 from builder.formats.disk import MIB
 from builder.formats.filesystem import Kind
 from builder.formats.ova import open_ova
@@ -275,3 +276,11 @@ def test_the_repositories_are_those_of_photon(tree: MemoryRoot) -> None:
     hosts = {name: host for name, (_, host) in enabled.items()}
     assert hosts.pop("photon-iso.repo") == ""
     assert set(hosts.values()) == {"packages.vmware.com"}
+
+
+def test_a_sample_of_other_files_is_another_base(tmp_path: Path) -> None:
+    for folder, text in (("a", "one"), ("b", "two"), ("c", "two")):
+        (tmp_path / folder / "tree").mkdir(parents=True)
+        (tmp_path / folder / "tree" / "file").write_text(text)
+    one, two, same = (sample_revision(tmp_path / folder) for folder in "abc")
+    assert one != two == same
