@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from builder.boot.accelerator import choose_accelerator, runs_guests
-from builder.boot.access import free_port
 from tests.support.bases import Base
+from tests.support.dns import ADDRESS, serve_dns
 from tests.support.home import ONLY, SECRETS, TOLD, write_spec
 from tests.support.judges import judge, require
 from tests.support.nfs import serve_nfs
@@ -126,8 +126,10 @@ services:
   pihole:
     image: stand-in:1
     ports:
+      - "53:53/tcp"
       - "53:53/udp"
       - "80:80/tcp"
+      - "443:443/tcp"
 """
 HOMELAB = """\
 version: 1
@@ -139,7 +141,7 @@ overlay:
   hostname: pihole
   users: {{root: {{password: {{env: ROOT_PASSWORD}}}}}}
   network:
-    eth0: {{addresses: [192.168.0.235/24], gateway: 192.168.0.1, dns: [192.168.0.100]}}
+    eth0: {{addresses: [192.168.0.235/24], gateway: 192.168.0.1, dns: [192.168.0.1]}}
   docker: {{compose_plugin: base}}
   compose: {{pihole: {{file: compose.yaml}}}}
   files:
@@ -150,23 +152,27 @@ CLOCK = r"[Service]\nExecStart=\nExecStart=/usr/bin/true\n"
 
 
 def test_a_compose_project_serves_the_network(bootable: Base, bench: Bench) -> None:
-    """Port 53 is the container's, although systemd-resolved had it, and the firewall lets in."""
+    """Port 53 is the container's, though systemd-resolved had it, which still resolves."""
     require("qemu-system-x86_64")
     bench.write("compose.yaml", COMPOSE)
     spec = bench.write(
         "homelab.yaml", HOMELAB.format(base=bootable.path, dropin=DROPIN, clock=CLOCK)
     )
     artifact = bench.build(spec, **SECRETS)
-    ports = {"53/udp": free_port(), "80/tcp": free_port()}
-    forwards = [f"--forward={port}:{name}" for name, port in ports.items()]
-    done = bench.run(
-        "boot", artifact, "--test", spec, "--accel", "tcg", "--once", "--json", *forwards, **SECRETS
-    )
+    resolve = bench.write("resolve", f"getent ahostsv4 registry.example.org | grep -q {ADDRESS}\n")
+    with serve_dns():
+        done = bench.run(
+            "boot", artifact, "--test", spec, "--accel", "tcg", "--once", "--json",
+            "--run", resolve, **SECRETS,
+        )  # fmt: skip
     assert done.code == 0, done.err
     names = {row["name"] for row in json.loads(done.out)}
     assert names >= {
-        "port 53/udp answers from outside",
-        "port 80/tcp answers from outside",
+        *(
+            f"port {port} answers from outside"
+            for port in ("53/tcp", "53/udp", "80/tcp", "443/tcp")
+        ),
+        "resolve succeeds",
         "photon-builder-compose@pihole.service runs",
         "/etc/resolv.conf is a link",
         "eth0 has its name servers",

@@ -1,8 +1,9 @@
 """A server and a Compose that stand in for the real ones, which come from the Internet.
 
-The server answers every DNS query for an address with 192.0.2.53, and every HTTP request with a
-line. The plugin knows what our unit asks of Compose: ``up`` and ``stop``, for a file with one
-service, its image and its ports; ``docker`` itself, its proxy and its packet filter are real.
+The server has Pi-hole's ports: it answers every DNS query for an address with 192.0.2.53, over UDP
+and TCP, and every HTTP request with a line. The plugin knows what our unit asks of Compose: ``up``
+and ``stop``, for a file with one service, its image and its ports; ``docker`` itself, its proxy and
+its packet filter are real.
 """
 
 import io
@@ -20,24 +21,33 @@ _LOADER: Final = "ld-linux-x86-64.so.2"
 _SERVER: Final = r"""
 use strict;
 use Socket;
-socket(my $dns, PF_INET, SOCK_DGRAM, 0) or die;
-bind($dns, sockaddr_in(53, INADDR_ANY)) or die;
-socket(my $web, PF_INET, SOCK_STREAM, 0) or die;
-bind($web, sockaddr_in(80, INADDR_ANY)) or die;
-listen($web, 8) or die;
-if (fork) {
-  while (1) {
-    my $from = recv($dns, my $query, 512, 0) // next;
-    my $end = index($query, "\0", 12) + 5;
-    my $head = substr($query, 0, 2) . pack("n5", 0x8180, 1, 1, 0, 0);
-    my $answer = pack("n3Nn", 0xc00c, 1, 1, 60, 4) . inet_aton("192.0.2.53");
-    send($dns, $head . substr($query, 12, $end - 12) . $answer, 0, $from);
+sub answer {
+  my $query = shift;
+  my $end = index($query, "\0", 12) + 5;
+  my $head = substr($query, 0, 2) . pack("n5", 0x8180, 1, 1, 0, 0);
+  my $address = pack("n3Nn", 0xc00c, 1, 1, 60, 4) . inet_aton("192.0.2.53");
+  return $head . substr($query, 12, $end - 12) . $address;
+}
+sub serve {
+  my ($port, $reply) = @_;
+  socket(my $server, PF_INET, SOCK_STREAM, 0) or die;
+  bind($server, sockaddr_in($port, INADDR_ANY)) or die;
+  listen($server, 8) or die;
+  return if fork;
+  while (accept(my $client, $server)) {
+    sysread($client, my $request, 4096);
+    syswrite($client, $reply->($request));
+    close($client);
   }
 }
-while (accept(my $client, $web)) {
-  sysread($client, my $request, 4096);
-  syswrite($client, "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nstand-in\n");
-  close($client);
+my $page = "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nstand-in\n";
+serve($_, sub { $page }) for 80, 443;
+serve(53, sub { my $said = answer(substr(shift, 2)); pack("n", length $said) . $said });
+socket(my $dns, PF_INET, SOCK_DGRAM, 0) or die;
+bind($dns, sockaddr_in(53, INADDR_ANY)) or die;
+while (1) {
+  my $from = recv($dns, my $query, 512, 0) // next;
+  send($dns, answer($query), 0, $from);
 }
 """
 _PLUGIN: Final = f"""\
