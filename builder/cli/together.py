@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from builder.build import Outcome, Request
 from builder.cli.options import write_result
 from builder.cli.report import show_error
 from builder.errors import BuilderError
-from builder.executors import Result, build_all
+
+if TYPE_CHECKING:
+    from builder.executors import Result
 
 
 def build_together(requests: Iterable[Request], *, as_json: bool) -> int:
@@ -16,6 +19,8 @@ def build_together(requests: Iterable[Request], *, as_json: bool) -> int:
     Downloads and the cache are shared; equal plans draw on the same content. Returns the exit
     code of the first failure, zero without one.
     """
+    from builder.executors import build_all
+
     results = build_all(list(requests))
     code = 0
     for one in results:
@@ -54,14 +59,14 @@ def _name(request: Request) -> str:
     return f"{request.spec.name} ({request.target.name})"
 
 
-def _line(result: Result) -> str:
+def _line(result: "Result") -> str:
     """Sum up one result."""
     if isinstance(result.found, BuilderError):
         return f"{_name(result.request)}: failed, see above"
     return summary(result.request, result.found, result.seconds)
 
 
-def _row(result: Result) -> dict[str, object]:
+def _row(result: "Result") -> dict[str, object]:
     """Return a result as plain data."""
     target: dict[str, object] = {"target": result.request.target.name}
     if isinstance(result.found, BuilderError):
