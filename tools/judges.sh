@@ -55,6 +55,7 @@ mtools mtools
 openssl openssl
 parted parted
 pigz pigz
+ps procps
 qemu-img qemu-utils
 qemu-io qemu-utils
 qemu-system-aarch64 qemu-system-arm

@@ -5,7 +5,7 @@ say what the running system should be: its name, its addresses, its units. Nothi
 a guest may rightly answer otherwise: a machine id that it draws, a secret that it keeps.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -49,8 +49,9 @@ def make_checks(spec: Spec, plan: Plan) -> tuple[Check, ...]:
         for key, value in overlay.values.items():
             found += _BY_KEY.get(key, _nothing)(value)
     found += compose_checks(spec)
+    added_to = {each.change.path for each in plan.steps if isinstance(each.change, EnsureLine)}
     for step in plan.steps:
-        found += _of_step(step)
+        found += _of_step(step, added_to)
     found.append(_no_failures())
     return tuple({check.name: check for check in found}.values())
 
@@ -67,21 +68,21 @@ def _no_failures() -> Check:
     return Check("no unit has failed", listed, patience=0)
 
 
-def _of_step(step: Step) -> Iterator[Check]:
+def _of_step(step: Step, added_to: Container[str]) -> Iterator[Check]:
     """Yield the questions for one step of the plan; defaults are the builder's own matter."""
     change = step.change
     if not step.origin.startswith("default:"):
-        yield from _of_file(change)
+        yield from _of_file(change, added_to)
         yield from _of_change(change)
 
 
-def _of_file(change: Change) -> Iterator[Check]:
-    """Yield the questions for a file operation."""
+def _of_file(change: Change, added_to: Container[str]) -> Iterator[Check]:
+    """Yield the questions for a file operation; a file with lines added is not just its content."""
     match change:
         case WriteFile(path=path, unless=unless) if path in _CHANGING or unless is not None:
             pass
         case WriteFile(path=path, content=content, mode=mode, owner=owner, secret=secret):
-            if not secret:
+            if not secret and path not in added_to:
                 hashed = f"sha256sum < {command(path)} | cut -d ' ' -f 1"
                 yield Check(f"{path} has the planned content", hashed, content.sha256)
             yield _attributes(path, "regular file", mode, owner)

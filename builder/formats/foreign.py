@@ -53,6 +53,11 @@ class Running:
     _process: subprocess.Popen[bytes]
 
     @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
+    @property
     def code(self) -> int | None:
         """Exit status; ``None`` while it runs."""
         return self._process.poll()
@@ -145,7 +150,8 @@ def start_tool(argv: Sequence[str | Path], log: Path) -> Iterator[Running]:
     with log.open("wb") as sink:
         running = Running(tuple(command), log, _started(command, sink))
     try:
-        yield running
+        with _ending_with_us(running.pid):
+            yield running
     finally:
         running.stop()
 
@@ -158,9 +164,36 @@ def lend_terminal(argv: Sequence[str | Path]) -> int:
     """
     command = _logged(argv)
     try:
-        return subprocess.run(command, check=False).returncode
+        process = subprocess.Popen(command)
     except OSError as error:
         raise ToolError(f"{command[0]}: {error.strerror or error}") from error
+    try:
+        with _ending_with_us(process.pid):
+            return process.wait()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _ending_with_us(pid: int) -> Iterator[None]:
+    """Have a program killed when we end in a way that leaves no time for it, such as SIGKILL.
+
+    A shell waits at a pipe that only we hold open; that the pipe closes is our end, on any system.
+    """
+    argv = ["/bin/sh", "-c", 'read -r _; kill -s KILL "$1"', "guard", str(pid)]
+    guard = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        guard.kill()
+        guard.communicate()
 
 
 def _started(command: list[str], sink: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -30,7 +30,10 @@ def _expired(subject: Subject) -> Iterator[Finding]:
     root = [(overlay, s) for overlay, name, s in _users(subject) if name == "root"]
     if any("password" in settings for _, settings in root):
         return
-    hint = "add users: {root: {password: {env: ROOT_PASSWORD}}}, or random: true, or locked: true"
+    hint = (
+        "add users: {root: {password: {env: ROOT_PASSWORD}}}; "
+        "{random: true} and {locked: true} are passwords too"
+    )
     message = f"root keeps the published password, {_KNOWN}, and it has expired"
     if root:
         overlay, _ = root[0]

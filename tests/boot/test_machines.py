@@ -1,8 +1,11 @@
 """What machine an artifact gets, and what QEMU itself says of the command line."""
 
 import os
+import signal
 import stat
+import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from tests.support.bases import Base
 from tests.support.isos import make_iso
 from tests.support.judges import judge, require
 from tests.support.opened import open_ova
+from tests.support.program import Bench
 
 HALT = b"\xb0\x21\xe6\xf4\xf4"
 """Says a number to a debug port that is not there, and stops the processor."""
@@ -125,6 +129,50 @@ def test_a_medium_that_does_not_end_has_failed(tmp_path: Path) -> None:
     assert not result.passed
     assert "waited 4 s for the end of the installation" in result.found
     assert seen.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_a_program_that_is_killed_leaves_no_machine_behind(test: bool, tmp_path: Path) -> None:
+    require("qemu-system-x86_64")
+    bench = Bench(tmp_path)
+    medium = boot_image(tmp_path, HALT)
+    spec = tmp_path / "killed.yaml"
+    spec.write_text(
+        "version: 1\nname: killed\ntarget: iso\nbase: {file: made.iso}\ninstall: {disk: /dev/sda}\n"
+    )
+    options: list[str | Path] = ["--test", spec] if test else []
+    command = bench.command("boot", medium, "--accel", "tcg", *options)
+    started = subprocess.Popen(
+        command,
+        env=bench.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: machines_with(medium), seconds=30)
+        started.kill()
+        started.wait()
+        wait_for(lambda: not machines_with(medium), seconds=10)
+    finally:
+        started.kill()
+        for each in machines_with(medium):
+            os.kill(each, signal.SIGKILL)
+
+
+def machines_with(medium: Path) -> list[int]:
+    """Return the numbers of the QEMU processes that have this medium."""
+    found = judge("ps", "-eo", "pid=,stat=,args=", "-ww").stdout.splitlines()
+    fields = [line.split(None, 2) for line in found if f"file={medium}" in line]
+    return [int(pid) for pid, state, args in fields if "qemu-system" in args and "Z" not in state]
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
 
 
 def test_an_installation_takes_a_new_disk_only(tmp_path: Path) -> None:

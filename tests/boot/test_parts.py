@@ -372,6 +372,27 @@ def test_a_unit_that_was_never_started_does_not_run(
     assert check.accepts(done.returncode, done.stdout) is passed
 
 
+def test_a_file_with_a_line_added_is_not_asked_for_its_content_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real shell asks of the file as the image holds it."""
+    monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
+    held = tmp_path / "held.conf"
+    entries = f"[{{path: {held}, content: 'a=1'}}, {{path: {held}, lines: [b=2]}}]"
+    path = tmp_path / "parts.yaml"
+    path.write_text(f"{SPEC}  files: {entries}\n")
+    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
+    asked = [check for check in checks if check.name.startswith(f"{held} has")]
+    assert len(asked) == 2
+    for text, passed in (("a=1\nb=2\n", True), ("a=1\n", False)):
+        held.write_text(text)
+        held.chmod(0o644)
+        answers_of = [(each, judge("sh", "-c", each.command, check=False)) for each in asked]
+        accepted = [each.accepts(done.returncode, done.stdout) for each, done in answers_of]
+        assert all(accepted) is passed
+
+
 COMPOSE = """\
 services:
   web: {image: "web:1.2.3", ports: ["8080:80", "127.0.0.1:9000:9000", "53:53/udp", "70:70/udp"]}
