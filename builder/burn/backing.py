@@ -4,7 +4,7 @@ Sources: the kernel's ``Documentation/ABI/testing/sysfs-block`` (``slaves``, ``h
 ``sysfs-block-loop`` (``backing_file``) and ``fs/btrfs/sysfs.c`` (``devices``). The walk goes
 through LUKS, LVM, multipath, RAID, bcache, Btrfs over several disks, overlays and loop devices.
 
-ZFS tells the kernel nothing of its members; those are held open, so that opening them fails.
+ZFS tells the kernel nothing of its members: see :mod:`builder.burn.pools`.
 """
 
 from collections.abc import Iterator

@@ -1,19 +1,20 @@
 """What is on a device now, so that people know what they would lose.
 
 Looks at the partition table and at magic bytes only: nothing is mounted, nothing is opened for
-writing.
+writing. What a whole disk is part of (an array, a pool, LVM, LUKS) is told though there may be a
+partition table as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builder.burn.devices import clean, format_size
 from builder.errors import FormatError
-from builder.formats.disk import Disk
+from builder.formats.disk import SECTOR, Disk, Partition
 from builder.formats.ext4 import is_ext4
 from builder.formats.fat import is_fat
 from builder.formats.partitions import read_partitions
-from builder.formats.signatures import foreign_filesystem
+from builder.formats.signatures import iter_signatures
 from builder.formats.sparse import SparseDisk
 
 
@@ -28,19 +29,37 @@ def describe_contents(path: Path, size: int) -> str:
 
 
 def _iter_contents(disk: Disk) -> Iterator[str]:
-    """Yield what each partition holds, or the whole disk when it has none."""
+    """Yield what the disk is part of, and what each partition holds."""
     try:
         partitions = read_partitions(disk)
     except FormatError:
-        yield _what(disk, 0) or "no partitions"
+        yield _what(disk, 0, disk.size) or _no_partitions(disk)
         return
+    for name, place in iter_signatures(disk, 0, disk.size):
+        if not _is_within(place, partitions):
+            yield clean(name)
     for part in partitions:
         name = f"{clean(part.name)} " if part.name else f"partition {part.number} "
-        yield f"{name}({_what(disk, part.offset) or 'unknown'} {format_size(part.size)})"
+        what = _what(disk, part.offset, part.size) or "unknown"
+        yield f"{name}({what} {format_size(part.size)})"
 
 
-def _what(disk: Disk, offset: int) -> str:
-    """Return the name of the filesystem at an offset, empty when it is none that is known."""
+def _what(disk: Disk, offset: int, size: int) -> str:
+    """Return what lies in a run, empty when it is nothing that is known."""
+    found = [clean(name) for name, _ in iter_signatures(disk, offset, size)]
     if is_ext4(disk, offset):
-        return "ext4"
-    return "FAT" if is_fat(disk, offset) else foreign_filesystem(disk, offset)
+        found.append("ext4")
+    elif is_fat(disk, offset):
+        found.append("FAT")
+    return " and ".join(found)
+
+
+def _no_partitions(disk: Disk) -> str:
+    """Tell a disk that was never used from one whose table cannot be read."""
+    start = disk.read(0, min(disk.size, 2 * SECTOR))
+    return "a partition table that is damaged, or none" if any(start) else "no partitions"
+
+
+def _is_within(place: int, partitions: Sequence[Partition]) -> bool:
+    """Tell whether a place on a disk lies in one of its partitions."""
+    return any(part.offset <= place < part.offset + part.size for part in partitions)

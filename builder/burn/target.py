@@ -12,6 +12,7 @@ from pathlib import Path
 from builder.burn.backing import Backing
 from builder.burn.devices import Device, read_device
 from builder.burn.never import never_refusals
+from builder.burn.pools import pool_refusals
 from builder.burn.safety import Permits, Refusal, refusals
 from builder.burn.system import System, read_attribute
 from builder.errors import DeviceError
@@ -51,6 +52,7 @@ def all_refusals(
 ) -> Iterator[Refusal]:
     """Yield everything against writing a device: the rules, then the user's own list."""
     yield from refusals(device, backing, permits)
+    yield from pool_refusals(device, system)
     yield from never_refusals(device, system)
 
 

@@ -58,7 +58,7 @@ def describe_other(disk: Disk, sector: bytes) -> str:
         return "it holds a bare ext2, ext3 or ext4 filesystem"
     if _holds(disk, 0x8001, b"CD001"):
         return "it holds an ISO 9660 filesystem"
-    if foreign := foreign_filesystem(disk, 0):
+    if foreign := foreign_filesystem(disk, 0, disk.size):
         return f"it holds {foreign}"
     return "its first sector is empty" if not any(sector) else "its first sector is no MBR"
 

@@ -106,7 +106,7 @@ def _open_volume(disk: Disk, part: Partition, timestamp: int) -> Volume:
                 return Volume(part, opened(disk, part.offset, timestamp=timestamp, name=name), kind)
             except (FormatError, GuestError) as error:
                 return Volume(part, None, f"{kind} that cannot be edited ({error})")
-    return Volume(part, None, foreign_filesystem(disk, part.offset) or "nothing known")
+    return Volume(part, None, foreign_filesystem(disk, part.offset, part.size) or "nothing known")
 
 
 def _mounts(

@@ -33,28 +33,6 @@ def test_partitions_are_named_with_what_they_hold(tmp_path: Path) -> None:
     assert found == "boot (FAT 21.0 MB), partition 2 (ext4 45.1 MB)"
 
 
-@pytest.mark.parametrize(
-    ("offset", "magic", "name"),
-    [
-        (0, b"LUKS\xba\xbe", "LUKS (encrypted)"),
-        (0x200, b"LABELONE", "an LVM physical volume"),
-        (3, b"NTFS    ", "NTFS"),
-        (32, b"NXSB", "APFS"),
-        (0x1000, b"\xfc\x4e\x2b\xa9\1\0\0\0", "a member of a Linux RAID"),
-        (0x20000, b"\x0c\xb1\xba\0\0\0\0\0", "ZFS"),
-        (4086, b"SWAPSPACE2", "swap"),
-    ],
-)
-def test_what_a_whole_disk_is_used_for_is_named(
-    offset: int, magic: bytes, name: str, tmp_path: Path
-) -> None:
-    path = disk(tmp_path)
-    with path.open("r+b") as stream:
-        stream.seek(offset)
-        stream.write(magic)
-    assert describe_contents(path, 64 * MIB) == name
-
-
 def test_an_empty_disk_and_one_that_may_not_be_read_are_told_apart(tmp_path: Path) -> None:
     assert describe_contents(disk(tmp_path), 64 * MIB) == "no partitions"
     assert describe_contents(tmp_path / "missing", 64 * MIB) == "?"
