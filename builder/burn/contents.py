@@ -2,7 +2,8 @@
 
 Looks at the partition table and at magic bytes only: nothing is mounted, nothing is opened for
 writing. What a whole disk is part of (an array, a pool, LVM, LUKS) is told though there may be a
-partition table as well.
+partition table as well, and of ext4 where it was last mounted (``s_last_mounted``: kernel,
+``Documentation/filesystems/ext4/super.rst``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,9 @@ from builder.formats.fat import is_fat
 from builder.formats.partitions import read_partitions
 from builder.formats.signatures import iter_signatures
 from builder.formats.sparse import SparseDisk
+
+_LAST_MOUNTED = 1024 + 0x88
+_LAST_MOUNTED_SIZE = 64
 
 
 def describe_contents(path: Path, size: int) -> str:
@@ -33,7 +37,8 @@ def _iter_contents(disk: Disk) -> Iterator[str]:
     try:
         partitions = read_partitions(disk)
     except FormatError:
-        yield _what(disk, 0, disk.size) or _no_partitions(disk)
+        what = _what(disk, 0, disk.size) or _no_partitions(disk)
+        yield f"{what}{_last_mounted(disk, 0)}"
         return
     for name, place in iter_signatures(disk, 0, disk.size):
         if not _is_within(place, partitions):
@@ -41,7 +46,7 @@ def _iter_contents(disk: Disk) -> Iterator[str]:
     for part in partitions:
         name = f"{clean(part.name)} " if part.name else f"partition {part.number} "
         what = _what(disk, part.offset, part.size) or "unknown"
-        yield f"{name}({what} {format_size(part.size)})"
+        yield f"{name}({what} {format_size(part.size)}{_last_mounted(disk, part.offset)})"
 
 
 def _what(disk: Disk, offset: int, size: int) -> str:
@@ -58,6 +63,18 @@ def _no_partitions(disk: Disk) -> str:
     """Tell a disk that was never used from one whose table cannot be read."""
     start = disk.read(0, min(disk.size, 2 * SECTOR))
     return "a partition table that is damaged, or none" if any(start) else "no partitions"
+
+
+def _last_mounted(disk: Disk, offset: int) -> str:
+    """Return where an ext4 filesystem was mounted last, empty when that is not told."""
+    if not is_ext4(disk, offset):
+        return ""
+    try:
+        data = disk.read(offset + _LAST_MOUNTED, _LAST_MOUNTED_SIZE)
+    except FormatError:
+        return ""
+    point = clean(data.partition(b"\0")[0].decode("utf-8", "replace"))
+    return f", last mounted at {point}" if point else ""
 
 
 def _is_within(place: int, partitions: Sequence[Partition]) -> bool:

@@ -1,5 +1,6 @@
 """What is said of a disk before it is erased, and remembered of one that was interrupted."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from builder.burn.personalise import parse_settings
 from builder.errors import SpecError, UsageError
 from builder.formats.disk import MIB
 from tests.support.judges import judge
+from tests.support.loop_cards import attach
 from tests.support.machines import Machine, stick
 
 
@@ -31,6 +33,30 @@ def test_partitions_are_named_with_what_they_hold(tmp_path: Path) -> None:
     judge("mkfs.ext4", "-q", "-F", "-E", f"offset={offset}", path, "16M")
     found = describe_contents(path, 64 * MIB)
     assert found == "boot (FAT 21.0 MB), partition 2 (ext4 45.1 MB)"
+
+
+def test_where_a_filesystem_was_mounted_last_is_told(tmp_path: Path) -> None:
+    path = disk(tmp_path, "-n1:2048:+20M", "-n2:0:0")
+    point = Path(tempfile.mkdtemp(prefix="my \u202e", dir="/tmp"))  # at most 63 bytes are noted
+    try:
+        with attach(path, "--offset", str(MIB), "--sizelimit", str(20 * MIB)) as part:
+            judge("mkfs.ext4", "-q", part.device)
+            assert "mounted" not in describe_contents(path, 64 * MIB)
+            judge("mount", part.device, point)
+            try:
+                (point / "file").write_text("the kernel notes it when a file is opened")
+            finally:
+                judge("umount", point)
+            assert (
+                f"Last mounted on:          {point}\n"
+                in judge("dumpe2fs", "-h", part.device).stdout
+            )
+    finally:
+        point.rmdir()
+    assert describe_contents(path, 64 * MIB) == (
+        f"partition 1 (ext4 21.0 MB, last mounted at {str(point).replace(chr(0x202E), '')}), "
+        "partition 2 (unknown 45.1 MB)"
+    )
 
 
 def test_an_empty_disk_and_one_that_may_not_be_read_are_told_apart(tmp_path: Path) -> None:
