@@ -13,19 +13,18 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from builder.errors import HostError
+from builder.structs import Struct
 
 _PART = ".photon-builder-"
 SUMS = "SHA256SUMS"
 PROVENANCE = ".provenance.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Staging:
+class Staging(Struct, frozen=True):
     """A file that is being made, on the same filesystem as its final place.
 
     Attributes:

@@ -7,7 +7,6 @@ before it holds.
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from builder.errors import DigestMismatch, HostError
 from builder.lock import Lock
 from builder.progress import Progress
 from builder.spec import Base, CatalogBase, FileBase, SampleBase, UrlBase
+from builder.structs import Struct
 from builder.targets import Target
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ MAP = "bmap-sha256"
 """Name in the records of the digest of a block map, which stands for all of a sparse file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """A base that has been chosen, but not looked at yet.
 
     Attributes:
@@ -56,8 +55,7 @@ class Origin:
     digests: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A base on this machine whose digests are being computed.
 
     Attributes:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from builder.structs import Struct
 
-@dataclass(frozen=True, slots=True)
-class Download:
+
+class Download(Struct, frozen=True):
     """Where the bytes of a blob can be fetched, when they are not on this machine yet.
 
     Attributes:

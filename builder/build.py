@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,14 @@ from builder.lock import Lock
 from builder.plan import Plan, make_plan
 from builder.progress import Progress, Silent
 from builder.spec import Base, Spec
+from builder.structs import Struct, field, replace
 from builder.support import check_support, features_for
 from builder.targets import Target
 
 SCHEMA = "photon-builder/provenance/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to build, and how.
 
     Attributes:
@@ -64,8 +63,7 @@ class Request:
         return self.output / f"{self.spec.name}{suffix}"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of a request.
 
     Attributes:

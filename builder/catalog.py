@@ -7,7 +7,6 @@ It does not download anything, and it completes nothing: what is not in the data
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from builder.digests import ALGORITHMS
 from builder.errors import UnsupportedError, UsageError
+from builder.structs import Struct, field, replace
 
 VARIABLE = "PHOTON_BUILDER_MIRRORS"
 MIRRORS = (
@@ -27,8 +27,7 @@ _MAX_SIZE = 1 << 20
 _COMMON_ARCH = "x86_64"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A published file.
 
     Attributes:
@@ -54,8 +53,7 @@ class Source:
     notes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A file of the catalog with what decides whether it is chosen."""
 
     source: Source

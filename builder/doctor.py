@@ -6,11 +6,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from builder.formats.disk import GIB
+from builder.structs import Struct
 
 _NEEDED = ("click", "jsonschema", "PyYAML", "requests", "tqdm")
 _JUDGES = ("qemu-img", "e2fsck", "fsck.fat", "sgdisk", "systemd-analyze", "mmdebstrap")
@@ -18,8 +18,7 @@ _LEAST_PYTHON = (3, 11)
 _ROOM = 2 * GIB
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that was looked at.
 
     Attributes:

@@ -17,9 +17,10 @@ BuilderError                              exit   the user should
 130 is an interrupt, 1 is a bug; both are made in ``builder.cli``.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from builder.structs import Struct
 
 KeyPath = tuple[str | int, ...]
 """Where a value lies in a document: keys and list indices from the top."""
@@ -32,8 +33,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """A position in a text file; line and column count from one."""
 
     file: Path
@@ -44,8 +44,7 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Something wrong with a value of the spec, found where its position is not known.
 
     Attributes:
@@ -65,8 +64,7 @@ class Fault:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """A fault with its position, ready to be shown.
 
     Attributes:

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, ForkProcess
 from pathlib import Path
@@ -25,12 +24,12 @@ from builder.errors import BuilderError, HostError
 from builder.formats.parallel import processors
 from builder.host import refusal
 from builder.progress import Silent
+from builder.structs import Struct
 
 _INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What came of a request.
 
     Attributes:
@@ -116,8 +115,7 @@ def _forked(requests: Sequence[Request], workers: int) -> Iterator[tuple[int, Re
             left.process.join()
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
+class _Running(Struct, frozen=True):
     """A build in a process."""
 
     number: int

@@ -6,7 +6,8 @@ without a registry an image is Docker Hub's, where official ones lie below ``lib
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from builder.structs import Struct
 
 PLATFORMS: Mapping[str, str] = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 """Architecture of a base to the platform of the images that run on it."""
@@ -24,8 +25,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageName:
+class ImageName(Struct, frozen=True):
     """The name of an image, nothing left to be guessed.
 
     Attributes:
@@ -62,8 +62,7 @@ class ImageName:
         return f"{written}@{digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """What a tag meant when it was locked.
 
     Attributes:

@@ -1,16 +1,15 @@
 """What a recipe is given, and what it gives back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builder.plan import Plan
 from builder.progress import Progress, Silent
+from builder.structs import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What an artifact shall hold, whatever it is made from.
 
     Attributes:
@@ -26,8 +25,7 @@ class Wanted:
     sections: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One artifact to make.
 
     Attributes:
@@ -60,8 +58,7 @@ class Job:
         return Wanted(self.plan, self.name, self.timestamp, self.sections)
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """What a recipe reports.
 
     Attributes:

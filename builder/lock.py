@@ -9,7 +9,6 @@ the user, who can see when a digest changed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from builder.artifact import write_beside
 from builder.digests import check_digests
 from builder.errors import HostError, UsageError
 from builder.image_names import Pin, parse_image_name
+from builder.structs import Struct, field
 
 NAME = "photon-builder.lock"
 _SCHEMA = "photon-builder/lock/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """What a lock file records.
 
     Attributes:

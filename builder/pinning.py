@@ -1,7 +1,6 @@
 """What the tag of a container image means today: its digest, and those for each platform."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from builder.errors import FetchError, FormatError
 from builder.fetch.registry import Answer, Registries
@@ -14,6 +13,7 @@ from builder.formats.oci import (
     parse_platform,
 )
 from builder.image_names import ImageName, Pin
+from builder.structs import replace
 
 
 def resolve(name: ImageName, registries: Registries) -> Pin:

@@ -3,27 +3,29 @@
 Content appears as its digest, and secrets as a digest that cannot be guessed back.
 """
 
+import functools
 import hashlib
-from dataclasses import fields
 
 from builder.blob import Blob
-from builder.changes import Change, Owner, WriteFile
+from builder.changes import Change, Owner
+from builder.structs import fields
 
 
 def row_of(change: Change) -> dict[str, object]:
     """Return a change as plain data, as a reader wants to see it."""
-    hidden = isinstance(change, WriteFile) and change.secret
+    secrets = getattr(change, "secrets", ())
     row: dict[str, object] = {"do": type(change).__name__}
     for field in fields(change):
         value = getattr(change, field.name)
         if field.name == "hash" and getattr(change, "drawn", False):
             value = "drawn for each build"
-        elif "secret" in field.metadata or (hidden and field.name == "content"):
+        elif field.name in secrets:
             value = "secret sha256:" + _digest_of_secret(value)
         row[field.name] = f"{value:04o}" if field.name == "mode" else _plain(value)
     return row
 
 
+@functools.cache
 def _digest_of_secret(value: str | Blob) -> str:
     """Return what stands for a secret: it changes with it, and does not give it away.
 

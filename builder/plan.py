@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 from builder.blob import Blob, Download
@@ -26,10 +25,10 @@ from builder.features import Because, Context, Feature, Wish
 from builder.features.tree import tree_changes
 from builder.plain import row_of
 from builder.spec import Overlay, Spec
+from builder.structs import Struct, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One change and what asked for it.
 
     Attributes:
@@ -48,8 +47,7 @@ class Step:
         return f"{self.place}: {self.origin}" if self.place else self.origin
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What will be done, in canonical order: the order of the spec does not matter."""
 
     steps: tuple[Step, ...]

@@ -5,7 +5,6 @@ have to be done; whatever would still have to be done is what the file lacks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,13 +21,13 @@ from builder.formats.filesystem import Kind, Node
 from builder.images import open_image
 from builder.job import Wanted
 from builder.roots import Root, ids, sha256_of
+from builder.structs import Struct
 
 WorkOut: TypeAlias = Callable[[Root, Wanted], list[FileOp]]
 """Returns what would still have to be done to a root."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What a verification looked at.
 
     Attributes:

@@ -3,7 +3,6 @@
 import ipaddress
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ from builder.errors import FaultError
 from builder.guest.interfaces import gateways
 from builder.secret import read_secret
 from builder.spec import Spec
+from builder.structs import Struct
 
 _OWN = Network()
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """A user whose password is known here."""
 
     name: str

@@ -1,10 +1,10 @@
 """What to ask a guest, and when its answer is right."""
 
 import shlex
-from dataclasses import dataclass
 from enum import StrEnum
 
 from builder.errors import UsageError
+from builder.structs import Struct
 
 INSTALLATION, FIRST, SECOND = "installation", "first boot", "second boot"
 
@@ -21,8 +21,7 @@ class Match(StrEnum):
     SUCCESS = "success"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A question to the guest.
 
     Attributes:
@@ -56,8 +55,7 @@ class Check:
                 return code == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What came of a check.
 
     Attributes:

@@ -10,10 +10,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import VerifyError
+from builder.structs import Struct
 
 _PIECE = 1 << 16
 _LOOK_SECONDS = 1.0
@@ -29,8 +29,7 @@ _EXPIRED = r"(?i)required to change|(?:new|current) password: *$|password .*expi
 _PROMPT = r"[#$] *$"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a command in the guest gave."""
 
     code: int

@@ -7,7 +7,6 @@ lines of its console say why, when it has one on the serial line.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from builder.boot.checks import INSTALLATION, Result
@@ -15,6 +14,7 @@ from builder.boot.machine import Machine, Setting, read_machine
 from builder.boot.qemu import EMPTY_DISK_SIZE
 from builder.boot.session import Session, start_machine
 from builder.errors import FormatError, HostError, UsageError, VerifyError
+from builder.structs import replace
 
 _NAME = "the medium installs, and restarts the machine"
 

@@ -7,7 +7,6 @@ of it is :mod:`builder.boot.qemu`'s.
 
 import itertools
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from builder.formats.disk import SECTOR
 from builder.formats.ova import open_ova
 from builder.guestpath import guest
 from builder.images import Image, open_image
+from builder.structs import Struct, field
 
 Firmware = Literal["bios", "efi"]
 Accelerator = Literal["kvm", "tcg"]
@@ -29,8 +29,7 @@ _ELF_MACHINE = slice(18, 20)
 _AARCH64 = b"\xb7\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(Struct, frozen=True):
     """A port of this machine that leads into the guest; on loopback only."""
 
     host: int
@@ -38,8 +37,7 @@ class Forward:
     protocol: Literal["tcp", "udp"] = "tcp"
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """The network that QEMU plays for the guest.
 
     Attributes:
@@ -55,8 +53,7 @@ class Network:
     guest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """What an artifact asks for.
 
     Attributes:
@@ -91,8 +88,7 @@ class Machine:
         return "ttyAMA0" if self.architecture == "aarch64" else "ttyS0"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What is decided about a start.
 
     Attributes:

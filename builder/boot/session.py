@@ -4,7 +4,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot.console import Console, open_console
@@ -18,10 +17,10 @@ from builder.boot.qemu import (
     write_overlay,
 )
 from builder.formats.foreign import Running, lend_terminal, start_tool
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """A running machine.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot.access import Account
@@ -13,6 +12,7 @@ from builder.boot.outside import answers
 from builder.boot.session import Session
 from builder.errors import VerifyError
 from builder.formats.foreign import find_tool, run_tool
+from builder.structs import Struct
 
 _COMMAND_SECONDS = 60.0
 _LOGIN_SECONDS = 30.0
@@ -21,8 +21,7 @@ _OUTSIDE_SECONDS = 60.0
 _ROOT = "root"
 
 
-@dataclass(frozen=True, slots=True)
-class Knock:
+class Knock(Struct, frozen=True):
     """A login from outside by ssh.
 
     Attributes:
@@ -36,8 +35,7 @@ class Knock:
     identity: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """What to try.
 
     Attributes:

@@ -3,18 +3,17 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.cache.index import Entry, Index
 from builder.cache.locks import hold_if_free
 from builder.digests import digest_file
+from builder.structs import Struct
 
 SECONDS_A_DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What hashing a file again showed.
 
     Attributes:
@@ -28,8 +27,7 @@ class Checked:
     moved: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(Struct, frozen=True):
     """What was removed.
 
     Attributes:

@@ -7,7 +7,6 @@ when one of them does not fit the base.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from builder.carriers.lower import lower
@@ -19,6 +18,7 @@ from builder.plan import Step
 from builder.roots import Root
 from builder.roots.overlay import OverlayRoot
 from builder.roots.resolve import resolve, resolve_parent
+from builder.structs import replace
 
 VOLATILE = tuple(map(guest, ("/run", "/tmp", "/proc", "/sys", "/dev")))  # noqa: S108 - guest paths
 """Directories that another filesystem hides at boot: what is written there is never seen."""

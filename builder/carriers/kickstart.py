@@ -10,7 +10,6 @@ import itertools
 import shlex
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from builder.errors import GuestError
 from builder.guest import installer
 from builder.guestpath import GuestPath, guest, join
 from builder.plan import Step
+from builder.structs import Struct, field, replace
 
 _DAY_SECONDS = 86400
 _HOSTNAME = guest("/etc/hostname")
@@ -52,8 +52,7 @@ _LARGEST_IN_MEMORY = 64 << 20
 _numbers = itertools.count()
 
 
-@dataclass(slots=True)
-class InstallerInput:
+class InstallerInput(Struct):
     """What the installer is given.
 
     Attributes:

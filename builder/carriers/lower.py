@@ -2,7 +2,6 @@
 
 import fnmatch
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 
 from builder.blob import Blob
@@ -33,6 +32,7 @@ from builder.guest import accounts, config_txt, grub, lines, packages
 from builder.guestpath import GuestPath, join, name, parent
 from builder.roots import Root
 from builder.roots.resolve import exists, read_text, resolve
+from builder.structs import replace
 
 _DAY_SECONDS = 86400
 

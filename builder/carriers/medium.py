@@ -7,7 +7,6 @@ none may be left.
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from builder.blob import Blob
@@ -29,6 +28,7 @@ from builder.job import Job, Made, Wanted
 from builder.roots import Root, ids
 from builder.roots.medium import open_medium, read_installer
 from builder.roots.overlay import OverlayRoot
+from builder.structs import Struct
 
 DIRECTORY = guest("/photon-builder")
 KICKSTART = join(DIRECTORY, "ks.json")
@@ -39,8 +39,7 @@ _ALWAYS = "python3"
 """What the script needs; every medium has it, because cloud-init needs it too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(Struct, frozen=True):
     """What a medium is for, when the spec does not say.
 
     Attributes:

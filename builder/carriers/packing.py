@@ -4,10 +4,10 @@ A target says what its cloud or board takes; the spec's ``output`` section may c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from builder.formats.disk import GIB, MIB
+from builder.structs import Struct
 
 LEVEL: Mapping[str, Any] = {
     "level": {
@@ -58,8 +58,7 @@ def disk_size(sections: Mapping[str, Any]) -> int:
     return int(text[:-3]) * _UNITS[text[-3:]] if text else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Packing:
+class Packing(Struct, frozen=True):
     """What a target's disk is packed in.
 
     Attributes:

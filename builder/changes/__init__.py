@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from builder.changes.files import (
     ROOT,
-    SECRET,
     MakeDirectory,
     MakeSymlink,
     Owner,
@@ -33,7 +32,6 @@ from builder.changes.guest import (
 
 __all__ = [
     "ROOT",
-    "SECRET",
     "STAGES",
     "AddUser",
     "Change",

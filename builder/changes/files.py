@@ -1,13 +1,11 @@
 """File operations: what every carrier can do without knowing the guest."""
 
-from dataclasses import dataclass
-
 from builder.blob import Blob
 from builder.guestpath import GuestPath
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """Owner of a node: ids, or names that the guest's own passwd and group resolve."""
 
     uid: int | str = 0
@@ -16,12 +14,8 @@ class Owner:
 
 ROOT = Owner()
 
-SECRET = {"secret": True}
-"""Marks a field that is printed as a digest only."""
 
-
-@dataclass(frozen=True, slots=True)
-class WriteFile:
+class WriteFile(Struct, frozen=True):
     """Make ``path`` a regular file with exactly this content, mode and owner.
 
     ``secret`` hides even the content's digest from plans and logs. Nothing is done where the
@@ -40,9 +34,13 @@ class WriteFile:
         """What this change alone decides: two changes of one subject must agree."""
         return f"path {self.path}"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Fields that are never shown."""
+        return ("content",) if self.secret else ()
 
-@dataclass(frozen=True, slots=True)
-class MakeDirectory:
+
+class MakeDirectory(Struct, frozen=True):
     """Make ``path`` a directory with this mode and owner; missing parents are root's, 0755."""
 
     path: GuestPath
@@ -55,8 +53,7 @@ class MakeDirectory:
         return f"path {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeSymlink:
+class MakeSymlink(Struct, frozen=True):
     """Make ``path`` a symbolic link; ``target`` is stored as written; ``unless`` as above."""
 
     path: GuestPath
@@ -69,8 +66,7 @@ class MakeSymlink:
         return f"path {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Struct, frozen=True):
     """Make ``path`` and everything below it absent; absent already is fine."""
 
     path: GuestPath

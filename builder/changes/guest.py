@@ -1,11 +1,11 @@
 """Guest changes: what is wanted of accounts, units, text files and the boot, said as such."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from builder.blob import Blob
-from builder.changes.files import ROOT, SECRET, Owner
+from builder.changes.files import ROOT, Owner
 from builder.guestpath import GuestPath
+from builder.structs import Struct
 
 
 class UnitState(StrEnum):
@@ -16,8 +16,7 @@ class UnitState(StrEnum):
     MASKED = "masked"
 
 
-@dataclass(frozen=True, slots=True)
-class SetUnitState:
+class SetUnitState(Struct, frozen=True):
     """Enable, disable or mask a systemd unit, as ``systemctl --root`` would, with a preset line.
 
     ``if_present`` makes a unit that the base does not have nothing to do instead of an error.
@@ -33,8 +32,7 @@ class SetUnitState:
         return f"unit {self.unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class AddUser:
+class AddUser(Struct, frozen=True):
     """Make a user account exist, with a locked password; an equal one is left alone.
 
     Attributes:
@@ -61,8 +59,7 @@ class AddUser:
         return f"user {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class SetPassword:
+class SetPassword(Struct, frozen=True):
     """Set a user's crypt(5) hash and its ageing; the plain text never enters a plan.
 
     Attributes:
@@ -74,10 +71,18 @@ class SetPassword:
     """
 
     user: str
-    hash: str = field(repr=False, metadata=SECRET)
+    hash: str
     max_days: int = 99999
     must_change: bool = False
     drawn: bool = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(user={self.user!r}, max_days={self.max_days}, …)"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Fields that are never shown."""
+        return ("hash",)
 
     @property
     def subject(self) -> str:
@@ -85,8 +90,7 @@ class SetPassword:
         return f"the password of {self.user}"
 
 
-@dataclass(frozen=True, slots=True)
-class EnsureLine:
+class EnsureLine(Struct, frozen=True):
     """Make ``line`` a line of the text file ``path``; the file is made when it is absent.
 
     Attributes:
@@ -113,8 +117,7 @@ class EnsureLine:
         return f"the line {self.replaces or self.line!r} of {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceText:
+class ReplaceText(Struct, frozen=True):
     """Replace one literal text by another in every regular file that a glob matches.
 
     ``pattern`` is a guest path whose last component may hold ``*``; no match is fine.
@@ -130,8 +133,7 @@ class ReplaceText:
         return f"the text {self.old!r} in {self.pattern}"
 
 
-@dataclass(frozen=True, slots=True)
-class SetKernelArguments:
+class SetKernelArguments(Struct, frozen=True):
     """Add and remove arguments of the kernel command line, where the base's boot loader has it.
 
     An argument ``key=value`` that is added takes the place of others with the same key.
@@ -146,8 +148,7 @@ class SetKernelArguments:
         return f"kernel arguments {self.add} {self.remove}"
 
 
-@dataclass(frozen=True, slots=True)
-class InstallPackages:
+class InstallPackages(Struct, frozen=True):
     """Install packages of the repositories, and RPM files, with dependencies.
 
     A disk that is only edited installs them once, on its first boot with a network.
@@ -166,8 +167,7 @@ class InstallPackages:
         return f"packages {self.names} {[name for name, _ in self.files]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Require:
+class Require(Struct, frozen=True):
     """State that the finished root must have ``path``, links followed; nothing is changed.
 
     Attributes:
@@ -188,8 +188,7 @@ class Require:
         return f"{self.code} {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class SetFirmware:
+class SetFirmware(Struct, frozen=True):
     """Set, add or remove one setting in the config.txt that a board's firmware reads.
 
     Attributes:

@@ -3,7 +3,6 @@
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -12,6 +11,7 @@ import click
 from builder.cli.boot_report import Told
 from builder.cli.options import PATH, chosen_targets, default_output, json_option, read_spec
 from builder.errors import HostError, UsageError
+from builder.structs import Struct, replace
 
 if TYPE_CHECKING:
     from builder.boot.machine import Forward, Machine, Setting
@@ -87,8 +87,7 @@ def boot(artifact: Path, **choices: Unpack[Choices]) -> None:
             _attend(Subject(artifact, disk, machine), choices)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is started.
 
     Attributes:

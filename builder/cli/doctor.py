@@ -1,10 +1,9 @@
 """The command ``doctor``."""
 
-from dataclasses import asdict
-
 import click
 
 from builder.cli.options import default_output, json_option, write_result
+from builder.structs import asdict
 
 
 @click.command()

@@ -1,7 +1,6 @@
 """What ``lock`` does with container images: which to ask about, and what came of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from builder.rules import Finding, explain, problem_of
 from builder.rules.images import Use, image_uses, unlockable
 from builder.rules.model import Subject
 from builder.spec import Spec
+from builder.structs import Struct, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(Struct, frozen=True):
     """What was asked, and what was known before.
 
     Attributes:

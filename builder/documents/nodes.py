@@ -5,7 +5,6 @@ shares its anchor's value, so nothing is ever expanded; what it would expand to 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 import yaml
@@ -13,6 +12,7 @@ from yaml import events
 
 from builder.documents.plain import plain_value
 from builder.documents.syntax import explain_stumble
+from builder.structs import Struct, field
 
 DEPTH = 64
 EXPANDED = 20_000
@@ -58,8 +58,7 @@ class UnreadableError(Exception):
         self.troubles = troubles
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A value and where it was written.
 
     Attributes:

@@ -1,10 +1,9 @@
 """Sentences for what the YAML scanner stumbles over; its own words are for its authors."""
 
-from dataclasses import dataclass
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Stumble:
+class Stumble(Struct, frozen=True):
     """A way in which text is no YAML.
 
     Attributes:

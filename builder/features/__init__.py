@@ -3,17 +3,16 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builder.changes import Change
 from builder.errors import Fault
 from builder.image_names import Pin
+from builder.structs import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Because:
+class Because(Struct, frozen=True):
     """A change together with the reason that a plan prints beside it.
 
     Attributes:
@@ -28,8 +27,7 @@ class Because:
     path: tuple[str | int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What a feature may know besides its own value.
 
     Attributes:
@@ -55,8 +53,7 @@ Wish = Change | Because | Fault
 """What a feature yields: a change, a change with its reason, or what is wrong with the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
+class Feature(Struct, frozen=True):
     """A key of the spec's ``overlay`` section and what it means.
 
     Attributes:

@@ -1,7 +1,6 @@
 """One compose project of the spec, read and its variables expanded; no feature of its own."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from builder.features.compose_variables import read_variables
 from builder.guest.compose import iter_services
 from builder.guest.compose_images import Used, iter_images, reader
 from builder.guest.interpolation import Undefined, interpolate, text_beside
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A compose project.
 
     Attributes:

@@ -1,12 +1,12 @@
 """Files of the user's machine that a value of the spec names; no feature of its own."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from builder.blob import Blob
 from builder.errors import Fault, KeyPath
 from builder.features import Context
 from builder.guestpath import GuestPath, guest
+from builder.structs import replace
 
 _HINT = "relative paths start at the folder of the file that names them"
 

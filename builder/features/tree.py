@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.blob import Blob
@@ -12,6 +11,7 @@ from builder.errors import Fault
 from builder.features import Wish
 from builder.guest import modes
 from builder.guestpath import GuestPath, guest, join
+from builder.structs import Struct
 
 HEAD_BYTES = 64 * 1024
 _TOP = guest("/")
@@ -19,8 +19,7 @@ _MARKER = ".gitkeep"
 """git keeps no empty directories; this file stands for one and is not copied."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(Struct, frozen=True):
     """What an entry of the spec says of the files it writes; otherwise the path decides."""
 
     mode: int | None = None

@@ -6,7 +6,6 @@ those of the environment (``https_proxy``, ``no_proxy``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from builder.fetch.partial import Partial
 from builder.fetch.transfer import Transfer
 from builder.fetch.wire import MirrorError, Patience
 from builder.progress import Progress
+from builder.structs import Struct
 
 __all__ = ["Patience", "Verified", "fetch", "fetch_blob", "pin", "verify_file"]
 
@@ -91,8 +91,7 @@ def pin(
         return _Errand(source, wanted, cache, progress, patience).run(path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
+class _Errand(Struct, frozen=True):
     """Everything that one download needs, with the lock held."""
 
     source: Source

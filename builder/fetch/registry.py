@@ -32,6 +32,7 @@ from builder.fetch.wire import (
 )
 from builder.image_names import HUB, ImageName
 from builder.progress import Progress
+from builder.structs import Struct
 
 if TYPE_CHECKING:
     import requests
@@ -44,8 +45,7 @@ _MAX_REDIRECTS = 5
 _PATIENT = Patience()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a registry gave, its digest checked.
 
     Attributes:

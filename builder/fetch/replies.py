@@ -6,7 +6,6 @@ Source: RFC 9110, sections 13.1.5 (If-Range) and 14 (range requests).
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.digests import PIECE
@@ -21,6 +20,7 @@ from builder.fetch.wire import (
     send,
     translated,
 )
+from builder.structs import Struct
 
 if TYPE_CHECKING:
     import requests
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer that carries the file or its rest.
 
     Attributes:

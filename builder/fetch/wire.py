@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import ip_address
 from random import SystemRandom
@@ -21,6 +20,7 @@ from builder import __version__
 from builder.digests import PIECE
 from builder.fetch.addresses import shown
 from builder.progress import Progress
+from builder.structs import Struct
 
 if TYPE_CHECKING:
     import requests
@@ -33,8 +33,7 @@ _MAX_TOKEN = 1 << 16
 _MAX_DIGITS = 18
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How long a slow or failing server is borne with; all but the first are in seconds.
 
     Attributes:

@@ -1,12 +1,12 @@
 """A disk as bytes that can be read and written at an offset, and its partitions."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from builder.errors import FormatError
+from builder.structs import Struct
 
 SECTOR = 512
 KIB = 1024
@@ -39,8 +39,7 @@ class GrowingDisk(Disk, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Struct, frozen=True):
     """One entry of a partition table.
 
     Attributes:

@@ -7,7 +7,6 @@ ever writing zeros. Does not read disks inside of virtual appliances.
 import os
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import HostError
@@ -20,10 +19,10 @@ from builder.formats.mbr import has_boot_signature
 from builder.formats.parallel import iter_ahead
 from builder.formats.sparse import SparseDisk, Window, copy_sparse, write_sparse
 from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """How a disk is packed.
 
     Attributes:

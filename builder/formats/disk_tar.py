@@ -11,7 +11,6 @@ import io
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.bound import Bound
@@ -19,6 +18,7 @@ from builder.formats.disk import MIB, SECTOR
 from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
 from builder.formats.sparse import LARGEST_DISK, write_sparse
+from builder.structs import Struct
 
 _MAGIC = slice(257, 262)
 _HEAD = 4 * MIB
@@ -28,8 +28,7 @@ _DAMAGED = (tarfile.TarError, ValueError, OverflowError, IndexError, EOFError)
 _TRUNCATED = "is the file truncated? fetch it again"
 
 
-@dataclass(frozen=True, slots=True)
-class DiskMember:
+class DiskMember(Struct, frozen=True):
     """The disk in an archive.
 
     Attributes:

@@ -5,9 +5,10 @@ followed (:mod:`builder.roots` does that). Names that are not UTF-8 are surrogat
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Protocol
+
+from builder.structs import Struct
 
 
 class Kind(StrEnum):
@@ -19,8 +20,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """What ``lstat`` says of a path.
 
     Attributes:

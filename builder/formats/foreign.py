@@ -11,11 +11,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from builder.errors import ToolError
+from builder.structs import Struct
 
 _LOG = logging.getLogger(__name__)
 _SYSTEM = ("/usr/sbin", "/sbin", "/usr/local/bin", "/opt/homebrew/bin")
@@ -24,8 +24,7 @@ _PATIENCE_SECONDS = 5.0
 """How long a program may take to end after it was asked to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What a program gave.
 
     Attributes:
@@ -39,8 +38,7 @@ class Done:
     err: str
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """A program that has been started.
 
     Attributes:

@@ -25,13 +25,13 @@ import struct
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR, Disk, Partition
 from builder.formats.mbr import pack_protective_mbr
+from builder.structs import Struct, field
 
 MAGIC = b"EFI PART"
 HEADER_SECTOR = 1
@@ -51,8 +51,7 @@ _FIRST_USABLE = 2 + _ENTRY_SECTORS
 _NONE: Mapping[int, int] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Gpt:
+class Gpt(Struct, frozen=True):
     """A partition table.
 
     Attributes:
@@ -81,8 +80,7 @@ class _Entry(NamedTuple):
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     """One of the two headers; the fields of the table above, in sectors."""
 
     own_sector: int

@@ -11,13 +11,13 @@ quick and does without them by the standard library; the bytes differ then, thei
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Protocol
 
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
 from builder.formats.sparse import Piece
+from builder.structs import Struct
 
 DEFAULT_LEVEL = 2
 PIECE = MIB
@@ -31,8 +31,7 @@ _ONE = 1 << 31
 _MASK = 0xFFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
-class _Deflated:
+class _Deflated(Struct, frozen=True):
     """A run of the stream, deflated."""
 
     data: bytes

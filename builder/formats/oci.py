@@ -8,10 +8,10 @@ refused, as registries have given it up. Does not read layers.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import FormatError
+from builder.structs import Struct
 
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -26,8 +26,7 @@ _PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,32}(?:/[A-Za-z0-9_.-]{1,32}){1,2}")
 _USUAL_VARIANTS = {"arm64": "v8", "amd64": "v1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """An image for several platforms.
 
     Attributes:
@@ -38,8 +37,7 @@ class Index:
     platforms: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """An image for one platform.
 
     Attributes:

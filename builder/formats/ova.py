@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from builder.errors import FormatError, HostError
@@ -34,6 +33,7 @@ from builder.formats.ovf.xml import SIZE_LIMIT as ENVELOPE_LIMIT
 from builder.formats.stream import RangeDigest, Segment, Span, allocate, write_segments
 from builder.formats.tar import BLOCK, FILE, RECORD, Member, format_header, padded, read_members
 from builder.progress import Advance
+from builder.structs import Struct
 
 _PIECE = MIB
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
@@ -51,8 +51,7 @@ _OTHER_FORMATS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ova:
+class Ova(Struct, frozen=True):
     """An opened appliance.
 
     Attributes:
@@ -129,8 +128,7 @@ class Ova:
             yield _read(self.fd, offset, length, f"{self.name}: {member.name}")
 
 
-@dataclass(frozen=True, slots=True)
-class OvaDigests:
+class OvaDigests(Struct, frozen=True):
     """What was written.
 
     Attributes:
@@ -144,8 +142,7 @@ class OvaDigests:
     manifest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Appliance:
+class Appliance(Struct, frozen=True):
     """What a new appliance consists of.
 
     Attributes:

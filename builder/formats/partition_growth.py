@@ -4,13 +4,12 @@ Sources: UEFI Specification 2.10, section 5.3 (GPT: the copy lies in the last se
 (MBR). Does not move partitions, and does not grow logical ones.
 """
 
-from dataclasses import replace
-
 from builder.errors import FormatError
 from builder.formats.disk import MIB, SECTOR, Disk, Partition
 from builder.formats.gpt import Gpt, claimed_size, is_gpt, read_gpt_table, write_gpt
 from builder.formats.mbr import read_mbr
 from builder.formats.partitions import read_partitions
+from builder.structs import replace
 
 _BACKUP_SECTORS = 33
 _ENTRIES, _ENTRY_SIZE, _COUNT = 0x1BE, 16, 12

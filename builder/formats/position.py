@@ -4,11 +4,11 @@ Does not read or write: see ``stream``.
 """
 
 import threading
-from dataclasses import dataclass
+
+from builder.structs import Struct
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """Where a run of a file that is being written can be read.
 
     Attributes:

@@ -7,10 +7,10 @@ a store. Signatures are not checked, and the payload is not read.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from builder.errors import FormatError
+from builder.structs import Struct
 
 LEAD = b"\xed\xab\xee\xdb"
 _LEAD_SIZE = 96
@@ -26,8 +26,7 @@ _TEXTS = {6, 8, 9}
 Value = tuple[int | str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A package's header.
 
     Attributes:

@@ -11,11 +11,11 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from html import escape
 
 from builder.errors import FormatError
 from builder.formats.rpm import Header
+from builder.structs import Struct
 
 KINDS = ("primary", "filelists", "other")
 _ROOTS = {"primary": "metadata", "filelists": "filelists", "other": "otherdata"}
@@ -43,8 +43,7 @@ _DIRECTORY_OF, _NAMES, _DIRECTORIES = 1116, 1117, 1118
 _CHANGE_TIMES, _CHANGE_AUTHORS, _CHANGE_TEXTS = 1080, 1081, 1082
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """A package that is added.
 
     Attributes:

@@ -11,13 +11,13 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from builder.errors import FormatError, HostError
 from builder.formats.disk import GIB, KIB, MIB
 from builder.formats.stream import write_all
+from builder.structs import Struct
 
 Piece = bytes | int
 """A run of a stream: its bytes, or how many zeros it has."""
@@ -32,8 +32,7 @@ _FINE = 4 * KIB
 _LONGEST_ZERO_RUN = 64 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """A run of an open file that may have holes."""
 
     fd: int

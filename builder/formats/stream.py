@@ -14,7 +14,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import FormatError, HostError
@@ -22,6 +21,7 @@ from builder.formats.disk import MIB
 from builder.formats.kernel_copy import iter_copied
 from builder.formats.position import Position
 from builder.progress import Advance
+from builder.structs import Struct
 
 _BUFFER_SIZE = MIB
 _DIGEST_BUFFER_SIZE = 4 * MIB
@@ -30,8 +30,7 @@ _DIGEST_BUFFER_SIZE = 4 * MIB
 _NO_FALLOCATE = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENODEV, errno.ENOSYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A run of bytes of an open file."""
 
     fd: int

@@ -12,10 +12,10 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB, SECTOR
+from builder.structs import Struct, field
 
 BLOCK = SECTOR
 RECORD = 10_240
@@ -42,8 +42,7 @@ FILE = "file"
 _NUMBER = re.compile("[0-9]{1,20}")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One member of an archive.
 
     Attributes:
@@ -61,8 +60,7 @@ class Member:
     kind: str = FILE
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(Struct):
     """What extended headers say of the member that follows them."""
 
     name: str | None = None
@@ -71,8 +69,7 @@ class _Pending:
     is_sparse: bool = False
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     """A position in an archive."""
 
     fd: int

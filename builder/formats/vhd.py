@@ -18,10 +18,10 @@ Does not read dynamic and differencing disks; they are named and refused.
 
 import struct
 import uuid
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
+from builder.structs import Struct
 
 FOOTER_SIZE = 512
 COOKIE = b"conectix"
@@ -39,8 +39,7 @@ _MOST_SECTORS = 65_535 * 16 * 255
 _HINT = "convert it: qemu-img convert -O vpc -o subformat=fixed,force_size"
 
 
-@dataclass(frozen=True, slots=True)
-class Footer:
+class Footer(Struct, frozen=True):
     """What a footer says.
 
     Attributes:

@@ -11,21 +11,20 @@ those are decoded from their first byte to their last, see :mod:`builder.formats
 import lzma
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
 from builder.formats.xz import HEADER_SIZE, format_index, read_index
+from builder.structs import Struct
 
 _LARGEST_BLOCK = 16 * MIB
 _MEMORY_LIMIT = 256 * MIB
 _MAGIC = b"\xfd7zXZ\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A block of a stream.
 
     Attributes:

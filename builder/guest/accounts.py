@@ -5,11 +5,11 @@ never hashed here; see :mod:`builder.guest.password`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
 from builder.errors import GuestError
 from builder.guestpath import GuestPath, guest
+from builder.structs import Struct, replace
 
 PASSWD = guest("/etc/passwd")
 SHADOW = guest("/etc/shadow")
@@ -24,8 +24,7 @@ _PASSWD_FIELDS = 7
 _GROUP_FIELDS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """A user account as passwd(5) holds it, but for the password."""
 
     name: str
@@ -36,8 +35,7 @@ class Account:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Databases:
+class Databases(Struct, frozen=True):
     """The texts of the three account files."""
 
     passwd: str

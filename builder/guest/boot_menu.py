@@ -8,7 +8,8 @@ whoever wants to answer the installer's questions. Editing an edited menu gives 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from builder.structs import Struct
 
 LABEL = "photon-builder"
 _MARK_BEGIN = "# photon-builder: begin"
@@ -17,8 +18,7 @@ _OURS = re.compile(rf"^{_MARK_BEGIN}\n.*?^{_MARK_END}\n", re.MULTILINE | re.DOTA
 _OLD = "# photon-builder: was "
 
 
-@dataclass(frozen=True, slots=True)
-class MenuEntry:
+class MenuEntry(Struct, frozen=True):
     """The entry that installs unattended.
 
     Attributes:

@@ -8,12 +8,12 @@ parsed and whose variables are expanded; does not judge the rest of it.
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from builder.errors import KeyPath
 from builder.guestpath import GuestPath, guest, join
+from builder.structs import Struct
 
 DIRECTORY = guest("/opt/compose")
 _SHORT = re.compile(
@@ -24,8 +24,7 @@ _EVERY_ADDRESS = frozenset({"", str(IPv4Address(0)), str(IPv6Address(0))})
 _PORTS = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """Ports of the host that reach a container.
 
     Attributes:

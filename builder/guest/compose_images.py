@@ -8,7 +8,6 @@ first in its own order. Images that are mounted as volumes are left out.
 import json
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from builder.documents import load_document
 from builder.errors import KeyPath, SpecError
 from builder.guest.compose import iter_services
 from builder.guest.interpolation import interpolate
+from builder.structs import Struct
 
 OVERRIDE = "compose.override.yaml"
 OTHER_OVERRIDES = (
@@ -32,8 +32,7 @@ Read = Callable[[str], object]
 """Returns what another compose file says, by its path from the project's folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """An image that a service runs.
 
     Attributes:

@@ -7,9 +7,9 @@ effect anywhere before ``COMMIT``. Photon's IPv6 rules accept all of ICMPv6 alre
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
 from builder.guestpath import GuestPath, guest
+from builder.structs import Struct
 
 SCRIPT = guest("/etc/systemd/scripts/iptables")
 IP4SAVE = guest("/etc/systemd/scripts/ip4save")
@@ -24,8 +24,7 @@ _OPENING = re.compile(r"(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?(?:/(?P<protoco
 _PORTS = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """Ports that may be reached from outside.
 
     Attributes:

@@ -4,10 +4,10 @@ Source: fstab(5), getmntent(3). Does not judge options or devices.
 """
 
 import re
-from dataclasses import dataclass
 
 from builder.guest import patterns
 from builder.guestpath import guest
+from builder.structs import Struct
 
 FSTAB = guest("/etc/fstab")
 
@@ -16,8 +16,7 @@ _MIN_FIELDS = 3
 _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One line of the table.
 
     Attributes:

@@ -10,10 +10,10 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import GuestError
+from builder.structs import Struct
 
 COMMON_KEYS = frozenset(
     {
@@ -46,8 +46,7 @@ _WITH_LINKS = "disks"
 """A key as old as the following of links to a disk: POI 2.4."""
 
 
-@dataclass(frozen=True, slots=True)
-class Installer:
+class Installer(Struct, frozen=True):
     """What is known of a medium's installer.
 
     Attributes:

@@ -6,11 +6,11 @@ Addresses are looked at one by one; whether they fit each other is a matter of r
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from builder.errors import Fault, KeyPath
 from builder.guest.networkd import Link, Route
+from builder.structs import replace
 
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
 _NAME = re.compile(r"[^\s/*?\[\]!]{1,15}")

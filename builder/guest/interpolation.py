@@ -5,10 +5,10 @@ Source: Compose Specification, "Interpolation". Only values are expanded, never 
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import KeyPath
+from builder.structs import Struct, field
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN = re.compile(_NAME)
@@ -17,8 +17,7 @@ _MAX_DEPTH = 16
 _BOOLEANS = {True: "true", False: "false"}
 
 
-@dataclass(frozen=True, slots=True)
-class Undefined:
+class Undefined(Struct, frozen=True):
     """A variable without a value: where it stands, and what the file says about that."""
 
     path: KeyPath
@@ -27,8 +26,7 @@ class Undefined:
     is_required: bool = False
 
 
-@dataclass(slots=True)
-class _Text:
+class _Text(Struct):
     """Expands one text and notes what it lacks."""
 
     variables: Mapping[str, str]

@@ -5,9 +5,9 @@ a server or disk is away: ``nofail``, and for shares a mount on first use.
 """
 
 import re
-from dataclasses import dataclass
 
 from builder.guestpath import GuestPath, guest
+from builder.structs import Struct
 
 _SHARE = "defaults,_netdev,nofail,x-systemd.automount,x-systemd.mount-timeout=30s"
 _DISK = "defaults,nofail"
@@ -44,8 +44,7 @@ _WANTED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """The program that mounts a kind, the package that has it, and the diagnostic."""
 
     path: GuestPath

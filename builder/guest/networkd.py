@@ -7,17 +7,16 @@ the files are world-readable and sort before ``99-dhcp-en.network`` and cloud-in
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from builder.guestpath import GuestPath, guest
+from builder.structs import Struct
 
 DIRECTORY = guest("/etc/systemd/network")
 OLD_RELEASES = frozenset({"3.0", ""})
 """Releases that get what systemd 239 understands; the unknown one is among them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """A static route; an empty destination is the default route."""
 
     destination: str = ""
@@ -25,16 +24,14 @@ class Route:
     metric: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Vlan:
+class Vlan(Struct, frozen=True):
     """A VLAN interface to make on top of another interface."""
 
     name: str
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """What one interface should have.
 
     Attributes:

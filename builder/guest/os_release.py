@@ -6,17 +6,16 @@ first line and ``PHOTON_BUILD_NUMBER=`` in its second.
 
 import re
 import shlex
-from dataclasses import dataclass
 
 from builder.errors import GuestError
 from builder.guestpath import guest
+from builder.structs import Struct
 
 OS_RELEASE = guest("/etc/os-release")
 PHOTON_RELEASE = guest("/etc/photon-release")
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """What a base says it is.
 
     Attributes:

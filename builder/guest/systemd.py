@@ -7,11 +7,11 @@ is not looked at.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from builder.errors import GuestError
 from builder.guest.unit_names import UnitName, parse_name
 from builder.guestpath import GuestPath, guest, join
+from builder.structs import Struct, field
 
 ETC = guest("/etc/systemd/system")
 PRESET = guest("/etc/systemd/system-preset/00-photon-builder.preset")
@@ -29,8 +29,7 @@ _SPECIFIER = re.compile(r"%(.?)")
 _DIRECTORIES = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
 
 
-@dataclass(frozen=True, slots=True)
-class Install:
+class Install(Struct, frozen=True):
     """What an ``[Install]`` section says.
 
     Attributes:

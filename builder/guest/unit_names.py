@@ -5,9 +5,9 @@ judges :func:`escape_path` in the tests.
 """
 
 import re
-from dataclasses import dataclass
 
 from builder.errors import GuestError
+from builder.structs import Struct
 
 SUFFIXES = (
     *("service", "socket", "target", "timer", "mount", "automount"),
@@ -16,8 +16,7 @@ SUFFIXES = (
 _NAME = re.compile(rf"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.(?:{'|'.join(SUFFIXES)})")
 
 
-@dataclass(frozen=True, slots=True)
-class UnitName:
+class UnitName(Struct, frozen=True):
     """A unit name in its parts: ``prefix@instance.suffix``.
 
     ``instance`` is ``None`` for a plain unit and empty for a template.

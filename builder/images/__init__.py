@@ -5,7 +5,7 @@ import os
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from builder.errors import FormatError, GuestError, HostError
 from builder.formats.disk import Disk
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
+from builder.structs import Struct
 
 HEAD_SIZE = 1 << 18
 """Enough for the first blocks of every compression to come out."""
@@ -36,7 +37,7 @@ class Image:
     facts: Mapping[str, Any]
     check: Callable[[bool], None]
     has_guest: bool = True
-    _volumes: tuple[Volume, ...] | None = field(default=None)
+    _volumes: tuple[Volume, ...] | None = None
 
     def volumes(self) -> tuple[Volume, ...]:
         """Return the partitions of the disk, opened."""
@@ -49,8 +50,7 @@ class Image:
         return mount_root(self.volumes())
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A kind of artifact that can be opened.
 
     Attributes:

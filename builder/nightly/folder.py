@@ -16,12 +16,12 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from builder.errors import HostError
 from builder.host import flush_to_disk, host_errors
+from builder.structs import Struct
 
 LATEST = "latest"
 _BUILD = re.compile(r"(\d{8})\.(\d{1,9})")
@@ -29,8 +29,7 @@ _DRAFT, _PRUNED = ".making-", ".pruned-"
 _READ_ONLY = 0o444
 
 
-@dataclass(frozen=True, slots=True)
-class Builds:
+class Builds(Struct, frozen=True):
     """A folder of builds."""
 
     directory: Path

@@ -8,7 +8,6 @@ is the last good one of what fails now. A night with nothing new publishes nothi
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -20,13 +19,13 @@ from builder.executors import Result, as_error, build_all
 from builder.nightly.carry import carry
 from builder.nightly.folder import Builds, build_name
 from builder.nightly.record import STATUS, SUMMARY, Row, State, Summary, failure, read_rows
+from builder.structs import Struct, replace
 
 Tell: TypeAlias = Callable[[Row, BuilderError | None], object]
 """Told of each artifact as soon as it is known what became of it, and of what went wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """A spec of the night.
 
     Attributes:
@@ -38,8 +37,7 @@ class Wish:
     found: tuple[Request, ...] | BuilderError
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How a night is run.
 
     Attributes:
@@ -55,8 +53,7 @@ class Options:
     tell: Tell = lambda _row, _error: None
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
+class _Before(Struct, frozen=True):
     """The newest build; without a name when there is none yet."""
 
     folder: Path

@@ -6,13 +6,13 @@ tells what the last run did.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from builder import __version__
 from builder.errors import BuilderError, SpecError
+from builder.structs import Struct, asdict, field, fields
 
 SUMMARY, STATUS = "summary.json", "status.json"
 _SCHEMA = "photon-builder/nightly/v1"
@@ -28,8 +28,7 @@ class State(StrEnum):
     """Not asked for in this run: taken over from the build before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One artifact of a run.
 
     Attributes:
@@ -62,8 +61,7 @@ class Row:
         return self.spec, self.target
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """A run.
 
     Attributes:

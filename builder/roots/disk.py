@@ -5,7 +5,6 @@ some media and the third on others. What else belongs to the tree is read from i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from builder.errors import FormatError, GuestError
 from builder.formats.disk import Disk, Partition
@@ -17,10 +16,10 @@ from builder.guest import fstab, os_release
 from builder.guestpath import GuestPath, guest
 from builder.roots.mounted import MountedRoot
 from builder.roots.resolve import read_text, resolve
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """A partition and what it holds.
 
     Attributes:

@@ -5,7 +5,6 @@ Source: Compose Specification, "Merge"; the reference grammar of the distributio
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from builder.guest.compose_images import OTHER_OVERRIDES, OVERRIDE, Used, iter_images, reader
 from builder.guest.interpolation import interpolate
@@ -13,13 +12,13 @@ from builder.image_names import ImageName, Pin, parse_image_name
 from builder.rules.model import Finding, Rule, Subject, error, warning
 from builder.rules.projects import Project, projects
 from builder.spec import Spec
+from builder.structs import Struct
 
 _VERSION = re.compile(r".*\d+[._-]\d+.*|[0-9a-f]{7,40}|\d{8}")
 _OTHER = "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """An image that a service of the spec runs.
 
     Attributes:

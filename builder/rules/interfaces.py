@@ -2,20 +2,19 @@
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from builder.errors import KeyPath
 from builder.guest.interfaces import gateways
 from builder.rules.model import Finding, Subject, find
 from builder.spec import Overlay
+from builder.structs import Struct
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface: TypeAlias = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
-@dataclass(frozen=True, slots=True)
-class Nic:
+class Nic(Struct, frozen=True):
     """One interface of the spec; what cannot be parsed is left out, others complain of it.
 
     Attributes:

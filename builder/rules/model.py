@@ -1,12 +1,12 @@
 """What a rule is: a code with its explanation and, when a spec alone can break it, a check."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from builder.documents import Document
 from builder.errors import KeyPath, Place, Severity
 from builder.spec import CatalogBase, Overlay, SampleBase, Spec
+from builder.structs import Struct
 
 CLOUDS = ("ami", "gce", "azure")
 """Targets whose network and first login are the fabric's affair."""
@@ -15,8 +15,7 @@ _GROUPS_WITH_CLOUDS = frozenset({"all", "all-images"})
 _WITHOUT_LOGIN = ("photon-docker-image", "k8s-docker-images", "src-iso", *CLOUDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A place where a spec breaks a rule.
 
     Attributes:
@@ -38,8 +37,7 @@ class Finding:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """A valid spec, as rules look at it."""
 
     spec: Spec
@@ -86,8 +84,7 @@ class Subject:
         return {str(name) for _, _, name in self.listed("packages")}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A diagnostic.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import replace
 
 from builder.errors import Severity
 from builder.rules.interfaces import Address, Nic, mentioned, nics
 from builder.rules.model import Finding, Rule, Subject, error, find, warning
 from builder.rules.projects import publishers
+from builder.structs import replace
 
 _DNS = 53
 _V6 = 6

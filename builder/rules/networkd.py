@@ -5,13 +5,13 @@ is taken, all others are passed over; networkd runs as its own user.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from builder.errors import Place
 from builder.guest.modes import NETWORKD_DIRECTORY
 from builder.guest.systemd import iter_assignments
 from builder.rules.model import Finding, Rule, Subject, error, find
+from builder.structs import Struct, replace
 
 _DHCP_FILE = "99-dhcp-en.network"
 _DHCP_START = "e"
@@ -21,8 +21,7 @@ _WILD = frozenset("*?[")
 _LARGEST = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFile:
+class NetworkFile(Struct, frozen=True):
     """A ``.network`` file of the spec: its name, its settings and where a finding goes."""
 
     name: str

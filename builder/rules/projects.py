@@ -1,7 +1,6 @@
 """The compose projects of a spec, read for the rules; what cannot be read is left out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from builder.guest.compose import iter_services as services_of
 from builder.guest.interpolation import env_text, interpolate, parse_env, text_beside
 from builder.rules.model import Finding, Subject
 from builder.spec import Overlay
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A compose project.
 
     Attributes:

@@ -8,7 +8,6 @@ other, see ``builder.rules``, nor what they do, see ``builder.features``.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from builder.spec import base as bases
 from builder.spec import targets as kinds
 from builder.spec.base import Base, CatalogBase, FileBase, SampleBase, UrlBase
 from builder.spec.overlays import Overlay, find_overlay, overlay_folders, read_overlay
+from builder.structs import Struct, field, replace
 
 __all__ = [
     "Base",
@@ -38,8 +38,7 @@ __all__ = [
 _INLINE = "overlay"
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """A valid spec.
 
     Attributes:
@@ -65,8 +64,7 @@ class Spec:
     pins: Mapping[str, Pin] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """A spec that is being read, with what was found wrong so far."""
 
     document: Document

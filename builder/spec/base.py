@@ -2,16 +2,15 @@
 
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from builder.errors import Fault
 from builder.schema import DIGESTS
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogBase:
+class CatalogBase(Struct, frozen=True):
     """A published artifact, by release; the newest revision and the usual arch by default."""
 
     release: str
@@ -19,24 +18,21 @@ class CatalogBase:
     arch: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UrlBase:
+class UrlBase(Struct, frozen=True):
     """An artifact at an address; ``digests`` maps algorithms to lowercase hex."""
 
     url: str
     digests: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class FileBase:
+class FileBase(Struct, frozen=True):
     """An artifact on this machine; ``digests`` may be empty."""
 
     path: Path
     digests: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class SampleBase:
+class SampleBase(Struct, frozen=True):
     """The small base that is made on this machine."""
 
 

@@ -1,12 +1,12 @@
 """The overlays of a spec: folders with settings and files, and the section in the spec itself."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from builder.documents import Document, load_document, parse_document
 from builder.errors import Fault, KeyPath
+from builder.structs import Struct
 from builder.suggest import nearest
 
 FILE = "overlay.yaml"
@@ -14,8 +14,7 @@ FILES = "files"
 _FOLDER = "overlays"
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
+class Overlay(Struct, frozen=True):
     """One overlay.
 
     Attributes:

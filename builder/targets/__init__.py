@@ -3,16 +3,15 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from builder.changes import Change, FileOp
 from builder.job import Job, Made, Wanted
 from builder.roots import Root
+from builder.structs import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One kind of artifact.
 
     Attributes:
@@ -52,8 +51,7 @@ class Target:
     warn: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ()
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A name for several targets; it has no recipe of its own.
 
     Attributes:

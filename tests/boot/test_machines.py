@@ -6,7 +6,6 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from builder.boot.unpacked import ready
 from builder.errors import FormatError, UsageError, VerifyError
 from builder.formats.disk import GIB, SECTOR, FileDisk
 from builder.formats.foreign import start_tool
+from builder.structs import replace
 from tests.support.bases import Base
 from tests.support.isos import make_iso
 from tests.support.judges import judge, require

@@ -12,7 +12,6 @@ import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +33,7 @@ from builder.formats.disk import MIB, FileDisk
 from builder.formats.foreign import find_tool, run_tool, start_tool
 from builder.plan import make_plan
 from builder.spec import Spec, load_spec
+from builder.structs import replace
 from builder.targets import discover as discover_targets
 from tests.support.bases import Base
 from tests.support.judges import judge, require

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from builder.image_names import Pin, parse_image_name
 from builder.lock import NAME
 from builder.pinning import resolve
 from builder.progress import Silent
+from builder.structs import replace
 from tests.support.program import Bench
 from tests.support.registry import INDEX, Registry, serve_registry
 from tests.support.server import Behaviour, Served, closed_port, serve

@@ -5,7 +5,6 @@ import io
 import os
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from builder.formats.disk import GIB
 from builder.formats.ova import Appliance, open_ova, write_ova
 from builder.formats.ovf import Edits, edit_envelope, parse_envelope
 from builder.formats.stream import Segment, Span
+from builder.structs import replace
 from tests.formats.ovf_samples import OVA_COMPOSE, OVFTOOL
 from tests.support.judges import judge
 

@@ -1,7 +1,6 @@
 """OVF envelopes: read in both dialects, and changed without touching anything else."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from builder.formats.ovf import (
     parse_envelope,
     parse_manifest,
 )
+from builder.structs import replace
 from tests.formats.ovf_samples import OVA_COMPOSE, OVFTOOL
 from tests.support.judges import judge
 

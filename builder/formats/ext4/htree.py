@@ -18,7 +18,6 @@ CRC-32C follow the room for pairs.
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from builder.formats.ext4.checksum import crc32c
 from builder.formats.ext4.dirblock import DirectoryBlocks, Entry, entry_size
@@ -26,6 +25,7 @@ from builder.formats.ext4.dirhash import VERSIONS, name_hash
 from builder.formats.ext4.features import Incompat
 from builder.formats.ext4.inode import Inode
 from builder.formats.ext4.mapping import Mapper
+from builder.structs import Struct
 
 _ROOT_BASE, _NODE_BASE = 0x20, 0x08
 _PAIR, _TAIL = 8, 8
@@ -33,8 +33,7 @@ _UNSIGNED_HASH = 2
 _BLOCK_MASK = 0x0FFFFFFF
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """The root or a node: its place, its bytes, its pairs and how many fit."""
 
     block: int
@@ -49,8 +48,7 @@ class Node:
         return len(self.pairs) >= self.limit
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Struct):
     """A node on the way to a leaf, and the pair that was taken."""
 
     node: Node

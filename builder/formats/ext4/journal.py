@@ -19,12 +19,12 @@ Fast commits, asynchronous commits and journals on other devices are refused.
 import struct
 import zlib
 from bisect import bisect_right
-from dataclasses import dataclass, field
 
 from builder.errors import FormatError
 from builder.formats.ext4.checksum import crc32c
 from builder.formats.ext4.journal_tags import Tag, iter_tags
 from builder.formats.ext4.mapping import Mapper
+from builder.structs import Struct, field
 
 _MAGIC = 0xC03B3998
 _DESCRIPTOR, _COMMIT, _SUPERBLOCK_V1, _SUPERBLOCK, _REVOKE = 1, 2, 3, 4, 5
@@ -39,8 +39,7 @@ _CRC32, _CRC32C = 1, 4
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-@dataclass(slots=True)
-class _Log:
+class _Log(Struct):
     """What the log holds: blocks to write, and blocks that older entries must not write."""
 
     writes: list[tuple[int, Tag, int]] = field(default_factory=list)

@@ -1,7 +1,8 @@
 """Runs of ext4 blocks: where content lies, whatever structure says so."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from builder.structs import Struct, field
 
 
 class Run(NamedTuple):
@@ -27,8 +28,7 @@ class Extent(NamedTuple):
     written: bool = True
 
 
-@dataclass(slots=True)
-class Mapping:
+class Mapping(Struct):
     """All blocks of a file.
 
     Attributes:

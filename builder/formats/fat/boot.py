@@ -25,10 +25,10 @@ of zero at 0x16 for FAT32, whatever the number: mkfs.fat(8) makes small ones on 
 """
 
 import struct
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB, SECTOR, Disk
+from builder.structs import Struct
 
 _BPB = struct.Struct("<11xHBHBHHxH8xI")
 _BPB32 = struct.Struct("<36xIHxxIH")
@@ -47,8 +47,7 @@ _ENTRY = 32
 _NOT_MIRRORED = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(Struct, frozen=True):
     """Where things lie; offsets and sizes in bytes, offsets from the start of the disk.
 
     Attributes:
@@ -84,8 +83,7 @@ class Geometry:
         return self.clusters_start + (cluster - FIRST_CLUSTER) * self.cluster_size
 
 
-@dataclass(frozen=True, slots=True)
-class _Fields:
+class _Fields(Struct, frozen=True):
     """Fields of the boot sector; everything in sectors unless said otherwise."""
 
     sector: int  # bytes

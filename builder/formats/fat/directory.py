@@ -20,7 +20,6 @@ Source: FAT32 File System Specification 1.03, "FAT Directory Structure". Little 
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from builder.errors import FormatError
@@ -31,6 +30,7 @@ from builder.formats.fat.names import (
     encode_long,
     fold,
 )
+from builder.structs import Struct, replace
 
 SLOT = 32
 DIRECTORY = 0x10
@@ -47,8 +47,7 @@ _EPOCH = 315_532_800  # 1980-01-01
 _LATEST = 4_354_819_198  # 2107-12-31 23:59:58
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file, a directory or the volume label.
 
     Attributes:

@@ -5,7 +5,6 @@ found under its short name too, and an entry that is replaced keeps the name it 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from builder.errors import FormatError, GuestError, HostError, NoSpaceError
 from builder.formats.disk import MIB, Disk
@@ -23,6 +22,7 @@ from builder.formats.fat.directory import (
 from builder.formats.fat.names import check_name, make_alias, plain_alias
 from builder.formats.fat.table import Table
 from builder.formats.filesystem import Content, Kind, Node
+from builder.structs import replace
 
 MODES = frozenset({0o600, 0o644, 0o700, 0o755})
 """Modes that may be asked for; none is kept."""

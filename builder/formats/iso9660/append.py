@@ -10,7 +10,6 @@ Does not move or remove old content; what is removed is only no longer named.
 import posixpath
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 
 from builder.errors import GuestError, NoSpaceError
 from builder.formats.disk import MIB
@@ -44,6 +43,7 @@ from builder.formats.iso9660.volume import (
     pack_both32,
     set_volume_id,
 )
+from builder.structs import Struct, field, replace
 
 LARGEST_PIECE = 0xFFFF_F800
 _LARGEST_BOOT_IMAGE = 32 * MIB
@@ -52,8 +52,7 @@ _PADDING_BLOCKS = 15
 _ALIGNED_BLOCKS = 16
 
 
-@dataclass(slots=True)
-class _NewFile:
+class _NewFile(Struct):
     """A file that has to be given a place.
 
     Attributes:

@@ -21,11 +21,11 @@ No record crosses a block. Does not know what a name means: see ``names`` and ``
 import calendar
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from builder.errors import FormatError, UnsupportedError
 from builder.formats.disk import MIB, Disk
 from builder.formats.iso9660.volume import BLOCK, pack_both16, pack_both32, unpack_both32
+from builder.structs import Struct
 
 SELF, PARENT = b"\0", b"\1"
 DIRECTORY, ASSOCIATED, MORE = 0x02, 0x04, 0x80
@@ -38,8 +38,7 @@ _OWN_RECORDS = 2
 """A directory names itself and its parent first."""
 
 
-@dataclass(slots=True, eq=False)
-class Record:
+class Record(Struct, eq=False):
     """One directory record; ``raw`` may be changed in place."""
 
     raw: bytearray

@@ -1,12 +1,10 @@
 """What may be done to the tree of an ISO 9660 image, as data."""
 
-from dataclasses import dataclass
-
 from builder.formats.filesystem import Content
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class AddFile:
+class AddFile(Struct, frozen=True):
     """Make ``path`` a regular file; a file or link of that name is replaced.
 
     Missing parents are made, root's and 0755.
@@ -28,8 +26,7 @@ class AddFile:
     mtime: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AddDirectory:
+class AddDirectory(Struct, frozen=True):
     """Make ``path`` a directory, or give the existing one this mode and owner."""
 
     path: str
@@ -39,8 +36,7 @@ class AddDirectory:
     mtime: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AddSymlink:
+class AddSymlink(Struct, frozen=True):
     """Make ``path`` a symbolic link; a file or link of that name is replaced."""
 
     path: str
@@ -50,8 +46,7 @@ class AddSymlink:
     mtime: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Struct, frozen=True):
     """Make ``path`` and everything below it absent; absent already is fine."""
 
     path: str

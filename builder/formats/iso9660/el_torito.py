@@ -20,11 +20,11 @@ Does not add entries; it keeps those that are there true when an image is replac
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from builder.errors import FormatError, GuestError
 from builder.formats.disk import MIB, SECTOR, Disk
 from builder.formats.iso9660.volume import BLOCK, FIRST_DESCRIPTOR, blocks_of
+from builder.structs import Struct, replace
 
 EFI = 0xEF
 _ENTRY_SIZE = 32
@@ -38,8 +38,7 @@ _GRUB_AT, _GRUB_SKIPS = 2548, 5
 _EMULATED_SECTORS = {1: 2400, 2: 2880, 3: 5760}
 
 
-@dataclass(frozen=True, slots=True)
-class BootEntry:
+class BootEntry(Struct, frozen=True):
     """An entry of the catalog.
 
     Attributes:
@@ -68,8 +67,7 @@ class BootEntry:
         return max(self.load_sectors, _EMULATED_SECTORS.get(self.emulation, 0)) * SECTOR
 
 
-@dataclass(frozen=True, slots=True)
-class BootCatalog:
+class BootCatalog(Struct, frozen=True):
     """The catalog.
 
     Attributes:

@@ -9,7 +9,6 @@ Does not write: see ``append``.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import FormatError, GuestError, HostError, UnsupportedError
@@ -22,6 +21,7 @@ from builder.formats.iso9660.path_table import read_path_table
 from builder.formats.iso9660.system_area import SystemArea, read_system_area
 from builder.formats.iso9660.tree import Entry, Tree
 from builder.formats.iso9660.volume import APPLICATION_USE, BLOCK, Volume, read_volume
+from builder.structs import Struct
 
 
 class IsoFile(FileDisk):
@@ -33,8 +33,7 @@ class IsoFile(FileDisk):
         return self._fd
 
 
-@dataclass(frozen=True, slots=True)
-class Iso:
+class Iso(Struct, frozen=True):
     """An image that has been opened.
 
     Attributes:

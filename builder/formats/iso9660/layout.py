@@ -5,7 +5,6 @@ Does not decide what goes where: see ``append``.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB
@@ -13,10 +12,10 @@ from builder.formats.filesystem import Content
 from builder.formats.iso9660.media_check import MediaSum, Summing, format_sum
 from builder.formats.iso9660.volume import APPLICATION_USE, BLANK_USE
 from builder.formats.stream import Segment, Span
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """Bytes that go to a place.
 
     Attributes:
@@ -30,8 +29,7 @@ class Patch:
     source: bytes | Content | None
 
 
-@dataclass(frozen=True, slots=True)
-class IsoLayout:
+class IsoLayout(Struct, frozen=True):
     """An image to be written.
 
     Attributes:

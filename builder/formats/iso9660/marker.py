@@ -10,9 +10,9 @@ Does not say what the additions are: whoever reuses them looks at the whole tree
 """
 
 import re
-from dataclasses import dataclass
 
 from builder.formats.iso9660.volume import APPLICATION_USE, Placement
+from builder.structs import Struct
 
 _NAME = b"PHOTON-BUILDER"
 _SIZE = 64
@@ -20,8 +20,7 @@ _PLACE = slice(APPLICATION_USE.stop - _SIZE, APPLICATION_USE.stop)
 _PATTERN = re.compile(re.escape(_NAME) + rb" ([0-9a-f]{8}) ([0-9a-f]{8}) ([0-9a-f]{16})[ \0]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """The note.
 
     Attributes:

@@ -11,11 +11,11 @@ the first run of 32 KiB that begins in the next fragment.
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import Disk
 from builder.formats.iso9660.volume import APPLICATION_USE, BLOCK, Volume
+from builder.structs import Struct
 
 _RUN = 16 * BLOCK
 _SKIPPED_BLOCKS = 15
@@ -28,8 +28,7 @@ _SUMS = re.compile(rb"FRAGMENT SUMS = ([0-9a-f]{60});")
 _NOTE = "THIS IS NOT THE SAME AS RUNNING MD5SUM ON THIS ISO!!"
 
 
-@dataclass(frozen=True, slots=True)
-class MediaSum:
+class MediaSum(Struct, frozen=True):
     """An implanted checksum.
 
     Attributes:

@@ -14,11 +14,11 @@ Does not tell how long a directory is: its own first record does.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import Disk
 from builder.formats.iso9660.volume import Descriptor
+from builder.structs import Struct
 
 MOST_DIRECTORIES = 0xFFFF
 _LARGEST = MOST_DIRECTORIES * (8 + 256)
@@ -28,8 +28,7 @@ _HEAD_SIZE = 8
 SortKey = Callable[[bytes], tuple[bytes, ...]]
 
 
-@dataclass(slots=True)
-class PathTable:
+class PathTable(Struct):
     """Directories by index; the root has index 0 and is its own parent.
 
     Attributes:

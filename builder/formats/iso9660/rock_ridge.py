@@ -20,11 +20,11 @@ import calendar
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from builder.errors import FormatError, GuestError
 from builder.formats.iso9660.directory import Record, pack_time, unpack_time
 from builder.formats.iso9660.volume import BLOCK, pack_both32, unpack_both32
+from builder.structs import Struct
 
 CE_SIZE = 28
 _MOST_CONTINUATIONS = 64
@@ -40,8 +40,7 @@ ReadArea = Callable[[int, int, int], bytes]
 """Returns bytes at a block, an offset into it, and a length."""
 
 
-@dataclass(frozen=True, slots=True)
-class Protocol:
+class Protocol(Struct, frozen=True):
     """How a volume uses Rock Ridge.
 
     Attributes:
@@ -53,8 +52,7 @@ class Protocol:
     px_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(Struct, frozen=True):
     """What Rock Ridge says of a node.
 
     Attributes:
@@ -80,8 +78,7 @@ class Attributes:
     moved: bool = False
 
 
-@dataclass(slots=True)
-class Overflow:
+class Overflow(Struct):
     """Rock Ridge entries that have no room in their record.
 
     Attributes:

@@ -11,10 +11,10 @@ checksums. Does not change an Apple partition map: its partitions stay where the
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from builder.errors import FormatError, UnsupportedError
 from builder.formats.disk import MIB, SECTOR, Disk
+from builder.structs import Struct
 
 SECTORS_PER_BLOCK = 4
 _MBR_ENTRY = struct.Struct("<B3sB3sII")
@@ -33,8 +33,7 @@ _FIXED_TYPES = (
 """GPT types of partitions with a filesystem of their own: ESP and HFS+."""
 
 
-@dataclass(frozen=True, slots=True)
-class MovedImage:
+class MovedImage(Struct, frozen=True):
     """A boot image that was replaced.
 
     Attributes:
@@ -48,8 +47,7 @@ class MovedImage:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _GptHeader:
+class _GptHeader(Struct, frozen=True):
     """What the header of a GPT says; sectors of 512 bytes."""
 
     raw: bytes
@@ -67,8 +65,7 @@ class _GptHeader:
         return -(-len(self.entries) // SECTOR)
 
 
-@dataclass(frozen=True, slots=True)
-class SystemArea:
+class SystemArea(Struct, frozen=True):
     """The partition tables of an image.
 
     Attributes:

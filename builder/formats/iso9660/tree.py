@@ -8,7 +8,6 @@ Does not know paths through links: a symbolic link is a node like any other.
 import stat
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB, Disk
@@ -24,6 +23,7 @@ from builder.formats.iso9660.rock_ridge import (
     read_protocol,
 )
 from builder.formats.iso9660.volume import BLOCK, Descriptor
+from builder.structs import Struct, field
 
 _KEPT_DIRECTORIES = 16
 _KINDS = {
@@ -34,8 +34,7 @@ _KINDS = {
 _PLAIN_FILE, _PLAIN_DIRECTORY = 0o444, 0o555
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A name in a directory.
 
     Attributes:
@@ -94,8 +93,7 @@ class Entry:
         return self.size if kind is Kind.FILE else 0
 
 
-@dataclass(slots=True, eq=False)
-class Directory:
+class Directory(Struct, eq=False):
     """The records of a directory.
 
     Attributes:

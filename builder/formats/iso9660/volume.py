@@ -23,10 +23,10 @@ Does not read UDF (it only tells that it is there) and no blocks of another size
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from builder.errors import FormatError, UnsupportedError
 from builder.formats.disk import Disk
+from builder.structs import Struct, replace
 
 BLOCK = 2048
 FIRST_DESCRIPTOR = 16
@@ -44,8 +44,7 @@ _SESSION_STARTS = (32, 48)
 """Where a second set of descriptors lies: a partition offset of 16, or xorriso's first session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """Where the parts of a tree lie.
 
     Attributes:
@@ -65,8 +64,7 @@ class Placement:
     root_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """A primary or supplementary volume descriptor.
 
     Attributes:
@@ -92,8 +90,7 @@ class Descriptor:
         return text.rstrip(" \0")
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """All descriptors of an image.
 
     Attributes:

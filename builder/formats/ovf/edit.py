@@ -6,7 +6,6 @@ tool that wrote them (ovftool sorts, ova-compose does not).
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from builder.errors import GuestError
@@ -31,6 +30,7 @@ from builder.formats.ovf.envelope import (
     vssd,
 )
 from builder.formats.ovf.xml import Editor, Element, escape, quote
+from builder.structs import Struct, fields
 
 GUEST_INFO = "com.vmware.guestInfo"
 """Transport that open-vm-tools can read properties from."""
@@ -40,8 +40,7 @@ _SECURE_BOOT = "bootOptions.efiSecureBootEnabled"
 _PRODUCT = ("Product", "Vendor", "Version", "FullVersion", "ProductUrl")
 
 
-@dataclass(frozen=True, slots=True)
-class Edits:
+class Edits(Struct, frozen=True):
     """What to change; ``None`` leaves a thing as it is.
 
     Attributes:
@@ -101,8 +100,7 @@ def edit_envelope(envelope: Envelope, edits: Edits) -> bytes:
     return editor.result()
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(Struct, frozen=True):
     """An envelope that is being changed."""
 
     editor: Editor

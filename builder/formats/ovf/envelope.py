@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from builder.errors import FormatError
 from builder.formats.disk import MIB
 from builder.formats.ovf.xml import Element, Name, parse_document
+from builder.structs import Struct
 
 _OVF = "http://schemas.dmtf.org/ovf/envelope/1"
 _CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2"
@@ -49,8 +50,7 @@ def vmw(local: str) -> Name:
     return Name(_VMW, local)
 
 
-@dataclass(frozen=True, slots=True)
-class FileReference:
+class FileReference(Struct, frozen=True):
     """A file of the appliance.
 
     Attributes:
@@ -68,8 +68,7 @@ class FileReference:
     is_chunked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DiskReference:
+class DiskReference(Struct, frozen=True):
     """A disk and the file that holds it.
 
     Attributes:
@@ -87,8 +86,7 @@ class DiskReference:
     format: str
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Struct, frozen=True):
     """A value that is handed to the guest at deployment.
 
     Attributes:
@@ -108,8 +106,7 @@ class Property:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """What is installed; empty parts are not said."""
 
     name: str = ""

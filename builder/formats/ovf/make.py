@@ -4,17 +4,16 @@ Source: DSP0243 1.1; values of resource types and subtypes as vSphere knows them
 machine gives the same text.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from builder.formats.ovf.xml import encode, escape, quote
+from builder.structs import Struct
 
 STREAM_OPTIMIZED = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"
 _CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2"
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """A virtual machine.
 
     Attributes:

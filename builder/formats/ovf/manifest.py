@@ -7,10 +7,10 @@ tools use SHA256 and SHA512. Reading takes any case, more white space and CR LF.
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB
+from builder.structs import Struct
 
 ALGORITHMS = ("SHA1", "SHA256", "SHA512")
 """Names as written, weakest first; in lower case as ``hashlib`` has them."""
@@ -19,8 +19,7 @@ SIZE_LIMIT = MIB
 _LINE = re.compile(r"\s*(SHA-?\d+)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)\s*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestLine:
+class ManifestLine(Struct, frozen=True):
     """Digest of one file.
 
     Attributes:
@@ -34,8 +33,7 @@ class ManifestLine:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """Digests of files."""
 
     lines: tuple[ManifestLine, ...]

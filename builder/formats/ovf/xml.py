@@ -9,11 +9,11 @@ Takes UTF-8 only. Refuses document types and with them every entity that is not 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from builder.errors import FormatError, GuestError
 from builder.formats.disk import MIB
+from builder.structs import Struct, field
 
 SIZE_LIMIT = 4 * MIB
 _DEPTH_LIMIT = 64
@@ -26,16 +26,14 @@ _IN_CONTENT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13
 _IN_VALUE = _IN_CONTENT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """A name and the namespace that its prefix stands for."""
 
     namespace: str
     local: str
 
 
-@dataclass(eq=False, slots=True)
-class Element:
+class Element(Struct, eq=False):
     """An element; positions are bytes of the document.
 
     Attributes:
@@ -224,8 +222,7 @@ def _split(name: str) -> Name:
     return Name(namespace, local)
 
 
-@dataclass(slots=True)
-class Editor:
+class Editor(Struct):
     """Replacements in the text of a document, made all at once."""
 
     data: bytes

@@ -6,10 +6,10 @@ Whoever keeps a disk keeps its descriptor byte for byte; of a grown one two numb
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
+from builder.structs import Struct, field
 
 STREAM_OPTIMIZED = "streamOptimized"
 NO_PARENT = "ffffffff"
@@ -25,8 +25,7 @@ _CYLINDERS = re.compile(r'(ddb\.geometry\.cylinders\s*=\s*"?)\d+("?)')
 _ENTRY = re.compile(r'([A-Za-z][\w.]*)\s*=\s*(?:"(.*)"|(.*?))\s*')
 
 
-@dataclass(frozen=True, slots=True)
-class VmdkExtent:
+class VmdkExtent(Struct, frozen=True):
     """A file that holds a part of the disk.
 
     Attributes:
@@ -42,8 +41,7 @@ class VmdkExtent:
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """A VMDK descriptor.
 
     Attributes:

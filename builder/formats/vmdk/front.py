@@ -6,7 +6,6 @@ comes first, and importers that read a stream need not wait for a footer.
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import replace
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
@@ -26,6 +25,7 @@ from builder.formats.vmdk.tables import (
     directory_sectors,
     pack_sectors,
 )
+from builder.structs import replace
 
 _DESCRIPTOR_START = 1
 _DESCRIPTOR_SECTORS = 20

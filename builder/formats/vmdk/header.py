@@ -21,10 +21,10 @@ Little endian; 512 bytes; offsets and counts in sectors of 512 bytes.
 """
 
 import struct
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import KIB, MIB, SECTOR
+from builder.structs import Struct
 
 MAGIC = b"KDMV"
 HEADER_SIZE = 512
@@ -57,8 +57,7 @@ _OTHER_MAGICS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SparseHeader:
+class SparseHeader(Struct, frozen=True):
     """The fields of a header; see the table above."""
 
     version: int

@@ -5,7 +5,6 @@ Extents". Grains come in order of the disk, tables in front, whatever the base's
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from heapq import merge
 
 from builder.formats.disk import SECTOR
@@ -15,6 +14,7 @@ from builder.formats.vmdk.front import check_size, iter_front, lay_out
 from builder.formats.vmdk.grains import END_OF_STREAM
 from builder.formats.vmdk.overlay import GrainOverlay
 from builder.formats.vmdk.tables import GrainTables
+from builder.structs import replace
 
 
 class Splice:
