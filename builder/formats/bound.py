@@ -1,14 +1,16 @@
 """How far a stream may go that says it is a disk: not much farther than its partition table.
 
 A few KiB of gzip or xz may unpack to terabytes. Zeros cost no room, but time; all else costs room.
-Does not judge the table, and does not bound files that are there unpacked.
+The table itself may say that the disk is endless, so it is looked at first: what is larger than
+any target takes is refused before it is unpacked. Otherwise does not judge the table, and does not
+bound files that are there unpacked.
 """
 
 from builder.errors import FormatError
 from builder.formats.disk import GIB, MIB, SECTOR
 from builder.formats.gpt import claimed_size
 from builder.formats.mbr import end_of_entries
-from builder.formats.sparse import is_zero
+from builder.formats.sparse import LARGEST_DISK, is_zero
 
 _MOST_ZEROS = 64 * GIB
 _MOST_DATA = 64 * MIB
@@ -19,10 +21,20 @@ class Bound:
     """Counts what lies behind the end that a disk's own table has."""
 
     def __init__(self, head: bytes, *, name: str) -> None:
-        """Read the end from the first two sectors or more of a disk."""
+        """Read the end from the first two sectors or more of a disk.
+
+        Raises:
+            FormatError: it is farther than that of any disk that a target takes.
+        """
         self._end = max(claimed_size(head), end_of_entries(head[:SECTOR]))
         self._name = name
         self._data = 0
+        if self._end > LARGEST_DISK:
+            raise FormatError(
+                f"{name}: its partition table ends at byte {self._end};"
+                f" wanted {LARGEST_DISK} (2 TiB) at most, as no target takes more",
+                hint="give the image of a smaller disk; is the file what it should be?",
+            )
 
     def check_size(self, size: int) -> None:
         """Refuse a size that is said beforehand and goes far beyond the table.

@@ -1,6 +1,21 @@
 """Rules of installation media: the disk, the installer, the packages of the medium."""
 
-from builder.rules.model import Rule, error
+from collections.abc import Iterator
+
+from builder.rules.model import Finding, Rule, Subject, error
+
+_LARGEST_GIB = 2048
+"""What an MBR can address with sectors of 512 bytes, and the most that the clouds import."""
+
+
+def _too_large(subject: Subject) -> Iterator[Finding]:
+    """Find a disk that is to become larger than any target takes, and than any base is read."""
+    size = subject.spec.sections.get("disk", {}).get("size", "")
+    if size.endswith("GiB") and int(size.removesuffix("GiB")) > _LARGEST_GIB:
+        message = f"found {size}; wanted {_LARGEST_GIB}GiB at most"
+        hint = "give it a second disk for the data"
+        yield Finding(message, subject.spec.document, ("disk", "size"), hint)
+
 
 RULES: tuple[Rule, ...] = (
     error(
@@ -20,6 +35,13 @@ RULES: tuple[Rule, ...] = (
         "a disk that cannot become so small",
         "A disk grows with its last partition and the root filesystem in it; it never shrinks, "
         "because what lies at the end would be lost.",
+    ),
+    error(
+        "DSK002",
+        "a disk that is too large",
+        "A partition table of a PC ends at 2 TiB, and no cloud imports a larger image. A base "
+        "whose table claims more is refused, too, before it is unpacked.",
+        _too_large,
     ),
     error(
         "INS001",

@@ -304,6 +304,14 @@ def test_a_disk_never_shrinks(base_cache: Path, bench: Bench) -> None:
     assert (done.code, sentence in done.err) == (8, True), done.err
 
 
+def test_a_disk_that_no_target_takes_is_found_before_anything_is_read(bench: Bench) -> None:
+    for size, code in (("2048GiB", 0), ("2049GiB", 3)):
+        more = f"disk: {{size: {size}}}"
+        text = SPEC.format(target="gce", base=bench.write("base", ""), more=more)
+        done = bench.run("check", bench.write("specs/edge.yaml", text))
+        assert (done.code, "error[DSK002]: found 2049GiB; wanted" in done.err) == (code, code == 3)
+
+
 def test_an_archive_with_something_behind_the_disk_is_refused(
     base_cache: Path, bench: Bench, tmp_path: Path
 ) -> None:

@@ -14,13 +14,18 @@ ZEROS = bytes(MIB)
 DATA = b"A" * MIB
 
 
+def make_head(path: Path, label: str, size: int) -> bytes:
+    """Return the beginning of a disk that sfdisk has partitioned to its end."""
+    judge("truncate", "-s", str(size), path)
+    judge("sfdisk", "-q", path, text=f"label: {label}\n2048,,\n")
+    with path.open("rb") as stream:
+        return stream.read(MIB)
+
+
 @pytest.fixture(params=["gpt", "dos"])
 def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Bound:
-    """Return the bound of a disk of 64 MiB that sfdisk has partitioned to its end."""
-    path = tmp_path / "disk"
-    judge("sh", "-c", f"truncate -s 64M '{path}' && printf 'label: {request.param}\\n2048,,\\n'"
-          f" | sfdisk -q '{path}'")  # fmt: skip
-    return Bound(path.read_bytes()[:MIB], name="x")
+    """Return the bound of a disk of 64 MiB."""
+    return Bound(make_head(tmp_path / "disk", request.param, END), name="x")
 
 
 def test_a_whole_disk_is_admitted_whatever_it_holds(bound: Bound) -> None:
@@ -51,3 +56,15 @@ def test_a_size_that_is_said_beforehand_is_looked_at_first(bound: Bound) -> None
 def test_a_head_without_a_table_has_no_end() -> None:
     with pytest.raises(FormatError, match="its partition table ends at byte 0"):
         Bound(bytes(1024), name="x").check_size(65 * GIB)
+
+
+@pytest.mark.parametrize("label", ["gpt", "dos"])
+def test_the_largest_disk_that_a_target_takes_is_admitted(label: str, tmp_path: Path) -> None:
+    Bound(make_head(tmp_path / "disk", label, 2048 * GIB), name="x").check_size(2048 * GIB)
+
+
+def test_a_table_that_claims_more_than_any_target_takes_is_refused_at_once(tmp_path: Path) -> None:
+    size = 2048 * GIB + MIB
+    head = make_head(tmp_path / "disk", "gpt", size)
+    with pytest.raises(FormatError, match=rf"x: its partition table ends at byte {size}; wanted"):
+        Bound(head, name="x")

@@ -91,6 +91,18 @@ def _bomb(path: Path, filler: bytes, mebibytes: int) -> None:
             stream.write(piece)
 
 
+def _endless(path: Path, tool: str, *, has_mbr: bool = False) -> None:
+    """Pack the beginning of a disk that is larger than any, and a GiB of its zeros."""
+    huge = path.with_name("huge")
+    if has_mbr:
+        _mbr(huge, {0: [(_LINUX, 0xFFFF_FFFE, 0xFFFF_FFFF)]})
+    else:
+        judge("truncate", "-s", "15T", huge)
+        judge("sgdisk", "--new=1:2048:0", huge)
+    judge("sh", "-c", f"(head -c 2M '{huge}'; head -c 1G /dev/zero) | {tool} > '{path}'")
+    huge.unlink()
+
+
 def _packed(path: Path, tool: str) -> bytes:
     """Return a sound disk, packed by a tool."""
     raw = path.with_name("sound.raw")
@@ -218,6 +230,14 @@ BAD_DISKS: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
     "a bomb": (
         lambda p: _bomb(p, b"A", 200),
         "bad: its partition table ends at byte 2097152, and it unpacks to more than 64 MiB of data",
+    ),
+    "a bomb with a table to match": (
+        lambda p: _endless(p, "igzip -1"),
+        "bad: its partition table ends at byte 16492674416640; wanted 2199023255552 (2 TiB)",
+    ),
+    "a bomb with an MBR to match": (
+        lambda p: _endless(p, "zstd -q", has_mbr=True),
+        "bad: its partition table ends at byte 4398046509568; wanted 2199023255552 (2 TiB)",
     ),
 }
 """What is wrong: how it is made, and what is said of it."""

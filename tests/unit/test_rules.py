@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, rules
+from builder import features, rules, targets
 from builder.errors import Problem, Severity, UsageError
 from builder.guest.password import hash_password
 from builder.image_names import Pin
@@ -180,6 +180,17 @@ def test_a_network_file_has_to_fit_the_cloud(
     head = f"target: {target}\nbase: {{sample: true}}\n"
     found = check(tmp_path, f"{LOGIN}network:\n  {nic}\n{more}", head=head)
     assert sorted(problem.code for problem in found) == codes
+
+
+@pytest.mark.parametrize(
+    ("size", "codes"), [("2048GiB", []), ("2049GiB", ["DSK002"]), ("999999MiB", [])]
+)
+def test_a_disk_has_a_largest_size(size: str, codes: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(f"version: 1\ntarget: gce\nbase: {{sample: true}}\ndisk: {{size: {size}}}\n")
+    known = targets.discover()
+    spec = load_spec(path, features=features.discover(), targets=known, locked=Lock())
+    assert [problem.code for problem in rules.check_rules(spec)] == codes
 
 
 def test_pools_that_are_set_are_fine(tmp_path: Path) -> None:
@@ -496,6 +507,7 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "NET008",
         "NET016",
         "NET017",
+        "DSK002",
         "BASE007",
         "CMP024",
     }
