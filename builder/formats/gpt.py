@@ -35,7 +35,7 @@ from builder.structs import Struct, field
 
 MAGIC = b"EFI PART"
 HEADER_SECTOR = 1
-_LARGE_SECTOR = 4096
+LARGE_SECTOR = 4096
 _REVISION = 0x0001_0000
 _HEADER = struct.Struct("<8sIII4xQQQQ16sQIII")
 _HEADER_CRC = 16
@@ -183,6 +183,13 @@ def write_gpt(
     disk.write(0, pack_protective_mbr(disk.read(0, SECTOR), disk.size))
 
 
+def large_sectors(where: str) -> FormatError:
+    """Return what is said of a disk whose table counts sectors of 4096 bytes."""
+    return FormatError(
+        f"{where}: the disk has sectors of {LARGE_SECTOR} bytes, wanted {SECTOR}", hint=_HINT
+    )
+
+
 def _read_backup(disk: Disk) -> Gpt:
     """Return the table at the disk's end."""
     where = "backup GPT"
@@ -196,7 +203,9 @@ def _read_header(disk: Disk, sector: int, where: str) -> _Header:
     raw = disk.read(sector * SECTOR, SECTOR)
     magic, revision, size, crc, *fields = _HEADER.unpack_from(raw)
     if magic != MAGIC:
-        raise FormatError(f"{where}: {_what_instead(disk, sector)}", hint=_HINT)
+        if sector == HEADER_SECTOR and disk.read(LARGE_SECTOR, len(MAGIC)) == MAGIC:
+            raise large_sectors(where)
+        raise FormatError(f"{where}: sector {sector} holds no header", hint=_HINT)
     if not _HEADER.size <= size <= SECTOR or revision >> 16 != _REVISION >> 16:
         raise FormatError(f"{where}: revision {revision:#x} with a header of {size} bytes")
     blank = raw[:_HEADER_CRC] + bytes(4) + raw[_HEADER_CRC + 4 : size]
@@ -206,13 +215,6 @@ def _read_header(disk: Disk, sector: int, where: str) -> _Header:
     if header.own_sector != sector:
         raise FormatError(f"{where}: is in sector {sector} but says {header.own_sector}")
     return header
-
-
-def _what_instead(disk: Disk, sector: int) -> str:
-    """Say what is where a header should be."""
-    if sector == HEADER_SECTOR and disk.read(_LARGE_SECTOR, len(MAGIC)) == MAGIC:
-        return "the disk has sectors of 4096 bytes, wanted 512"
-    return f"sector {sector} holds no header"
 
 
 def _read_table(disk: Disk, header: _Header, where: str) -> Gpt:

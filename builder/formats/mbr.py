@@ -60,6 +60,11 @@ def end_of_entries(sector: bytes) -> int:
     return max((first + count) * SECTOR for _, first, count in _entries(sector))
 
 
+def entries_in_use(sector: bytes) -> list[tuple[int, int]]:
+    """Return where the entries of a first sector begin and how long they are, in its sectors."""
+    return [(first, count) for kind, first, count in _entries(sector) if kind and count]
+
+
 def read_mbr(disk: Disk) -> tuple[Partition, ...]:
     """Return primary and logical partitions; the extended one itself is left out.
 

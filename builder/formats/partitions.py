@@ -5,8 +5,9 @@ Does not read disks without a table: a filesystem that begins at byte 0 is named
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR, Disk, Partition
-from builder.formats.gpt import check_gpt, is_gpt, read_gpt
+from builder.formats.gpt import LARGE_SECTOR, check_gpt, is_gpt, large_sectors, read_gpt
 from builder.formats.mbr import (
+    entries_in_use,
     has_boot_signature,
     has_plausible_entries,
     is_protective,
@@ -15,6 +16,7 @@ from builder.formats.mbr import (
 from builder.formats.signatures import foreign_filesystem
 
 _FAT_NAMES = ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))
+_EXT_MAGIC = (0x438, b"\x53\xef")
 _HINT = "wanted a GPT or MBR: give the image of a whole disk"
 
 
@@ -32,6 +34,8 @@ def read_partitions(disk: Disk) -> tuple[Partition, ...]:
     found = describe_other(disk, sector)
     if found:
         raise FormatError(f"the disk has no partition table: {found}", hint=_HINT)
+    if _has_large_sectors(disk, sector):
+        raise large_sectors("MBR")
     return read_mbr(disk)
 
 
@@ -54,13 +58,37 @@ def describe_other(disk: Disk, sector: bytes) -> str:
         return "it holds a bare FAT filesystem"
     if has_boot_signature(sector) and has_plausible_entries(sector):
         return ""
-    if _holds(disk, 0x438, b"\x53\xef"):
+    if _holds(disk, *_EXT_MAGIC):
         return "it holds a bare ext2, ext3 or ext4 filesystem"
     if _holds(disk, 0x8001, b"CD001"):
         return "it holds an ISO 9660 filesystem"
     if foreign := foreign_filesystem(disk, 0, disk.size):
         return f"it holds {foreign}"
     return "its first sector is empty" if not any(sector) else "its first sector is no MBR"
+
+
+def _has_large_sectors(disk: Disk, sector: bytes) -> bool:
+    """Tell an MBR that counts sectors of 4096 bytes, by where filesystems begin; it does not say.
+
+    Looked at first, because such a table leads to chains and contents that are not there.
+    """
+    return not _leads(disk, sector, SECTOR) and _leads(disk, sector, LARGE_SECTOR)
+
+
+def _leads(disk: Disk, sector: bytes, unit: int) -> bool:
+    """Tell whether a table in units of bytes leads to something that is known."""
+    return any(
+        _is_known(disk, first * unit, count * unit) for first, count in entries_in_use(sector)
+    )
+
+
+def _is_known(disk: Disk, offset: int, size: int) -> bool:
+    """Tell whether a filesystem, or something else that is known, begins at a byte."""
+    if _holds(disk, offset + _EXT_MAGIC[0], _EXT_MAGIC[1]):
+        return True
+    if any(_holds(disk, offset + at, name) for at, name in _FAT_NAMES):
+        return True
+    return bool(foreign_filesystem(disk, offset, size))
 
 
 def _holds(disk: Disk, offset: int, magic: bytes) -> bool:

@@ -13,6 +13,7 @@ from builder.formats.gpt import write_gpt
 from builder.formats.mbr import read_mbr, write_mbr
 from builder.formats.partitions import read_partitions
 from tests.support.judges import judge
+from tests.support.loop_cards import attach
 
 SIZE = 64 * MIB
 BOOT = Partition(1, MIB, 8 * MIB, "0c", "cafe0001-01")
@@ -207,3 +208,42 @@ def test_a_gpt_without_its_protective_mbr_is_named(tmp_path: Path) -> None:
         disk.write(0, bytes(SECTOR))
         with pytest.raises(FormatError, match="no protective MBR"):
             read_partitions(disk)
+
+
+LARGE_SCRIPTS = {
+    "primary": "label: dos\n256,2560,c\n2816,,83\n",
+    "logical": "label: dos\n256,2560,c\n2816,,5\n3072,4096,83\n",
+}
+
+
+@pytest.mark.parametrize("kind", LARGE_SCRIPTS)
+def test_a_table_in_sectors_of_4096_bytes_is_told_by_what_it_leads_to(
+    kind: str, tmp_path: Path
+) -> None:
+    path = make_empty_disk(tmp_path / "large.raw")
+    with attach(path, "--sector-size", "4096") as loop:
+        judge("sfdisk", "-q", loop.device, text=LARGE_SCRIPTS[kind])
+        told = judge("parted", "--script", "--machine", loop.device, "print").stdout
+        assert ":4096:4096:msdos:" in told
+    judge("mkfs.fat", "-S", "4096", "--offset=256", path, "10240")
+    with FileDisk(path) as disk, pytest.raises(FormatError) as caught:
+        read_partitions(disk)
+    assert str(caught.value) == "MBR: the disk has sectors of 4096 bytes, wanted 512"
+    assert "image for disks with sectors of 512 bytes" in caught.value.hint
+
+
+@pytest.mark.parametrize("is_formatted", [False, True])
+def test_a_filesystem_elsewhere_does_not_make_a_disk_one_of_large_sectors(
+    is_formatted: bool, tmp_path: Path
+) -> None:
+    """Where partitions of 512-byte sectors hold what is known, it does not matter what lies on."""
+    path = make_empty_disk(tmp_path / "disk.raw")
+    judge("sfdisk", "-q", path, text="label: dos\n2048,,83\n")
+    judge("mkfs.ext4", "-q", "-E", f"offset={8 * MIB}", path, "8M")
+    if is_formatted:
+        judge("mkfs.ext4", "-q", "-E", f"offset={MIB}", path, "4M")
+        with FileDisk(path) as disk:
+            assert [part.offset for part in read_partitions(disk)] == [MIB]
+        return
+    with FileDisk(path) as disk, pytest.raises(FormatError, match="sectors of 4096 bytes"):
+        read_partitions(disk)

@@ -80,6 +80,12 @@ def _large_sectors(path: Path) -> None:
         stream.write(b"EFI PART" + struct.pack("<II", 0x10000, 92))
 
 
+def _large_sectors_in_mbr(path: Path) -> None:
+    """Write an MBR that counts sectors of 4096 bytes, and a filesystem where it leads."""
+    _mbr(path, {0: [(_LINUX, 256, 8192)]})
+    judge("mkfs.ext4", "-q", "-E", f"offset={MIB}", path, "32M")
+
+
 def _bomb(path: Path, filler: bytes, mebibytes: int) -> None:
     """Pack a small disk, and very much behind its end."""
     small = path.with_name("small")
@@ -202,6 +208,10 @@ BAD_DISKS: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
     "sectors of 4096 bytes": (
         _large_sectors,
         "GPT: the disk has sectors of 4096 bytes, wanted 512\n  in the disk of bad",
+    ),
+    "sectors of 4096 bytes in an MBR": (
+        _large_sectors_in_mbr,
+        "MBR: the disk has sectors of 4096 bytes, wanted 512\n  in the disk of bad",
     ),
     "MBR that overlaps": (
         lambda p: _mbr(p, {0: [(_LINUX, 2048, 4096), (_LINUX, 4096, 4096)]}),
