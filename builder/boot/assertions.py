@@ -40,6 +40,12 @@ _FILTERS = {firewall.IP4SAVE: "iptables", firewall.IP6SAVE: "ip6tables"}
 """Files of the packet filter to the program that knows which rules are in force."""
 _APPEND = "-A "
 _AUTOMOUNT = "x-systemd.automount"
+_MISSES_A_DEVICE = (
+    r"""printf '%s\n' "$said" | sed -En 's/^(BindsTo|Requires)=//p' | tr ' ' '\n' | """
+    r"""grep '\.device$' | while read -r each; do systemctl -q is-active "$each" || """
+    """echo "there is no $each"; done | grep ."""
+)
+"""Names the hardware, such as a radio, that a unit is bound to and that this machine lacks."""
 
 
 def make_checks(spec: Spec, plan: Plan) -> tuple[Check, ...]:
@@ -143,11 +149,12 @@ def _of_unit(unit: str, state: UnitState) -> Iterator[Check]:
     if state is UnitState.ENABLED and unit.endswith(".service") and "@." not in unit:
         # A unit whose condition is not met stays inactive without having failed; one that was
         # never started has no met condition either, but no time at which it was looked at.
-        names = "ActiveState,ConditionResult,ConditionTimestampMonotonic"
+        names = "ActiveState,ConditionResult,ConditionTimestampMonotonic,BindsTo,Requires"
         said = f'said=$(systemctl show -p {names} {command(unit)}); echo "$said"'
         quiet = "^ConditionResult=no$", "^ConditionTimestampMonotonic=[1-9]"
         passed_over = " && ".join(f'echo "$said" | grep -q "{each}"' for each in quiet)
-        met = f'{said}; echo "$said" | grep -q "^ActiveState=active$" || {{ {passed_over}; }}'
+        active = 'echo "$said" | grep -q "^ActiveState=active$"'
+        met = f"{said}; {active} || {{ {passed_over}; }} || {{ {_MISSES_A_DEVICE}; }}"
         yield Check(f"{unit} runs", met, "", Match.SUCCESS, _PATIENCE)
 
 

@@ -348,16 +348,19 @@ def test_a_share_is_mounted_or_waits(
 
 
 @pytest.mark.parametrize(
-    ("state", "passed"),
+    ("state", "more", "passed"),
     [
-        ("ActiveState=active ConditionResult=yes ConditionTimestampMonotonic=5", True),
-        ("ActiveState=inactive ConditionResult=no ConditionTimestampMonotonic=5", True),
-        ("ActiveState=inactive ConditionResult=no ConditionTimestampMonotonic=0", False),
-        ("ActiveState=failed ConditionResult=yes ConditionTimestampMonotonic=5", False),
+        ("active yes 5", "", True),
+        ("inactive no 5", "", True),
+        ("inactive no 0", "", False),
+        ("failed yes 5", "", False),
+        ("inactive no 0", r"BindsTo=a.service sys-a\x2d.device", True),
+        ("inactive no 0", r"Requires=there.device sys-a\x2d.device", True),
+        ("inactive no 0", "BindsTo=there.device Requires=a.service", False),
     ],
 )
 def test_a_unit_that_was_never_started_does_not_run(
-    state: str, *, passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    state: str, more: str, *, passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real shell asks; what the service manager says of the unit is given."""
     monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
@@ -366,10 +369,15 @@ def test_a_unit_that_was_never_started_does_not_run(
     spec = load_spec(path, features=discover_features(), targets=discover_targets())
     checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
     check = next(check for check in checks if check.name == "rpcbind.service runs")
-    lines = "\\n".join(state.split())
-    program = f'systemctl() {{ printf "{lines}\\n"; }}; {check.command}'
+    names = "ActiveState", "ConditionResult", "ConditionTimestampMonotonic"
+    lines = "\n".join([*map("=".join, zip(names, state.split(), strict=True)), more])
+    (tmp_path / "state").write_text(f"{lines}\n")
+    program = f"""systemctl() {{
+        case $1 in show) cat {tmp_path}/state ;; *) test "$3" = there.device ;; esac
+    }}; {check.command}"""
     done = judge("sh", "-c", program, check=False)
     assert check.accepts(done.returncode, done.stdout) is passed
+    assert ("there is no sys-a\\x2d.device" in done.stdout) is ("sys-a" in more)
 
 
 def test_a_file_with_a_line_added_is_not_asked_for_its_content_alone(
