@@ -21,6 +21,11 @@ SCHEMA = {
         "password": {"type": "boolean", "description": "Whether a password may do."},
         "tcp_forwarding": {"type": "boolean", "description": "Tunnels, as remote editors use."},
         "port": {"type": "integer", "minimum": 1, "maximum": 65535, "description": "TCP port."},
+        "sftp": {
+            "type": "boolean",
+            "description": "Whether sftp, and scp of today, may copy files. Photon's images for "
+            "clouds come without.",
+        },
     },
 }
 CONFIG = guest("/etc/ssh/sshd_config")
@@ -31,6 +36,9 @@ WITHOUT_INCLUDE = frozenset({"3.0", ""})
 """OpenSSH knows Include since 8.2; 3.0 has 7.8, and the unknown release might be it."""
 _PERMIT = {"no": "no", False: "no", "keys": "prohibit-password", "yes": "yes", True: "yes"}
 _STANDARD_PORT = 22
+_SFTP = f"^{patterns.BLANK}*[Ss]ubsystem{patterns.BLANK}+sftp{patterns.BLANK}"
+"""sshd refuses to start with two of these lines, so ours takes the place of the base's."""
+_SFTP_LINES = {True: "Subsystem sftp internal-sftp", False: "# no sftp: the spec has it off"}
 
 
 def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
@@ -44,6 +52,9 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         text = "".join(f"{key} {setting}\n" for key, setting in settings.items())
         yield WriteFile(DROPIN, Blob.text(text), 0o600)
         yield EnsureLine(CONFIG, INCLUDE, before="", mode=0o600)
+    if "sftp" in value:
+        sftp = _SFTP_LINES[value["sftp"]]
+        yield EnsureLine(CONFIG, sftp, before="", replaces=_SFTP, mode=0o600)
     yield from wish_server("ssh is configured, so it shall run")
     port = value.get("port", _STANDARD_PORT)
     if port != _STANDARD_PORT:

@@ -1,9 +1,10 @@
-"""Rules of the network in public clouds, which differs from that of a machine at home."""
+"""Rules of public clouds, whose images and network differ from those of a machine at home."""
 
 from collections.abc import Iterator
 
+from builder.guest.unit_names import complete_name
 from builder.rules.interfaces import Nic, nics
-from builder.rules.model import Finding, Rule, Subject, warning
+from builder.rules.model import Finding, Rule, Subject, find, warning
 
 _OWN_NAMES = ("gce", "azure")
 """Clouds whose images have no net.ifnames=0 on their kernel's command line."""
@@ -11,6 +12,9 @@ _OWN_NAMES = ("gce", "azure")
 _SMALL_PACKETS = "gce"
 _MTU = 1460
 _OLD_NAMES = "net.ifnames=0"
+_NTPD_CLOUD = "gce"
+_NTPD = {"ntpd.service"}
+_TIMESYNCD = "systemd-timesyncd.service"
 
 
 def _old_names(subject: Subject) -> Iterator[Finding]:
@@ -35,6 +39,29 @@ def _large_packets(subject: Subject) -> Iterator[Finding]:
             yield nic.find((), message, f"add mtu: {_MTU}, or drop `network`")
 
 
+def _no_sftp(subject: Subject) -> Iterator[Finding]:
+    """Find a server of ssh that is looked after, and will not take a file."""
+    if not subject.cloud_targets or any("sftp" in ssh for _, ssh in subject.sections("ssh")):
+        return
+    for overlay, _ in subject.sections("ssh"):
+        clouds = ", ".join(subject.cloud_targets)
+        message = f"the images of {clouds} refuse sftp, and with it scp"
+        yield find(overlay, ("ssh",), message, "add sftp: true, or false to leave it so")
+        return
+
+
+def _two_clocks(subject: Subject) -> Iterator[Finding]:
+    """Find a second daemon that sets the clock."""
+    if _NTPD_CLOUD not in subject.cloud_targets:
+        return
+    off = {complete_name(unit) for verb in ("disable", "mask")
+           for _, _, unit in subject.listed("services", verb)}  # fmt: skip
+    for overlay, path, unit in subject.listed("services", "enable"):
+        if complete_name(unit) == _TIMESYNCD and not off & _NTPD:
+            message = f"{unit} sets the clock, and on {_NTPD_CLOUD} ntpd does already"
+            yield find(overlay, path, message, "add mask: [ntpd], or drop it")
+
+
 def _name(nic: Nic) -> str:
     """Return the name by which an interface is recognised, empty when its address does."""
     match = nic.settings.get("match", {})
@@ -56,5 +83,20 @@ RULES: tuple[Rule, ...] = (
         "Photon's image for Google Compute Engine sets 1460 bytes a packet in the file that the "
         "spec's takes the place of. With 1500, large answers get lost between networks.",
         _large_packets,
+    ),
+    warning(
+        "SSH001",
+        "a server of ssh that takes no files",
+        "Photon's images for clouds replace sshd_config by a short one without the subsystem sftp, "
+        "which scp needs since OpenSSH 9: `subsystem request failed`, it says. The key `sftp` of "
+        "`ssh` turns it on, or says that this is meant.",
+        _no_sftp,
+    ),
+    warning(
+        "SVC013",
+        "two daemons that set the clock",
+        "Photon's image for Google Compute Engine runs ntpd, which asks Google's own servers. "
+        "Beside it systemd-timesyncd would set the same clock after others.",
+        _two_clocks,
     ),
 )

@@ -23,6 +23,8 @@ _ELSEWHERE = {
     "vmware-tools": "vmtoolsd",
     "open-vm-tools": "vmtoolsd",
 }
+_ON_CLOUDS = {"ntpd": "gce"}
+"""Those that Photon's image for a cloud does have."""
 _VERBS = ("enable", "disable", "mask")
 
 
@@ -30,7 +32,9 @@ def _names(subject: Subject) -> Iterator[Finding]:
     """Find units by their name in other distributions."""
     for verb in _VERBS:
         for overlay, path, name in subject.listed("services", verb):
-            meant = _ELSEWHERE.get(str(name).removesuffix(".service"))
+            short = str(name).removesuffix(".service")
+            is_there = _ON_CLOUDS.get(short) in subject.cloud_targets
+            meant = None if is_there else _ELSEWHERE.get(short)
             own = any(
                 complete_name(unit) == complete_name(name)
                 for _, section in subject.sections("units")

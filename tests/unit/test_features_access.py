@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import jsonschema
@@ -182,6 +183,23 @@ def test_an_old_sshd_is_told_in_its_own_file(release: str, key: str) -> None:
     keys = wish(users.FEATURE, {"root": {"ssh_keys": [key]}}, release=release)
     assert ssh.INCLUDE not in keys.lines(ssh.CONFIG)
     assert "PermitRootLogin prohibit-password" in keys.lines(ssh.CONFIG)
+
+
+@pytest.mark.parametrize("release", ["3.0", "5.0"])
+def test_files_are_taken_by_one_line_whatever_the_base_says(release: str) -> None:
+    (change,) = [
+        change
+        for change in wish(ssh.FEATURE, {"sftp": True}, release=release).changes
+        if isinstance(change, EnsureLine)
+    ]
+    assert (change.path, change.before) == (ssh.CONFIG, "")
+    given = "#Subsystem sftp /a\n\tsubsystem sftp /usr/libexec/sftp-server\nSubsystem sftpd /b\n"
+    lines = [line for line in given.splitlines() if not re.search(change.replaces, line)]
+    assert lines == ["#Subsystem sftp /a", "Subsystem sftpd /b"]
+    assert judge("grep", "-Ev", change.replaces, text=given).stdout.splitlines() == lines
+    assert change.line == "Subsystem sftp internal-sftp"
+    off = wish(ssh.FEATURE, {"sftp": False}, release=release).lines(ssh.CONFIG)
+    assert off == ["# no sftp: the spec has it off"]
 
 
 def test_ssh_takes_root_keys_as_a_wish_for_keys(key: str) -> None:

@@ -183,6 +183,31 @@ def test_a_network_file_has_to_fit_the_cloud(
 
 
 @pytest.mark.parametrize(
+    ("target", "overlay", "codes"),
+    [
+        ("gce", "services: {enable: [systemd-timesyncd]}", ["SVC013"]),
+        ("all-images", "services: {enable: [systemd-timesyncd.service]}", ["SVC013"]),
+        ("gce", "services: {enable: [systemd-timesyncd], mask: [ntpd]}", []),
+        ("gce", "services: {enable: [systemd-timesyncd], disable: [ntpd.service]}", []),
+        ("azure", "services: {enable: [systemd-timesyncd]}", []),
+        ("gce", "services: {mask: [ntpd]}", []),
+        ("gce", "services: {mask: [ntp]}", ["SVC012"]),
+        ("ami", "services: {mask: [ntpd]}", ["SVC012"]),
+        ("ami", "ssh: {port: 22}", ["SSH001"]),
+        ("ami", "ssh: {sftp: false}", []),
+        ("ova", "ssh: {port: 22}", []),
+        ("ami", "timezone: UTC", []),
+    ],
+)
+def test_what_the_images_of_clouds_have_and_lack(
+    target: str, overlay: str, codes: list[str], tmp_path: Path
+) -> None:
+    head = f"target: {target}\nbase: {{sample: true}}\n"
+    found = check(tmp_path, LOGIN + overlay, head=head)
+    assert [problem.code for problem in found] == codes
+
+
+@pytest.mark.parametrize(
     ("size", "codes"), [("2048GiB", []), ("2049GiB", ["DSK002"]), ("999999MiB", [])]
 )
 def test_a_disk_has_a_largest_size(size: str, codes: list[str], tmp_path: Path) -> None:
@@ -507,6 +532,8 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "NET008",
         "NET016",
         "NET017",
+        "SSH001",
+        "SVC013",
         "DSK002",
         "BASE007",
         "CMP024",
