@@ -15,16 +15,20 @@ from typing import Final
 
 from builder.formats.disk import MIB, SECTOR
 from tests.support.boot_medium import merged, merged_name, module_order, pack_initrd
+from tests.support.cards import RADIO
 from tests.support.ext4_image import Region, make_ext4
 from tests.support.grub import add_fonts, arm_image
 from tests.support.judges import judge
 from tests.support.kept import keep, key_of
 from tests.support.photon_releases import RELEASES, Placement
 from tests.support.photon_root import photon_shape
+from tests.support.photon_units import units
 from tests.support.tree import Attributes, Entry, File, Link, TreeFolder, text
 
 _SIZE: Final = 768 * MIB
-_BOOT: Final = (4 * MIB, 30 * MIB)
+BOOT_OFFSET: Final = 4 * MIB
+"""First byte of the FAT filesystem that the firmware reads."""
+_BOOT: Final = (BOOT_OFFSET, 30 * MIB)
 _ROOT: Final = (34 * MIB, _SIZE - 34 * MIB)
 _SIGNATURE: Final = "5EEDCAFE"
 _ROOT_UUID: Final = "b0a2d000-5eed-4a4d-9b0b-0f0a11ce0001"
@@ -32,24 +36,34 @@ _PLACEMENT: Final = Placement(
     f"{_SIGNATURE.lower()}-02", _ROOT_UUID, ((f"{_SIGNATURE.lower()}-01", "/boot/efi", "vfat"),)
 )
 _PACKAGES: Final = (
-    "base-files", "bash", "busybox-static", "coreutils", "dash", "dbus", "e2fsprogs", "findutils",
-    "grep", "grub-efi-arm64-bin", "gzip", "iproute2", "iptables", "kmod", "libc-bin",
+    "base-files", "bash", "busybox-static", "coreutils", "dash", "dbus", "e2fsprogs", "fdisk",
+    "findutils", "grep", "grub-efi-arm64-bin", "gzip", "iproute2", "iptables", "kmod", "libc-bin",
     "libnss-resolve",
     "linux-image-arm64", "login", "mount", "openssh-server", "passwd", "procps", "sed", "systemd",
-    "systemd-resolved", "systemd-sysv", "systemd-timesyncd", "tar", "tzdata", "udev", "util-linux",
+    "systemd-resolved", "systemd-sysv", "systemd-timesyncd", "tar", "tzdata", "u-boot-rpi", "udev",
+    "util-linux", "wpasupplicant",
 )  # fmt: skip
 _UNUSED_MODULES: Final = (
     "drivers/[!bnv]*", "drivers/bluetooth", "drivers/nfc", "drivers/nvdimm", "drivers/nvme",
     "drivers/net/[!v]*", "sound", "fs/[!aefjn]*", "net/[!cins]*", "crypto/async_tx",
 )  # fmt: skip
+_USED_MODULES: Final = (
+    "drivers/mmc", "drivers/net/wireless/mac80211_hwsim.ko", "net/mac80211", "net/rfkill",
+    "net/wireless",
+)  # fmt: skip
 _COMMAND: Final = (
     "--variant=extract", "--architectures=arm64", "--quiet", '--aptopt=Acquire::Languages "none"',
     *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("man", "doc", "locale", "i18n")),
     *(f"--dpkgopt=path-exclude=/lib/modules/*/kernel/{each}/*" for each in _UNUSED_MODULES),
+    *(f"--dpkgopt=path-include=/lib/modules/*/kernel/{each}" for each in _USED_MODULES),
+    *(f"--dpkgopt=path-include=/lib/modules/*/kernel/{each}/*" for each in _USED_MODULES),
     "--dpkgopt=path-exclude=/usr/lib/linux-image-*", "--dpkgopt=path-exclude=/lib/udev/hwdb.d/*",
+    "--dpkgopt=path-include=/usr/lib/linux-image-*/broadcom/bcm2837-rpi-3-b.dtb",
     f"--include={','.join(_PACKAGES)}", "bookworm",
 )  # fmt: skip
-_BOOT_MODULES: Final = ("virtio_pci", "virtio_mmio", "virtio_blk", "ext4", "crc32c_generic")
+_BOOT_MODULES: Final = (
+    "virtio_pci", "virtio_mmio", "virtio_blk", "bcm2835", "mmc_block", "ext4", "crc32c_generic",
+)  # fmt: skip
 _ALTERNATIVES: Final = {
     **{
         f"/usr/sbin/ip{six}tables{what}": Link("xtables-nft-multi")
@@ -106,8 +120,10 @@ rootwait rw console=ttyS0,115200n8 console=tty0
 }}
 # End /boot/grub2/grub.cfg
 """
-_SOURCES: Final = ("board.py", "boot_medium.py", "grub.py", "media.py", "photon_boot.py",
-                   "photon_texts.py", "photon_units.py", "photon_root.py")  # fmt: skip
+_SOURCES: Final = (
+    "board.py", "boot_medium.py", "cards.py", "grub.py", "media.py", "photon_boot.py",
+    "photon_texts.py", "photon_units.py", "photon_root.py",
+)  # fmt: skip
 
 
 def make_board(cache: Path) -> Path:
@@ -124,9 +140,11 @@ def _make(scratch: Path, cache: Path) -> Path:
     _unpack(_packages(cache), folder)
     shape = photon_shape(RELEASES["5.0"], _PLACEMENT)
     own = {path: shape[path] for path in shape if not any(word in path for word in _NOT_HERE)}
-    folder.add_tree({**own, **_ALTERNATIVES, **_PAM})
+    folder.add_tree({**own, **_ALTERNATIVES, **_PAM, **units({"wpa_supplicant@.service": RADIO})})
     loader = arm_image(folder.folder / "usr/lib/grub/arm64-efi")
-    folder.remove("/usr/lib/grub")
+    firmware = _firmware(folder.folder)
+    for path in ("/usr/lib/grub", "/usr/lib/u-boot", *_kernel_folders(folder.folder)):
+        folder.remove(path)
     for path, entry in _boot_files(folder).items():
         folder.add(path, entry)
     folder.seal()
@@ -136,7 +154,7 @@ def _make(scratch: Path, cache: Path) -> Path:
     rows = (f"start={at // SECTOR}, size={size // SECTOR}, type={kind}"
             for (at, size), kind in ((_BOOT, "c"), (_ROOT, "83")))  # fmt: skip
     judge("sfdisk", "-q", disk, text=f"label: dos\nlabel-id: 0x{_SIGNATURE}\n" + "\n".join(rows))
-    _make_esp(disk, loader, scratch)
+    _make_esp(disk, {"/EFI/BOOT/bootaa64.efi": loader, **firmware}, scratch)
     make_ext4(Region(disk, *_ROOT), folder, uuid=_ROOT_UUID)
     made = scratch / "made.xz"
     with disk.open("rb") as source, lzma.open(made, "wb", preset=0) as sink:
@@ -213,8 +231,25 @@ def _initrd(root: Path, modules: Path) -> bytes:
         return packed.read_bytes()
 
 
-def _make_esp(disk: Path, loader: bytes, scratch: Path) -> None:
-    """Make the first partition: GRUB where UEFI looks for it, and its way to the root's menu."""
+def _kernel_folders(root: Path) -> list[str]:
+    """Return the folders of device trees, one for each kernel."""
+    return [f"/usr/lib/{path.name}" for path in (root / "usr/lib").glob("linux-image-*")]
+
+
+def _firmware(root: Path) -> dict[str, bytes]:
+    """Return what the board's own firmware starts, and the device tree that it hands over.
+
+    QEMU has no such firmware: it is given U-Boot, which looks for the device tree where it is here.
+    """
+    tree = next((root / "usr/lib").glob("linux-image-*/broadcom/bcm2837-rpi-3-b.dtb"))
+    return {
+        "/u-boot-rpi3.bin": (root / "usr/lib/u-boot/rpi_3/u-boot.bin").read_bytes(),
+        "/dtb/broadcom/bcm2837-rpi-3-b.dtb": tree.read_bytes(),
+    }
+
+
+def _make_esp(disk: Path, files: dict[str, bytes], scratch: Path) -> None:
+    """Make the first partition: what starts, and GRUB's way to the root's menu."""
     offset, size = _BOOT
     judge(
         "mkfs.fat",
@@ -228,7 +263,8 @@ def _make_esp(disk: Path, loader: bytes, scratch: Path) -> None:
     )
     tree = TreeFolder(scratch / "esp")
     tree.folder.mkdir()
-    tree.add("/EFI/BOOT/bootaa64.efi", File(loader))
+    for path, content in files.items():
+        tree.add(path, File(content))
     chain = f"search -n -u {_ROOT_UUID} -s\nset prefix=($root)/boot/grub2\n"
     tree.add("/boot/grub2/grub.cfg", text(f"{chain}configfile /boot/grub2/grub.cfg\n"))
     tree.add("/config.txt", text("[all]\narm_64bit=1\nenable_uart=1\n"))

@@ -42,13 +42,21 @@ ExecStart=/usr/local/bin/resizefs.sh
 [Install]
 WantedBy=multi-user.target
 """
-_RADIO: Final = """\
+RADIO: Final = """\
+[Unit]
+Description=Wireless networks on %I
+BindsTo=sys-subsystem-net-devices-%i.device
+After=sys-subsystem-net-devices-%i.device
+
 [Service]
-ExecStart=/usr/sbin/wpa_supplicant -c /etc/wpa_supplicant/wpa_supplicant-%I.conf -i %I
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/wpa_supplicant -B -c /etc/wpa_supplicant/wpa_supplicant-%I.conf -i %I
 
 [Install]
 WantedBy=multi-user.target
 """
+"""As Photon's: it needs the radio, and is not looked at again once it has started."""
 _UNITS: Final = "/usr/lib/systemd/system"
 
 
@@ -78,7 +86,7 @@ def make_card(cache: Path, folder: Path, size: int = 512 * MIB) -> Card:
 def make_board_card(cache: Path, folder: Path, size: int = 512 * MIB) -> Card:
     """Make a card with what Photon's image for a board has, by mtools and debugfs."""
     card = make_card(cache, folder, size)
-    texts = {"config.txt": CONFIG_TXT, "fstab": _FSTAB, "resize": _RESIZE, "radio": _RADIO}
+    texts = {"config.txt": CONFIG_TXT, "fstab": _FSTAB, "resize": _RESIZE, "radio": RADIO}
     for name, text in texts.items():
         (folder / name).write_text(text)
     judge("mcopy", "-i", f"{card.path}@@{FIRMWARE_OFFSET}", folder / "config.txt", "::/")
