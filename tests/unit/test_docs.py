@@ -9,11 +9,13 @@ from builder import features, targets
 from builder.cli import COMMANDS
 from builder.plan import make_plan
 from builder.rules import check_rules
+from builder.rules import discover as discover_rules
 from builder.spec import load_spec
 from tests.support.judges import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+DISKS = (ROOT / "docs/clouds-and-boards.md").read_text()
 NIGHTLY = (ROOT / "docs/nightly.md").read_text()
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 BLOCKS = [
@@ -49,8 +51,8 @@ def test_every_spec_in_the_readme_is_planned_without_a_warning(block: str, tmp_p
     assert planned(path) > 0
 
 
-def test_the_commands_that_the_readme_types_exist() -> None:
-    typed = set(re.findall(r"photon-builder ([a-z]+)\b", README))
+def test_the_commands_that_the_documents_type_exist() -> None:
+    typed = set(re.findall(r"photon-builder ([a-z]+)\b", README + DISKS))
     assert typed <= {*COMMANDS, "is"}, typed - set(COMMANDS)
 
 
@@ -58,6 +60,16 @@ def test_the_make_targets_that_the_readme_types_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for name in set(re.findall(r"^\$? ?make ([a-z-]+)", README, re.MULTILINE)):
         assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_the_page_on_disks_speaks_of_rules_and_files_that_there_are() -> None:
+    codes = {rule.code for rule in discover_rules()}
+    assert set(re.findall(r"\b[A-Z]{3}\d{3}\b", DISKS)) <= codes
+    single = [each for each in targets.discover().values() if isinstance(each, targets.Target)]
+    suffixes = {each.suffix_for({}) if each.suffix_for else each.suffix for each in single}
+    named = set(re.findall(r"`NAME(\.[\w.]+)`", DISKS)) - {".raw", ".vhd"}
+    assert len(named) == 4
+    assert named <= suffixes
 
 
 def test_links_between_documents_lead_somewhere() -> None:
