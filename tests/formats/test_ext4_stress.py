@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,6 @@ import pytest
 
 from builder.formats.disk import MIB
 from builder.formats.ext4 import Ext4
-from dataclasses import replace
 from tests.formats.ext4_variants import (
     VARIANTS,
     Found,
