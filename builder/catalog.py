@@ -7,7 +7,6 @@ It does not download anything, and it completes nothing: what is not in the data
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -156,6 +155,8 @@ def _of_arch(entries: Sequence[_Entry], subject: str, arch: str | None) -> list[
 
 def _unknown(what: str, asked: str, known: Sequence[str]) -> UsageError:
     """Return the error for a name that the catalog does not have."""
+    from difflib import get_close_matches
+
     plain = {_plain(name): name for name in known}
     near = get_close_matches(_plain(asked), plain, n=1)
     return UsageError(

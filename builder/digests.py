@@ -8,7 +8,6 @@ Does not know where files come from, see ``builder.fetch`` and ``builder.cache``
 
 import hashlib
 import queue
-import string
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass
@@ -22,6 +21,7 @@ ALGORITHMS: Mapping[str, int] = {"sha512": 128, "sha256": 64, "sha1": 40, "md5":
 """Algorithm to length in hex digits, strongest first."""
 
 _QUEUED_PIECES = 4
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _SEAL = object()
 
 
@@ -94,7 +94,7 @@ def check_digests(digests: Mapping[str, str]) -> dict[str, str]:
     for name, value in digests.items():
         if name not in ALGORITHMS:
             raise UsageError(f"digest {name}: wanted one of {', '.join(ALGORITHMS)}")
-        if len(value) != ALGORITHMS[name] or not set(value) <= set(string.hexdigits):
+        if len(value) != ALGORITHMS[name] or not set(value) <= _HEX_DIGITS:
             raise UsageError(
                 f"{name} {value!r}: {len(value)} characters, wanted {ALGORITHMS[name]} hex digits"
             )

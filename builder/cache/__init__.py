@@ -13,7 +13,6 @@ it; the end of any of them at any moment leaves nothing wrong behind. It does no
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -219,6 +218,8 @@ class Cache:
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Give a new file in ``partial/`` that nobody else touches, removed if still there."""
+        import tempfile
+
         with host_errors(self.directory, hint=HINT):
             self._make_folders()
             descriptor, name = tempfile.mkstemp(prefix="add-", dir=self.directory / "partial")

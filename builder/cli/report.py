@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Iterable
 
 from builder.errors import BuilderError, Problem, SpecError
@@ -43,6 +42,8 @@ def show_error(error: BuilderError) -> None:
 
 def show_bug(error: Exception) -> None:
     """Show an unexpected exception and where to report it."""
+    import traceback
+
     trace = "".join(traceback.format_exception(error))
     sys.stderr.write(
         f"{trace}\n{_paint('error', 'error')}: this is a bug in photon-builder, not in your spec: "

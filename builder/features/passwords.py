@@ -1,6 +1,5 @@
 """What a password value means; no feature of its own."""
 
-import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,6 +51,8 @@ def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> str:
             check_hash(text, release=context.release)
             return text
         case {"random": True, **rest} if not rest:
+            import secrets
+
             plain = "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS))
             context.announce(f"password of {user}: {plain}")
         case {**keys} if len(keys) != 1 or not keys.keys() <= set(FORMS):

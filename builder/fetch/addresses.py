@@ -1,8 +1,7 @@
 """Addresses: what is shown of them, and those that lie on this machine (RFC 3986, RFC 8089)."""
 
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 
 def shown(url: str) -> str:
@@ -20,4 +19,4 @@ def local_path(url: str) -> Path | None:
     """Return the file that a ``file:`` address names, ``None`` for other addresses."""
     if not url.startswith("file:"):
         return None
-    return Path(url2pathname(urlsplit(url).path))
+    return Path(unquote(urlsplit(url).path))

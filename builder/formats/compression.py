@@ -14,10 +14,11 @@ from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from builder.errors import FormatError, HostError
 from builder.formats import gz, xz, xz_blocks, zst
+from builder.formats.deflate import inflate_errors, inflater
 from builder.formats.disk import KIB, MIB
 from builder.formats.sparse import Piece, Window, iter_pieces
 
@@ -52,7 +53,7 @@ class _Inflate:
     """Gzip by the fastest library that there is."""
 
     def __init__(self) -> None:
-        self._object = _inflater()
+        self._object = inflater(16 + zlib.MAX_WBITS)
         self.wants_more = True
 
     @property
@@ -120,21 +121,6 @@ class _Unzst:
 
 
 _Decoder: TypeAlias = _Inflate | _Unxz | _Unzst
-
-
-class _InflateObject(Protocol):
-    """The common interface of zlib and zlib-ng."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 def sniff(head: bytes, *, name: str = "the file") -> Compression:
@@ -334,22 +320,9 @@ def _skip_zeros(stream: BinaryIO, data: bytes) -> bytes:
         data = more
 
 
-def _inflater() -> _InflateObject:
-    """Return the fastest decoder of gzip members."""
-    try:
-        from zlib_ng import zlib_ng
-    except ImportError:
-        return zlib.decompressobj(16 + zlib.MAX_WBITS)
-    return zlib_ng.decompressobj(16 + zlib_ng.MAX_WBITS)
-
-
 def _errors() -> tuple[type[Exception], ...]:
     """Return what the decoders raise."""
-    found: list[object] = [zlib.error, lzma.LZMAError]
-    with suppress(ImportError):
-        from zlib_ng import zlib_ng
-
-        found.append(zlib_ng.error)
+    found: list[object] = [*inflate_errors(), lzma.LZMAError]
     with suppress(ImportError):
         import zstandard
 

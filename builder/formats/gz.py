@@ -10,10 +10,10 @@ quick and does without them by the standard library; the bytes differ then, thei
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
-from typing import Protocol
 
+from builder.formats.deflate import checksum, compressor
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
 from builder.formats.sparse import Piece
@@ -24,8 +24,6 @@ PIECE = MIB
 _HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _LAST_BLOCK = b"\x03\0"
 _TRAILER = struct.Struct("<II")
-_FASTEST = 3
-"""The levels that isal has; the others are zlib's."""
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 _MASK = 0xFFFF_FFFF
@@ -39,14 +37,6 @@ class _Deflated(Struct, frozen=True):
     length: int
 
 
-class _Compressor(Protocol):
-    """What all deflate libraries have in common."""
-
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self, mode: int, /) -> bytes: ...
-
-
 def iter_gz(
     pieces: Iterable[Piece], *, level: int = DEFAULT_LEVEL, threads: int = 0
 ) -> Iterator[bytes]:
@@ -54,7 +44,7 @@ def iter_gz(
 
     Args:
         pieces: The stream; 1 MiB each is a good size.
-        level: 1 to 9; up to 3 by isal when it is there.
+        level: 1 to 9.
         threads: Zero takes one for each processor.
     """
     yield _HEADER
@@ -74,7 +64,7 @@ def combine_crc(first: int, second: int, length: int) -> int:
 def _deflate(piece: Piece, level: int) -> _Deflated:
     """Deflate one piece."""
     if isinstance(piece, bytes):
-        return _Deflated(_deflated(piece, level), _checksum()(piece), len(piece))
+        return _Deflated(_deflated(piece, level), checksum()(piece), len(piece))
     whole, rest = divmod(piece, PIECE)
     data = _deflated_zeros(PIECE, level) * whole
     if rest:
@@ -91,35 +81,8 @@ def _deflated_zeros(count: int, level: int) -> bytes:
 
 def _deflated(data: bytes, level: int) -> bytes:
     """Deflate bytes, without the bit that says that they are the last."""
-    compressor = _compressor(level)
-    return compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
-
-
-def _compressor(level: int) -> _Compressor:
-    """Return the fastest compressor for a level."""
-    if level <= _FASTEST:
-        try:
-            from isal import isal_zlib
-
-            return isal_zlib.compressobj(level, isal_zlib.DEFLATED, -zlib.MAX_WBITS)
-        except ImportError:
-            pass
-    try:
-        from zlib_ng import zlib_ng
-
-        return zlib_ng.compressobj(level, zlib_ng.DEFLATED, -zlib.MAX_WBITS)
-    except ImportError:
-        return zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-
-
-@cache
-def _checksum() -> Callable[[bytes], int]:
-    """Return the fastest CRC-32."""
-    try:
-        from zlib_ng import zlib_ng
-    except ImportError:
-        return zlib.crc32
-    return zlib_ng.crc32
+    deflater = compressor(level, -zlib.MAX_WBITS)
+    return deflater.compress(data) + deflater.flush(zlib.Z_FULL_FLUSH)
 
 
 def _multiply(a: int, b: int) -> int:

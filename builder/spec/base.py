@@ -1,6 +1,5 @@
 """The ``base`` of a spec: what an artifact starts from, in one of four forms."""
 
-import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -86,7 +85,7 @@ def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Fault]:
         text = value.get(name)
         if not isinstance(text, str):
             continue
-        odd = sorted(set(text) - set(string.hexdigits))
+        odd = sorted(set(text) - set("0123456789abcdefABCDEF"))
         if odd:
             message = f"the {name} holds {odd[0]!r}; wanted {digits} hex digits and nothing else"
             yield Fault(message, "BASE004", "copy it again", (name,))

@@ -15,14 +15,15 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from builder.errors import FormatError
+from builder.formats.deflate import compressor, inflate_errors, inflater
 from builder.formats.disk import SECTOR
 
 GRAIN_MARKER = struct.Struct("<QI")
 _METADATA_MARKER = struct.Struct("<QII")
 MARKER_SIZE = _METADATA_MARKER.size
 END_OF_STREAM = bytes(SECTOR)
-LEVEL = 6
-"""Of deflate: two thirds of the time of 9, for a percent of the size."""
+LEVEL = 3
+"""Of deflate: a ninth of the time of zlib's 6, for 8 percent of the size of what changed."""
 
 
 class Marker(IntEnum):
@@ -64,7 +65,8 @@ def maximum_deflated_size(grain_size: int) -> int:
 
 def deflate_grain(first_sector: int, content: bytes | bytearray) -> bytes:
     """Return a grain's record: marker, deflated content, padding."""
-    deflated = zlib.compress(content, LEVEL)
+    deflater = compressor(LEVEL, zlib.MAX_WBITS)
+    deflated = deflater.compress(content) + deflater.flush()
     record = GRAIN_MARKER.pack(first_sector, len(deflated)) + deflated
     return record + bytes(-len(record) % SECTOR)
 
@@ -76,10 +78,10 @@ def inflate_grain(record: bytes | memoryview, grain_size: int) -> bytes:
         FormatError: the data is damaged, incomplete, or more than a grain.
     """
     size = GRAIN_MARKER.unpack_from(record)[1]
-    stream = zlib.decompressobj()
+    stream = inflater(zlib.MAX_WBITS)
     try:
         content = stream.decompress(record[GRAIN_MARKER.size :][:size], grain_size + 1)
-    except zlib.error as error:
+    except inflate_errors() as error:
         raise FormatError(f"does not inflate: {error}") from error
     if len(content) > grain_size:
         raise FormatError(f"inflates to more than the {grain_size} bytes of a grain")
