@@ -18,6 +18,7 @@ from pathlib import Path
 
 from builder.errors import FormatError, HostError
 from builder.formats.disk import MIB
+from builder.formats.early_copy import EarlyCopy
 from builder.formats.kernel_copy import iter_copied
 from builder.formats.position import Position
 from builder.progress import Advance
@@ -135,6 +136,7 @@ def write_segments(
     segments: Iterable[Segment],
     digests: Sequence[RangeDigest] = (),
     advance: Advance = lambda _: None,
+    early: EarlyCopy | None = None,
 ) -> int:
     """Write a whole file from its first byte on and return its size.
 
@@ -146,6 +148,7 @@ def write_segments(
         segments: What the file consists of.
         digests: Ranges to be hashed; all of them are done on return.
         advance: Told of every run of bytes that has been written.
+        early: A copy to ``fd`` that is under way; spans that are part of it are left to it.
 
     Raises:
         FormatError: a source is shorter than its span says.
@@ -155,9 +158,11 @@ def write_segments(
     try:
         for digest in digests:
             digest.follow(position)
-        for count, source in _iter_written(fd, segments):
+        for count, source in _iter_written(fd, segments, early):
             position.advance(count, source)
             advance(count)
+        if early is not None:
+            early.stop()
         with _host_errors("writing"):
             os.ftruncate(fd, position.written)
         position.end(abandoned=False)
@@ -171,7 +176,7 @@ def write_segments(
 
 
 def _iter_written(
-    fd: int, segments: Iterable[Segment]
+    fd: int, segments: Iterable[Segment], early: EarlyCopy | None
 ) -> Iterator[tuple[int, tuple[int, int] | None]]:
     """Write the segments and yield each piece's length, and where the kernel copied it from."""
     buffer = memoryview(bytearray(_BUFFER_SIZE))
@@ -179,14 +184,28 @@ def _iter_written(
     for segment in segments:
         copied = 0
         if isinstance(segment, Span):
-            for count in iter_copied(segment.fd, segment.offset, segment.length, (fd, offset)):
+            for count in _iter_taken_over(fd, segment, offset, early):
                 yield count, (segment.fd, segment.offset + copied)
                 copied += count
+        elif early is not None:
+            early.let_pass(offset + len(segment))
         for piece in _pieces(segment, copied, buffer):
             write_all(fd, piece, offset + copied)
             copied += len(piece)
             yield len(piece), None
         offset += copied
+
+
+def _iter_taken_over(fd: int, span: Span, offset: int, early: EarlyCopy | None) -> Iterator[int]:
+    """Yield lengths of pieces of a span that got to ``offset`` without passing through here."""
+    end, done = offset + span.length, 0
+    if early is not None:
+        if span.offset == offset and early.is_of(span.fd):
+            for count in early.iter_done(offset, min(end, early.length)):
+                yield count
+                done += count
+        early.let_pass(end)
+    yield from iter_copied(span.fd, span.offset + done, span.length - done, (fd, offset + done))
 
 
 def _pieces(segment: Segment, start: int, buffer: memoryview) -> Iterator[memoryview]:
