@@ -161,10 +161,6 @@ def write_segments(
         for count, source in _iter_written(fd, segments, early):
             position.advance(count, source)
             advance(count)
-        if early is not None:
-            early.stop()
-        with _host_errors("writing"):
-            os.ftruncate(fd, position.written)
         position.end(abandoned=False)
         for digest in digests:
             digest.check()
@@ -178,7 +174,10 @@ def write_segments(
 def _iter_written(
     fd: int, segments: Iterable[Segment], early: EarlyCopy | None
 ) -> Iterator[tuple[int, tuple[int, int] | None]]:
-    """Write the segments and yield each piece's length, and where the kernel copied it from."""
+    """Write the segments, end the file there, and yield each piece's length as it is written.
+
+    With it comes where the kernel copied it from.
+    """
     buffer = memoryview(bytearray(_BUFFER_SIZE))
     offset = 0
     for segment in segments:
@@ -194,6 +193,10 @@ def _iter_written(
             copied += len(piece)
             yield len(piece), None
         offset += copied
+    if early is not None:
+        early.stop()
+    with _host_errors("writing"):
+        os.ftruncate(fd, offset)
 
 
 def _iter_taken_over(fd: int, span: Span, offset: int, early: EarlyCopy | None) -> Iterator[int]:
