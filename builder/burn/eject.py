@@ -40,7 +40,7 @@ def eject(device: Device) -> str:
     """Let a device go and say what came of it; that it cannot be ejected is no failure."""
     if device.is_loop or not device.is_removable:
         return ""
-    for command in (["udisksctl", "power-off", "-b"], ["eject"]):
+    for command in (["udisksctl", "power-off", "--no-user-interaction", "-b"], ["eject"]):
         try:
             tool = find_tool(command[0])
             run_tool([tool, *command[1:], device.path], seconds=_SECONDS)

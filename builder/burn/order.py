@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.burn.devices import Device
+from builder.burn.next_step import NextStep
 from builder.burn.personalise import Personal
 from builder.burn.writer import Tally
 from builder.errors import BuilderError
@@ -51,6 +52,7 @@ class Verdict:
         tally: What was done to it.
         seconds: How long it took.
         remarks: What else a person should know.
+        then: What to do with it; ``None`` when it failed.
     """
 
     device: Device
@@ -58,3 +60,4 @@ class Verdict:
     tally: Tally = field(default_factory=Tally)
     seconds: float = 0.0
     remarks: list[str] = field(default_factory=list)
+    then: NextStep | None = None

@@ -99,7 +99,8 @@ def open_address(url: str, sha256: str, progress: Progress) -> Image:
         passage.size = _size(url, sniff(head), progress, passage.name)
     runs = partial(passage.runs, in_tar=in_tar)
     key = f"{url} {sha256 or passage.size}"
-    return Image(passage.name, passage.size, None, key, runs, prove=passage.check)
+    return Image(passage.name, passage.size, None, key, runs, prove=passage.check,
+                 digest=lambda: passage.found)  # fmt: skip
 
 
 def _look(url: str, progress: Progress) -> tuple[bytes, bytes]:

@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from builder.formats.mbr import has_boot_signature, is_protective
 from builder.formats.memory import MemoryDisk
 from builder.formats.partitions import describe_other
 from builder.formats.sparse import LARGEST_DISK, is_zero, iter_data
-from builder.formats.stream import Span
+from builder.formats.stream import BackgroundDigest, Span
 from builder.progress import Progress
 
 _OTHERS = (
@@ -54,6 +54,7 @@ class Image:
         path: The file; ``None`` for an address.
         is_raw: Whether the file is the disk itself.
         prove: Complains when what was read is not what it should be; called when all was read.
+        digest: Gives the SHA-256 of the file when all was read, empty when it is not known.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Image:
     path: Path | None = None
     is_raw: bool = False
     prove: Callable[[], None] = lambda: None
+    digest: Callable[[], str] = str
 
 
 @contextmanager
@@ -123,6 +125,22 @@ def check_published(image: Image, sha256: str) -> str:
     if wanted:
         verify_file(image.path, {"sha256": wanted})
     return wanted
+
+
+@contextmanager
+def digested(image: Image, known: str) -> Iterator[Image]:
+    """Give an image that tells its digest: the one that was checked, or one computed meanwhile.
+
+    That of a sparse file is not computed: hashing what it leaves empty takes longer than burning.
+    """
+    if known or image.path is None or image.mapped is not None:
+        yield replace(image, digest=lambda: known)
+        return
+    hashing = BackgroundDigest(image.path, "sha256")
+    try:
+        yield replace(image, digest=hashing.hexdigest)
+    finally:
+        hashing.stop()
 
 
 def iter_filled(pieces: Iterator[bytes]) -> Iterator[Run]:

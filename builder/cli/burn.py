@@ -97,7 +97,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
             _unmount(chosen, backing)
         with _orders(chosen, source, options, progress) as (orders, ready):
             verdicts = _run(ready, orders, options, progress)
-    return report(verdicts, source, progress)
+        return report(verdicts, source, progress)
 
 
 def _check_target(
@@ -120,7 +120,7 @@ def _check_target(
 def _opened(image: str, options: Options, progress: Progress) -> Iterator["Image"]:
     """Open the image, and check it as far as that can be done before it is read."""
     from builder.burn.remote import is_address, open_address
-    from builder.burn.source import check_published, open_source
+    from builder.burn.source import check_published, digested, open_source
 
     if is_address(image):
         yield open_address(image, options["sha256"], progress)
@@ -129,7 +129,8 @@ def _opened(image: str, options: Options, progress: Progress) -> Iterator["Image
         checked = check_published(source, options["sha256"])
         said = f"sha256 {checked} holds" if checked else "no digest of it is known"
         progress.phase(f"{source.name}: {source.size} bytes unpacked; {said}")
-        yield source
+        with digested(source, checked) as known:
+            yield known
 
 
 def _confirm(chosen: dict[Path, "Device"], source: "Image", options: Options) -> None:
@@ -205,6 +206,7 @@ def _run(
 ) -> list["Verdict"]:
     """Write the cards, and let those go that are done."""
     from builder.burn.eject import eject
+    from builder.burn.next_step import next_step
     from builder.burn.order import Choices
     from builder.burn.session import burn as burn_cards
     from builder.cache import default_directory
@@ -218,8 +220,10 @@ def _run(
     )
     verdicts = burn_cards(source, orders, choices, progress)
     for verdict in verdicts:
-        if verdict.error is None and options["eject"] and (said := eject(verdict.device)):
-            verdict.remarks.append(said)
+        if verdict.error is None:
+            verdict.then = next_step(verdict.device)
+            if options["eject"] and (said := eject(verdict.device)):
+                verdict.remarks.append(said)
     return verdicts
 
 

@@ -40,7 +40,11 @@ def _row(verdict: "Verdict", source: "Image") -> dict[str, Any]:
         "rewritten": verdict.tally.rewritten,
         "verified": verdict.tally.verified,
         "seconds": round(verdict.seconds, 3),
+        "bytes_per_second": round(_speed(verdict)),
+        "sha256": "" if error else source.digest(),
         "remarks": verdict.remarks,
+        "next": verdict.then.text if verdict.then else "",
+        "command": verdict.then.command if verdict.then else "",
         "error": str(error) if error else None,
         "exit_code": error.exit_code if error else 0,
     }
@@ -48,13 +52,20 @@ def _row(verdict: "Verdict", source: "Image") -> dict[str, Any]:
 
 def _sentence(verdict: "Verdict", source: "Image") -> str:
     """Return what came of a card that is done."""
-    tally = verdict.tally
-    speed = tally.written / 1e6 / max(verdict.seconds, 1e-3)
+    tally, then, digest = verdict.tally, verdict.then, source.digest()
     kept = f", {tally.kept / 1e6:.0f} MB were there already" if tally.kept else ""
     again = f", {tally.rewritten} ranges had to be written twice" if tally.rewritten else ""
     remarks = "".join(f"; {remark}" for remark in verdict.remarks)
     return (
         f"{verdict.device.path}: {source.name} is on it, {tally.written / 1e6:.0f} MB written"
-        f"{kept}{again} in {verdict.seconds:.1f} s ({speed:.0f} MB/s), "
+        f"{kept}{again} in {verdict.seconds:.1f} s ({_speed(verdict) / 1e6:.0f} MB/s), "
         f"verified: {tally.verified}{remarks}\n"
+        f"  sha256 of {source.name}: {digest or 'not known: none lies beside it'}\n"
+        + (f"  next: {then.text}\n" if then else "")
+        + (f"    {then.command}\n" if then and then.command else "")
     )
+
+
+def _speed(verdict: "Verdict") -> float:
+    """Return the bytes that were written in a second, proof included."""
+    return verdict.tally.written / max(verdict.seconds, 1e-3)

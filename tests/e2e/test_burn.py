@@ -646,6 +646,43 @@ def test_two_cards_get_names_of_their_own(
         assert not same(image, one)
 
 
+@pytest.mark.parametrize("kind", ["xz", "sparse", "dense", "published", "address"])
+def test_the_digest_of_the_image_is_told(
+    kind: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    packed = pack(image, {"xz": "xz", "dense": "dense"}.get(kind, "raw"), tmp_path)
+    packed = tmp_path / "disk.raw" if kind in {"sparse", "published", "address"} else packed
+    wanted = judge("sha256sum", packed).stdout.split()[0]
+    if kind == "published":
+        (tmp_path / "SHA256SUMS").write_text(f"{wanted}  {packed.name}\n")
+    with serve(packed.read_bytes()) as server:
+        source = server.url if kind == "address" else packed
+        done = burn(bench, source, stick, more=("--json",))
+    assert done.code == 0, done.err
+    result = json.loads(done.out.splitlines()[-1])
+    assert result["sha256"] == ("" if kind == "sparse" else wanted)
+    assert result["bytes_per_second"] == pytest.approx(
+        result["written"] / result["seconds"], rel=0.01
+    )
+
+
+def test_the_next_step_is_the_address_that_the_card_has(
+    image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    with card(tmp_path, ROOM, "one") as one, card(tmp_path, ROOM, "two") as two:
+        address = "network.eth0={addresses: [192.168.1.53/24], gateway: 192.168.1.1}"
+        own = ("--set", f"{one.device}:{address}", "--set", f"{two.device}:hostname=pi-2")
+        done = burn(bench, image, one, two, more=own)
+        assert done.code == 0, done.err
+        first, second = done.out.split(f"{two.device}: ")
+        assert first.endswith("    ssh root@192.168.1.53\n")
+        assert "look for pi-2 in the list of your router, then ssh root@ADDRESS" in second
+        done = burn(bench, image, one, two, more=(*own, "--json", "--delta"))
+        rows = [json.loads(line) for line in done.out.splitlines()]
+        commands = [row["command"] for row in rows if row["event"] == "result"]
+        assert commands == ["ssh root@192.168.1.53", ""]
+
+
 @pytest.mark.parametrize(
     ("setting", "wanted"),
     [
