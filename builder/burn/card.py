@@ -14,9 +14,11 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from builder.burn.devices import Device
+from builder.burn.patience import Patience, Step
 from builder.errors import DeviceError, HostError
 
 _BLKGETSIZE64: Final = 0x80081272
@@ -28,6 +30,7 @@ _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.ESHUTDOWN})
 _SENTENCES = {
     errno.EIO: "the device fails",
     errno.EREMOTEIO: "the device fails",
+    errno.ETIMEDOUT: "the device does not answer",
     errno.ENOSPC: "the device says that it is full before its end: its size is not what it says",
     errno.EROFS: "the device became read-only, as worn-out cards do",
 }
@@ -42,6 +45,8 @@ class Card:
         is_direct: Whether reads and writes pass the page cache by.
         size: Bytes, as the open device says.
         offloads_zeros: Whether the device makes runs zero by itself, as far as is known.
+        patience: How long it is waited for.
+        is_read_direct: Whether the last :meth:`reader` passed the page cache by to its end.
     """
 
     def __init__(self, device: Device, fd: int, *, is_direct: bool) -> None:
@@ -50,6 +55,9 @@ class Card:
         self.is_direct = is_direct
         self.size = device.size
         self.offloads_zeros = True
+        self.patience = Patience(self._soften)
+        self.is_read_direct = False
+        self._reader = -1
 
     def write(self, view: memoryview, offset: int) -> None:
         """Write a run; address, length and offset are multiples of the sector.
@@ -58,11 +66,7 @@ class Card:
             HostError: the device refuses.
         """
         with self._errors(offset):
-            while view:
-                done = os.pwritev(self.fd, [view], offset)
-                view, offset = view[done:], offset + done
-            if not self.is_direct:
-                os.fdatasync(self.fd)  # else progress would be that of the page cache
+            self.patience.ask(partial(self._write, view, offset))
 
     def read(self, view: memoryview, offset: int, fd: int | None = None) -> None:
         """Fill a buffer, by another descriptor if one is given.
@@ -71,11 +75,7 @@ class Card:
             HostError: the device refuses.
         """
         with self._errors(offset):
-            while view:
-                done = os.preadv(self.fd if fd is None else fd, [view], offset)
-                if not done:
-                    raise OSError(errno.EIO, "the device ends before its end")
-                view, offset = view[done:], offset + done
+            self.patience.ask(partial(_read, self.fd if fd is None else fd, view, offset))
 
     def punch(self, offset: int, length: int) -> bool:
         """Let the device make a run zero by itself; false when it cannot."""
@@ -83,8 +83,12 @@ class Card:
         if not self.offloads_zeros or not hasattr(libc, "fallocate64"):
             return False
         start, count = ctypes.c_int64(offset), ctypes.c_int64(length)
-        failed = libc.fallocate64(self.fd, _PUNCH_HOLE, start, count)
-        self.offloads_zeros = not failed
+
+        def punch() -> None:
+            self.offloads_zeros = not libc.fallocate64(self.fd, _PUNCH_HOLE, start, count)
+
+        with self._errors(offset):
+            self.patience.ask_long(punch)
         return self.offloads_zeros
 
     def flush(self) -> None:
@@ -94,21 +98,21 @@ class Card:
             HostError: the device refuses.
         """
         with self._errors(self.size):
-            os.fsync(self.fd)
+            self.patience.ask_long(partial(os.fsync, self.fd))
 
     @contextmanager
-    def reader(self) -> Iterator[tuple[int, bool]]:
-        """Open the device once more, to read what is really on it.
-
-        Yields the descriptor and whether it passes the page cache by.
-        """
+    def reader(self) -> Iterator[int]:
+        """Open the device once more, to read what is really on it, and yield the descriptor."""
         with self._errors(0):
-            fd, is_direct = _open(self.device, os.O_RDONLY)
-            if not is_direct:
+            direct = self.patience.step < Step.THROUGH_CACHE
+            fd, self.is_read_direct = _open(self.device, os.O_RDONLY, direct=direct)
+            if not self.is_read_direct:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._reader = fd
         try:
-            yield fd, is_direct
+            yield fd
         finally:
+            self._reader = -1
             os.close(fd)
 
     def reread_partitions(self) -> bool:
@@ -118,6 +122,22 @@ class Card:
         except OSError:
             return False
         return True
+
+    def _write(self, view: memoryview, offset: int) -> None:
+        """Write a run, and wait until it is on the medium."""
+        while view:
+            done = os.pwritev(self.fd, [view], offset)
+            view, offset = view[done:], offset + done
+        if not self.is_direct:
+            os.fdatasync(self.fd)  # else progress would be that of the page cache
+
+    def _soften(self) -> None:
+        """Go through the page cache from now on."""
+        self.is_direct = self.is_read_direct = False
+        for fd in (self.fd, self._reader):
+            if fd >= 0:
+                flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+                fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_DIRECT)
 
     @contextmanager
     def _errors(self, offset: int) -> Iterator[None]:
@@ -140,7 +160,11 @@ def open_card(device: Device) -> Iterator[Card]:
     try:
         _lock(fd, device)
         check_identity(fd, device)
-        yield Card(device, fd, is_direct=is_direct)
+        card = Card(device, fd, is_direct=is_direct)
+        try:
+            yield card
+        finally:
+            card.patience.end()
     finally:
         os.close(fd)
 
@@ -159,6 +183,15 @@ def check_identity(fd: int, device: Device) -> None:
             "nothing was written",
             hint="look at photon-builder devices, and begin again",
         )
+
+
+def _read(fd: int, view: memoryview, offset: int) -> None:
+    """Fill a buffer."""
+    while view:
+        done = os.preadv(fd, [view], offset)
+        if not done:
+            raise OSError(errno.EIO, "the device ends before its end")
+        view, offset = view[done:], offset + done
 
 
 def _number(fd: int, request: int) -> int:
@@ -191,10 +224,11 @@ def _open_exclusively(device: Device) -> tuple[int, bool]:
                 raise DeviceError(f"{device.path}: {error.strerror}") from error
 
 
-def _open(device: Device, flags: int) -> tuple[int, bool]:
+def _open(device: Device, flags: int, *, direct: bool = True) -> tuple[int, bool]:
     """Open a device past the page cache, or through it where that is not to be had."""
     try:
-        return os.open(device.path, flags | os.O_DIRECT | os.O_CLOEXEC), True
+        mode = os.O_DIRECT if direct else 0
+        return os.open(device.path, flags | mode | os.O_CLOEXEC), direct
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

@@ -56,12 +56,12 @@ def compare(tasks: Callable[[], Iterator[Task]], lanes: Sequence[Lane]) -> None:
     with ExitStack() as stack:
         readers = []
         for lane in lanes:
-            fd, is_direct = stack.enter_context(lane.writer.card.reader())
-            lane.writer.tally.verified = "direct" if is_direct else "buffered"
+            fd = stack.enter_context(lane.writer.card.reader())
             readers.append(Lane(lane.writer, _Reader(lane.writer, fd).take))
         spread(tasks(), readers, lanes[0].writer.stopped)
     for lane, reader in zip(lanes, readers, strict=True):
         lane.failure = lane.failure or reader.failure
+        lane.writer.note_verified()
 
 
 def check_digests(writer: Writer, only: Container[int] | None = None) -> None:
@@ -71,6 +71,6 @@ def check_digests(writer: Writer, only: Container[int] | None = None) -> None:
         HostError: the device refuses.
     """
     ranges = sorted(each for each in writer.ranges() if only is None or each[0] in only)
-    with writer.card.reader() as (fd, is_direct), ThreadPoolExecutor(DEPTH) as pool:
+    with writer.card.reader() as fd, ThreadPoolExecutor(DEPTH) as pool:
         list(pool.map(_Reader(writer, fd).check, ranges))
-    writer.tally.verified = "direct" if is_direct else "buffered"
+    writer.note_verified()

@@ -21,11 +21,12 @@ from builder.burn.devices import Device
 from builder.burn.journal import Journal
 from builder.burn.order import Choices, Order, Verdict
 from builder.burn.overlay import Overlay
+from builder.burn.patience import Step
 from builder.burn.personalise import check_card
 from builder.burn.probe import LEAST_SIZE, probe
 from builder.burn.proof import check_digests, compare
 from builder.burn.source import Image
-from builder.burn.spread import DEPTH, PATIENCE_SECONDS, Lane, spread
+from builder.burn.spread import DEPTH, Lane, spread
 from builder.burn.writer import Manner, Writer
 from builder.errors import BuilderError, DeviceError, VerifyError
 from builder.formats.disk import SECTOR
@@ -98,7 +99,8 @@ def burn(
             verdict = verdicts[orders.index(job.order)]
             verdict.seconds = time.monotonic() - begun
             verdict.tally, verdict.error = job.writer.tally, job.lane.failure
-            if not job.card.reread_partitions() and not job.order.device.is_loop:
+            silent = job.card.patience.step is Step.GIVEN_UP  # it would not answer that, either
+            if not silent and not job.card.reread_partitions() and not job.order.device.is_loop:
                 verdict.remarks.append("the kernel does not look for its partitions here")
     return verdicts
 
@@ -130,13 +132,8 @@ class _Burning:
         blocks = order.personal.blocks if order.personal else Overlay()
         writer = Writer(card, manner, blocks, self._stopped)
         writer.counts_gaps = self._image.mapped is None
-        lane = Lane(writer)
-        lane.complain = partial(
-            self._progress.phase,
-            f"{order.device.path}: no answer for {PATIENCE_SECONDS:.0f} s: the card or its reader "
-            "may be failing; Ctrl-C gives up and leaves it blank",
-        )
-        self.jobs.append(_Job(order, lane, journal))
+        card.patience.complain = partial(_complain, self._progress, card)
+        self.jobs.append(_Job(order, Lane(writer), journal))
 
     def run(self) -> None:
         """Do everything, in its order."""
@@ -255,6 +252,11 @@ class _Burning:
                     f"{job.path}: left blank, nothing boots from it; the same command goes on "
                     "where this one stopped"
                 )
+
+
+def _complain(progress: Progress, card: Card, text: str) -> None:
+    """Say what is done about a card that is silent."""
+    progress.phase(f"{card.device.path}: {text}")
 
 
 def _flush(job: _Job) -> None:

@@ -14,8 +14,6 @@ from builder.errors import BuilderError
 
 DEPTH = 2
 """Requests that a card has at once."""
-PATIENCE_SECONDS = 60.0
-"""How long a card may be silent before that is said."""
 
 
 class Lane:
@@ -26,7 +24,6 @@ class Lane:
         failure: Why it was given up; ``None`` as long as all is well.
         bug: What went wrong that nobody foresaw.
         position: How far in the image it is.
-        complain: Called whenever the card has been silent for too long.
     """
 
     def __init__(self, writer: Writer, take: Callable[[Task], object] | None = None) -> None:
@@ -35,18 +32,7 @@ class Lane:
         self.failure: BuilderError | None = None
         self.bug: BaseException | None = None
         self.position = 0
-        self.complain: Callable[[], object] = lambda: None
         self.tasks: queue.Queue[Task | None] = queue.Queue(DEPTH)
-
-    def queue(self, task: Task) -> None:
-        """Let the card have a part, when it has done with those before."""
-        while True:
-            try:
-                self.tasks.put(task, timeout=PATIENCE_SECONDS)
-            except queue.Full:
-                self.complain()
-            else:
-                return
 
     def run(self) -> None:
         """Take parts until the end mark."""
@@ -113,4 +99,4 @@ def _give(task: Task, lanes: Sequence[Lane]) -> None:
     if isinstance(task, Chunk):
         task.share(len(lanes))
     for lane in lanes:
-        lane.queue(task)
+        lane.tasks.put(task)

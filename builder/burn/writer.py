@@ -134,6 +134,10 @@ class Writer:
         with self._lock:
             self.differing[offset] = length
 
+    def note_verified(self) -> None:
+        """Remember in which way the card was read back."""
+        self.tally.verified = "direct" if self.card.is_read_direct else "buffered"
+
     def ranges(self) -> list[tuple[int, int, bytes]]:
         """Return offset, length and SHA-256 of everything that is to be on the card."""
         return [(offset, length, digest) for offset, (length, digest) in self._ranges.items()]
@@ -161,7 +165,7 @@ class Writer:
         self.card.flush()
         if not self.manner.verifies:
             return True
-        with self.card.reader() as (fd, _):
+        with self.card.reader() as fd:
             found = memoryview(mmap.mmap(-1, HEAD))[: len(view)]
             self.card.read(found, 0, fd)
             return is_same(view, found)

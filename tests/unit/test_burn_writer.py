@@ -2,7 +2,7 @@
 
 import os
 import random
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -206,17 +206,24 @@ def test_an_image_that_breaks_off_stops_the_cards(card: Card) -> None:
     assert lane.writer.stopped.is_set()
 
 
-def test_a_card_that_is_silent_is_complained_about(
-    card: Card, monkeypatch: pytest.MonkeyPatch
+def test_a_card_that_is_silent_twice_is_written_through_the_page_cache(
+    device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builder.burn.spread.PATIENCE_SECONDS", 0.05)
-    answers = threading.Event()
-    lane = Lane(Writer(card, Manner(), Overlay()), lambda _: answers.wait(30))
-    lane.complain = answers.set
-    gaps = [Gap(number * MIB, MIB) for number in range(9)]
-    spread(gaps, [lane], lane.writer.stopped)
-    assert answers.is_set()
-    assert lane.position == 9 * MIB
+    monkeypatch.setattr("builder.burn.patience.SECONDS", 0.1)
+    fd = os.open(device.path, os.O_RDWR | os.O_DIRECT)
+    try:
+        card = Card(device, fd, is_direct=True)
+        with card.reader() as reading:
+            with pytest.raises(OSError, match="Invalid argument"):
+                os.pwrite(fd, b"unaligned", 1)
+            card.patience.ask(lambda: time.sleep(0.25))
+            os.pwrite(fd, b"unaligned", 1)
+            assert os.pread(reading, 9, 1) == b"unaligned"
+        assert not card.is_direct
+        assert not card.is_read_direct
+        card.patience.end()
+    finally:
+        os.close(fd)
 
 
 def test_a_gap_over_the_end_of_the_first_mib_keeps_that_for_later(card: Card) -> None:
