@@ -1,7 +1,9 @@
 """A device that has been opened for writing, alone and past the page cache.
 
 Sources: open(2), O_EXCL on block devices and O_DIRECT; flock(2), which systemd-udevd heeds (block
-device locking, systemd.io); the kernel's ``include/uapi/linux/fs.h`` for the ioctls.
+device locking, systemd.io); the kernel's ``include/uapi/linux/fs.h`` for the ioctls,
+``block/blk-core.c``, ``blk_errors``, for what errors mean, ``block/fops.c``, ``blkdev_write_iter``,
+for EPERM of a device that became read-only, ``block/genhd.c`` for the size of one that is gone.
 
 Never makes a file, never shares the device: a second writer, a mounter and udev are kept out as
 long as it is open.
@@ -30,9 +32,13 @@ _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.ESHUTDOWN})
 _SENTENCES = {
     errno.EIO: "the device fails",
     errno.EREMOTEIO: "the device fails",
+    errno.ENODATA: "the medium is damaged here",
+    errno.EILSEQ: "data were damaged on their way: a contact, the cable or the reader is bad",
+    errno.ENOLINK: "the connection to the device broke",
     errno.ETIMEDOUT: "the device does not answer",
     errno.ENOSPC: "the device says that it is full before its end: its size is not what it says",
     errno.EROFS: "the device became read-only, as worn-out cards do",
+    errno.EPERM: "the device became read-only, as worn-out cards do",
 }
 
 
@@ -145,7 +151,7 @@ class Card:
         try:
             yield
         except OSError as error:
-            raise _failure(error, self.device, offset) from error
+            raise _failure(error, self, offset) from error
 
 
 @contextmanager
@@ -243,10 +249,21 @@ def _lock(fd: int, device: Device) -> None:
         raise DeviceError(f"{device.path}: another program has locked it") from error
 
 
-def _failure(error: OSError, device: Device, offset: int) -> HostError:
+def _is_gone(fd: int) -> bool:
+    """Tell whether the disk or the card was taken away: then it has no bytes."""
+    buffer = bytearray(8)
+    try:
+        fcntl.ioctl(fd, _BLKGETSIZE64, buffer)
+    except OSError as error:
+        return error.errno in _GONE
+    return not any(buffer)
+
+
+def _failure(error: OSError, card: Card, offset: int) -> HostError:
     """Return the sentence for a device that failed."""
+    device = card.device
     share = f"at {offset * 100 // max(1, device.size)} % of the device (byte {offset})"
-    if error.errno in _GONE:
+    if error.errno in _GONE or _is_gone(card.fd):
         return HostError(f"{device.path}: was removed {share}", hint="put it back, and begin again")
     reason = _SENTENCES.get(error.errno or 0, error.strerror or str(error))
     return HostError(

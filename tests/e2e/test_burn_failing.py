@@ -1,5 +1,6 @@
 """Cards that stall, fail or go away while they are burned: what is said, and what is left."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from builder.burn.source import open_source
 from builder.burn.system import System
 from builder.formats.disk import MIB
 from builder.progress import Advance, Silent
-from tests.support.failing_cards import Served, served
+from tests.support.failing_cards import Served, fails, served
 from tests.support.judges import judge
 from tests.support.loop_cards import LoopCard, card, require_loops, same
+from tests.support.loop_cards import burn as burn_as_user
+from tests.support.program import Bench
 
 ROOM = 80 * MIB
 GENTLER = "no answer for 2 s: asking for one thing at a time from now on"
@@ -31,9 +34,13 @@ def _loops() -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
-    """A disk that is full of noise."""
-    path = tmp_path / "noisy.raw"
-    path.write_bytes(os.urandom(64 * MIB))
+    return noisy(tmp_path, 64 * MIB)
+
+
+def noisy(folder: Path, size: int) -> Path:
+    """Make a disk that is full of noise."""
+    path = folder / "noisy.raw"
+    path.write_bytes(os.urandom(size))
     judge("sgdisk", "-o", "-n", "1:2048:0", path)
     return path
 
@@ -115,3 +122,53 @@ def test_a_card_that_never_answers_is_given_up_and_the_other_is_done(
         assert fine.error is None
         assert same(disk, good)
         assert slow.card.is_blank
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "sentence"),
+    [
+        (errno.EIO, "write", "the device fails, at 50 % of the device (byte 20971520)"),
+        (errno.EIO, "read", "the device fails, at 50 % of the device (byte 20971520)"),
+        (errno.ENOSPC, "write", "the device says that it is full before its end"),
+        (errno.ENODEV, "write", "was removed at 50 % of the device"),
+        (errno.ENODEV, "read", "was removed at 50 % of the device"),
+        (errno.ETIMEDOUT, "write", "the device does not answer"),
+        (errno.ENODATA, "write", "the medium is damaged here"),
+        (errno.EILSEQ, "write", "data were damaged on their way"),
+        (errno.ENOLINK, "write", "the connection to the device broke"),
+    ],
+    ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
+)
+def test_each_error_of_the_kernel_has_its_sentence(
+    code: int, kind: str, sentence: str, bench: Bench, tmp_path: Path
+) -> None:
+    with served(tmp_path, 40 * MIB, [fails(21 * MIB // 512, code, kind)]) as failing:
+        done = burn_as_user(bench, noisy(tmp_path, 24 * MIB), failing.card)
+        assert done.code == 10
+        assert f"{failing.card.device}: {sentence}" in done.err
+        assert failing.card.is_blank
+
+
+def test_a_card_that_becomes_read_only_says_so(disk: Path, tmp_path: Path) -> None:
+    with card(tmp_path, ROOM, "worn") as worn:
+        progress = Watched()
+        progress.then = {"a part of": lambda: judge("blockdev", "--setro", worn.device)}
+        [verdict] = run(disk, [worn], progress, tmp_path)
+        judge("blockdev", "--setrw", worn.device)
+        assert "the device became read-only, as worn-out cards do, at " in str(verdict.error)
+        assert worn.is_blank
+
+
+def test_a_card_that_is_pulled_out_of_its_reader_was_removed(disk: Path, tmp_path: Path) -> None:
+    with card(tmp_path, ROOM, "pulled") as pulled:
+
+        def pull() -> None:
+            os.truncate(pulled.backing, 0)
+            judge("losetup", "--set-capacity", pulled.device)
+
+        progress = Watched()
+        progress.then = {"reading back": pull}  # nothing is written then that could be in between
+        [verdict] = run(disk, [pulled], progress, tmp_path)
+    assert f"{pulled.device}: was removed at " in str(verdict.error)
+    assert verdict.error is not None
+    assert verdict.error.hint == "put it back, and begin again"
