@@ -63,12 +63,14 @@ class Opened(Struct, frozen=True):
         path: The file.
         known: Digests that were checked when the file entered the cache, which holds no other.
         pending: Algorithm to wanted digest (empty: just record it) and its computation.
+        map: What a file that is mostly holes holds, being found out; its digest is pending too.
     """
 
     origin: Origin
     path: Path
     known: Mapping[str, str]
     pending: Mapping[str, tuple[str, "BackgroundDigest | BackgroundMap"]]
+    map: "BackgroundMap | None" = None
 
     @property
     def is_pinned(self) -> bool:
@@ -139,7 +141,8 @@ def open_base(
         return Opened(origin, verified.path, {"sha256": verified.sha256}, {})
     if origin.path is not None:
         if not origin.digests and _is_sparse(origin.path):
-            return Opened(origin, origin.path, {}, {MAP: ("", _digest_map(origin.path))})
+            found = _digest_map(origin.path)
+            return Opened(origin, origin.path, {}, {MAP: ("", found)}, found)
         return _opened(origin, origin.path, origin.digests or {"sha256": ""})
     return _opened(origin, _sample(target, cache.directory / "sample"), {"sha256": ""})
 

@@ -229,6 +229,7 @@ def _job(request: Request, plan: Plan, opened: Opened, where: tuple[int, int, Pr
         progress,
         request.spec.sections,
         request.output,
+        opened.map,
     )
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder.plan import Plan
 from builder.progress import Progress, Silent
 from builder.structs import Struct, field
+
+if TYPE_CHECKING:
+    from builder.formats.bmap import BackgroundMap
 
 
 class Wanted(Struct, frozen=True):
@@ -39,6 +42,7 @@ class Job(Struct, frozen=True):
         progress: Where the copying is shown.
         sections: Sections of the spec that the target takes, by name.
         directory: A folder for scratch files, on the artifact's filesystem.
+        base_map: What a base that is mostly holes holds, being found out.
     """
 
     base: Path
@@ -51,6 +55,7 @@ class Job(Struct, frozen=True):
     progress: Progress = field(default_factory=Silent)
     sections: Mapping[str, Any] = field(default_factory=dict)
     directory: Path = Path()
+    base_map: "BackgroundMap | None" = None
 
     @property
     def wanted(self) -> Wanted:

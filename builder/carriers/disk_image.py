@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from builder.carriers.edit import edit, in_disk_of
 from builder.carriers.grow import fit_disk
 from builder.carriers.packing import Packing, disk_size
-from builder.formats.bmap import make_bmap
+from builder.formats.bmap import Stretches, make_bmap
 from builder.formats.compression import Compression, iter_packed
-from builder.formats.disk_file import unpack_disk
+from builder.formats.disk_file import Packed, unpack_disk
 from builder.formats.disk_tar import format_header, format_trailer
 from builder.formats.shadow import ShadowDisk
-from builder.formats.sparse import SparseDisk, Window, iter_pieces, open_scratch
+from builder.formats.sparse import STRETCH, SparseDisk, Window, iter_pieces, open_scratch
 from builder.formats.stream import RangeDigest, digest_file, write_all, write_segments
 from builder.formats.vhd import FOOTER_SIZE, Footer, format_footer
 from builder.job import Job, Made
@@ -36,7 +36,7 @@ def build_disk_image(job: Job, packing: Packing) -> Made:
     """
     with _place(job, is_plain=packing.chosen(job.options) == (Compression.NONE, False)) as fd:
         job.progress.phase(f"unpacking {job.base.name}")
-        disk, _ = unpack_disk(job.base, fd)
+        disk, packed = unpack_disk(job.base, fd)
         with in_disk_of(job.base):
             fit_disk(disk, disk_size(job.sections), packing.multiple, job)
             root = open_root(disk, timestamp=job.timestamp)
@@ -44,7 +44,7 @@ def build_disk_image(job: Job, packing: Packing) -> Made:
             root.flush()
         with ThreadPoolExecutor(1) as pool:
             digest = pool.submit(_content, job, packing, disk)
-            sha256, beside = _finish(job, packing, disk)
+            sha256, beside = _finish(job, packing, disk, packed)
             content = digest.result()
     size = os.fstat(job.fd).st_size
     return Made(sha256, size, len(done), size, beside, content)
@@ -79,7 +79,9 @@ def _footer(job: Job, disk: SparseDisk) -> bytes:
     return format_footer(Footer(disk.size, job.timestamp, uuid))
 
 
-def _finish(job: Job, packing: Packing, disk: SparseDisk) -> tuple[str, dict[str, str]]:
+def _finish(
+    job: Job, packing: Packing, disk: SparseDisk, packed: Packed
+) -> tuple[str, dict[str, str]]:
     """Make the artifact from an edited disk, and return its digest and what belongs beside it.
 
     What is not compressed is mostly holes: its digests are those of its block map.
@@ -92,18 +94,31 @@ def _finish(job: Job, packing: Packing, disk: SparseDisk) -> tuple[str, dict[str
         parts = _parts(job, packing, disk, footer)
     is_card = not archive and not packing.is_vhd
     if compression is not Compression.NONE:
-        return _write(job, parts, compression), {BMAP: _map(disk)} if is_card else {}
+        return _write(job, parts, compression), {BMAP: _map(disk, {})} if is_card else {}
     if archive:
         _write_sparse(job.fd, parts)
     else:
         write_all(job.fd, footer, disk.size)
+    known = {} if archive else _known(job, disk, packed)
     whole = Window(job.fd, 0, os.fstat(job.fd).st_size)
-    return "", {BMAP: _map(disk) if is_card else make_bmap(whole)}
+    return "", {BMAP: _map(disk, known) if is_card else make_bmap(whole, known=known)}
 
 
-def _map(disk: SparseDisk) -> str:
+def _known(job: Job, disk: SparseDisk, packed: Packed) -> Stretches:
+    """Return what is known of a copy of the base, where the copy was not changed."""
+    if job.base_map is None or packed.member or packed.compression is not Compression.NONE:
+        return {}
+    return {
+        at: ranges
+        for at, ranges in job.base_map.stretches().items()
+        if at not in disk.written and at + STRETCH <= disk.size
+    }
+
+
+def _map(disk: SparseDisk, known: Stretches) -> str:
     """Return the block map of a disk as it is written to a card."""
-    return make_bmap(_window(disk), iter_used(open_volumes(ShadowDisk(disk), timestamp=0)))
+    used = iter_used(open_volumes(ShadowDisk(disk), timestamp=0))
+    return make_bmap(_window(disk), used, known)
 
 
 def _parts(job: Job, packing: Packing, disk: SparseDisk, footer: bytes) -> list[bytes | Window]:

@@ -17,34 +17,47 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from builder.errors import HostError
-from builder.formats.disk import KIB, MIB
+from builder.formats.disk import KIB
 from builder.formats.parallel import iter_ordered
-from builder.formats.sparse import CELL, Window, is_zero, iter_data
+from builder.formats.sparse import CELL, STRETCH, Window, is_zero, iter_data
 
 BLOCK = 4 * KIB
-_LONGEST = 4 * MIB
 _NO_DIGEST = "0" * 64
 _SIZE = re.compile(r"<ImageSize>\s*([0-9]{1,18})\s*</ImageSize>")
 
-_Range = tuple[int, int, str]
+Range = tuple[int, int, str]
 """First block, last block, SHA-256."""
 
+Stretches = Mapping[int, Sequence[Range]]
+"""Offset of a stretch of 4 MiB that is not all a hole, and its ranges."""
 
-def make_bmap(disk: Window, used: Iterable[tuple[int, int]] = ()) -> str:
+_UNKNOWN: Stretches = MappingProxyType({})
+
+
+def make_bmap(
+    disk: Window, used: Iterable[tuple[int, int]] = (), known: Stretches = _UNKNOWN
+) -> str:
     """Return the block map of a disk image; the same content gives the same text.
 
     Args:
         disk: The image.
         used: Offset and length of what belongs to it even where it is zero, in bytes.
+        known: Stretches of which it is known what they hold, so that they need not be read.
     """
-    ranges = list(_iter_ranges(disk, _Used(used)))
+    found = _map(disk, _Used(used), known)
+    return _text(disk.size, [each for ranges in found.values() for each in ranges])
+
+
+def _text(size: int, ranges: Sequence[Range]) -> str:
+    """Return a map with its own digest."""
     mapped = sum(last - first + 1 for first, last, _ in ranges)
-    text = _format(disk.size, mapped, ranges)
+    text = _format(size, mapped, ranges)
     return text.replace(_NO_DIGEST, hashlib.sha256(text.encode()).hexdigest(), 1)
 
 
@@ -55,7 +68,7 @@ def read_size(text: str) -> int | None:
 
 
 class BackgroundMap:
-    """Digest of a file's block map, computed in a thread that starts at once.
+    """A file's block map, computed in a thread that starts at once.
 
     Raises:
         HostError: the file cannot be opened.
@@ -63,7 +76,8 @@ class BackgroundMap:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._text = ""
+        self._size = 0
+        self._found: Stretches = {}
         self._error: OSError | None = None
         try:
             self._fd = os.open(path, os.O_RDONLY)
@@ -78,22 +92,32 @@ class BackgroundMap:
         Raises:
             HostError: the file cannot be read.
         """
+        ranges = [each for found in self.stretches().values() for each in found]
+        return hashlib.sha256(_text(self._size, ranges).encode()).hexdigest()
+
+    def stretches(self) -> Stretches:
+        """Return what the file holds when all of it has been read.
+
+        Raises:
+            HostError: the file cannot be read.
+        """
         self._thread.join()
         if self._error is not None:
             raise HostError(f"{self._path}: {self._error.strerror or self._error}")
-        return hashlib.sha256(self._text.encode()).hexdigest()
+        return self._found
 
     def _run(self) -> None:
         """Make the map and close the file."""
         try:
-            self._text = make_bmap(Window(self._fd, 0, os.fstat(self._fd).st_size))
+            self._size = os.fstat(self._fd).st_size
+            self._found = _map(Window(self._fd, 0, self._size), _Used(()), _UNKNOWN)
         except OSError as error:
             self._error = error
         finally:
             os.close(self._fd)
 
 
-def _format(size: int, mapped: int, ranges: Iterable[_Range]) -> str:
+def _format(size: int, mapped: int, ranges: Iterable[Range]) -> str:
     """Return the map with zeros in place of its own digest."""
     lines = [
         '<?xml version="1.0" ?>',
@@ -119,8 +143,8 @@ class _Used:
         self._cells: dict[int, set[int]] = {}
         for offset, length in runs:
             for cell in range(offset // CELL, -(-(offset + length) // CELL)):
-                stretch, index = divmod(cell * CELL, _LONGEST)
-                self._cells.setdefault(stretch * _LONGEST, set()).add(index)
+                stretch, index = divmod(cell * CELL, STRETCH)
+                self._cells.setdefault(stretch * STRETCH, set()).add(index)
 
     def stretches(self) -> Iterator[int]:
         """Yield the offset of each stretch that is in use somewhere."""
@@ -131,25 +155,35 @@ class _Used:
         return self._cells.get(stretch, ())
 
 
-def _iter_ranges(disk: Window, used: _Used) -> Iterator[_Range]:
-    """Yield the ranges that hold something, with their digests."""
+def _map(disk: Window, used: _Used, known: Stretches) -> dict[int, Sequence[Range]]:
+    """Return the ranges that hold something, with their digests, by their stretches."""
     stretches = sorted(
         offset for offset in {*_stretches(disk), *used.stretches()} if offset < disk.size
     )
-    for found in iter_ordered(partial(_map_stretch, disk, used), stretches):
-        yield from found
+    left = [at for at in stretches if not _is_known(at, used, known)]
+    read = dict(zip(left, iter_ordered(partial(_map_stretch, disk, used), left), strict=True))
+    return {at: read[at] if at in read else known[at] for at in stretches}
+
+
+def _is_known(stretch: int, used: _Used, known: Stretches) -> bool:
+    """Tell whether the known ranges of a stretch have all of it that is in use."""
+    if stretch not in known:
+        return False
+    blocks = [(stretch + cell) // BLOCK for cell in used.within(stretch)]
+    ranges = known[stretch]
+    return all(any(first <= at <= last for first, last, _ in ranges) for at in blocks)
 
 
 def _stretches(disk: Window) -> Iterator[int]:
     """Yield the offset of each stretch of 4 MiB that is not all a hole."""
     for start, length in iter_data(disk.fd, disk.offset, disk.size):
-        first = (start - disk.offset) // _LONGEST * _LONGEST
-        yield from range(first, start + length - disk.offset, _LONGEST)
+        first = (start - disk.offset) // STRETCH * STRETCH
+        yield from range(first, start + length - disk.offset, STRETCH)
 
 
-def _map_stretch(disk: Window, used: _Used, offset: int) -> list[_Range]:
+def _map_stretch(disk: Window, used: _Used, offset: int) -> list[Range]:
     """Return the ranges of one stretch."""
-    wanted = min(_LONGEST, disk.size - offset)
+    wanted = min(STRETCH, disk.size - offset)
     # A window may reach beyond the end of its file.
     data = os.pread(disk.fd, wanted, disk.offset + offset).ljust(wanted, b"\0")
     view = memoryview(data)

@@ -25,6 +25,9 @@ Piece = bytes | int
 LARGEST_DISK = 2048 * GIB
 """What an MBR can address with sectors of 512 bytes; no cloud takes a larger image."""
 
+STRETCH = 4 * MIB
+"""What is digested as a whole."""
+
 _ZEROS = bytes(MIB)
 CELL = 64 * KIB
 """What is looked at as a whole when zeros are looked for."""
@@ -41,12 +44,17 @@ class Window(Struct, frozen=True):
 
 
 class SparseDisk:
-    """A raw disk in an open file; what lies in a hole reads as zeros."""
+    """A raw disk in an open file; what lies in a hole reads as zeros.
+
+    Attributes:
+        written: Offsets of the stretches of 4 MiB that are not as they were.
+    """
 
     def __init__(self, fd: int, size: int, *, name: str) -> None:
         self.fd = fd
         self.size = size
         self.name = name
+        self.written: set[int] = set()
 
     def read(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes."""
@@ -57,11 +65,13 @@ class SparseDisk:
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Replace bytes."""
         self._check(offset, len(data))
+        self.written.update(range(offset // STRETCH * STRETCH, offset + len(data), STRETCH))
         write_all(self.fd, data, offset)
 
     def grow(self, size: int) -> None:
         """Make the disk longer by a hole."""
         os.ftruncate(self.fd, size)
+        self.written.add(self.size // STRETCH * STRETCH)
         self.size = size
 
     def _check(self, offset: int, length: int) -> None:

@@ -3,11 +3,12 @@
 import hashlib
 import os
 import re
+import shutil
 from pathlib import Path
 
-from builder.formats.bmap import BLOCK, make_bmap
+from builder.formats.bmap import BLOCK, BackgroundMap, make_bmap
 from builder.formats.disk import MIB
-from builder.formats.sparse import Window
+from builder.formats.sparse import STRETCH, SparseDisk, Window
 
 
 def make(path: Path) -> str:
@@ -73,3 +74,29 @@ def test_zeros_in_use_are_mapped(tmp_path: Path) -> None:
         used = [(5 * MIB, 100_000), (15 * MIB, 2 * MIB)]
         text = make_bmap(Window(stream.fileno(), 0, 16 * MIB), used)
     assert re.findall(r"> (\S+) </Range>", text) == ["1280-1311", "3840-4095"]
+
+
+def test_what_is_known_is_not_read_and_gives_the_same_map(tmp_path: Path) -> None:
+    """Of a copy that was changed in three places: within data, in a hole, and where it grew."""
+    path, copy = tmp_path / "disk", tmp_path / "copy"
+    with path.open("wb") as stream:
+        for stretch in (0, 1, 3, 5):
+            stream.seek(stretch * STRETCH)
+            stream.write(bytes([65 + stretch]) * (3 * MIB))
+        stream.truncate(6 * STRETCH + MIB)
+    background = BackgroundMap(path)
+    shutil.copyfile(path, copy)
+    with copy.open("r+b") as stream:
+        disk = SparseDisk(stream.fileno(), 6 * STRETCH + MIB, name="copy")
+        disk.write(STRETCH + MIB, b"within")
+        disk.write(3 * STRETCH - 3, b"across")
+        disk.grow(8 * STRETCH)
+        disk.write(6 * STRETCH + 2 * MIB, b"grown")
+        whole = Window(stream.fileno(), 0, disk.size)
+        used = [(0, 4 * MIB), (7 * STRETCH, 10), (5 * STRETCH, 1000)]
+        known = {at: row for at, row in background.stretches().items() if at not in disk.written}
+        assert make_bmap(whole, used, known) == make_bmap(whole, used)
+        assert set(known) == {0, 5 * STRETCH}
+        # What is said to be known is believed: nobody reads it again.
+        false = {at: [(0, 1, "f" * 64)] for at in known}
+        assert make_bmap(whole, (), false).count("f" * 64) == 2

@@ -164,7 +164,7 @@ BAD_DISKS: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
     "nothing": (lambda path: path.write_bytes(b""), "bad is empty"),
     "a tar of text": (lambda p: _in_tar(p, _text, "readme"), "bad: readme is no disk"),
     "a tar of a folder": (
-        lambda p: judge("tar", "-czf", p, "--no-recursion", "-C", p.parent, "."),
+        lambda p: judge("tar", "-czf", p, "--no-recursion", "-C", "/", "usr"),
         "bad: no file in the archive; wanted a disk image",
     ),
     "packed twice": (_twice, "bad is gzip; wanted a raw disk\n  hint: it is packed twice"),

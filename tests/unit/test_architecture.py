@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "plain": {"changes"} | FLOOR,
     "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
     "support": {"changes", "features", "plan", "spec", "targets"} | FLOOR,
-    "job": {"plan", "progress"},
+    "job": {"formats", "plan", "progress"},
     "cache": FLOOR,
     "catalog": {"documents"} | FLOOR,
     "fetch": {"cache", "catalog"} | FLOOR,
