@@ -20,6 +20,7 @@ from builder.errors import FormatError, HostError
 from builder.formats import gz, xz, xz_blocks, zst
 from builder.formats.deflate import inflate_errors, inflater
 from builder.formats.disk import KIB, MIB
+from builder.formats.gz_zeros import InflateZeros
 from builder.formats.sparse import Piece, Window, iter_pieces
 
 __all__ = [
@@ -120,7 +121,7 @@ class _Unzst:
         return self._object.decompress(part)
 
 
-_Decoder: TypeAlias = _Inflate | _Unxz | _Unzst
+_Decoder: TypeAlias = _Inflate | InflateZeros | _Unxz | _Unzst
 
 
 def sniff(head: bytes, *, name: str = "the file") -> Compression:
@@ -273,18 +274,18 @@ def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[byte
         case Compression.ZST:
             yield from zst.iter_unpacked(stream, os.fstat(stream.fileno()).st_size, name=name)
         case Compression.GZ:
-            yield from _members(stream, _Inflate, _GZ, name)
+            yield from _members(stream, _inflate, _GZ, name)
         case Compression.XZ:
-            yield from _members(stream, _Unxz, _XZ, name)
+            yield from _members(stream, lambda _: _Unxz(), _XZ, name)
 
 
 def _members(
-    stream: BinaryIO, make: type[_Inflate] | type[_Unxz], magic: bytes, name: str
+    stream: BinaryIO, make: Callable[[bytes], _Decoder], magic: bytes, name: str
 ) -> Iterator[bytes]:
     """Yield the content of the members that follow each other in a stream."""
     data = stream.read(_INPUT)
     while data:
-        decoder = make()
+        decoder = make(data)
         yield from _member(decoder, data, partial(stream.read, _INPUT), name)
         # Both formats may be padded with zeros: gzip on tapes, xz by its standard.
         data = _skip_zeros(stream, decoder.unused_data)
@@ -318,6 +319,13 @@ def _skip_zeros(stream: BinaryIO, data: bytes) -> bytes:
         if data or not more:
             return data + more
         data = more
+
+
+def _inflate(data: bytes) -> _Decoder:
+    """Return the decoder of the gzip member that begins with ``data``."""
+    if data.startswith(gz.HEADER):
+        return InflateZeros(inflater(-zlib.MAX_WBITS))
+    return _Inflate()
 
 
 def _errors() -> tuple[type[Exception], ...]:

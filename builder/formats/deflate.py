@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import Protocol
+from typing import Protocol, cast
 
 _FASTEST = 3
 """The highest level that isal has."""
@@ -45,6 +45,10 @@ class Inflater(Protocol):
         """What follows the stream."""
         ...
 
+    def copy(self) -> "Inflater":
+        """Return another one in the same state."""
+        ...
+
     def decompress(self, data: bytes | memoryview, max_length: int, /) -> bytes:
         """Return at most so many bytes."""
         ...
@@ -70,7 +74,8 @@ def inflater(window_bits: int) -> Inflater:
         from zlib_ng import zlib_ng
     except ImportError:
         return zlib.decompressobj(window_bits)
-    return zlib_ng.decompressobj(window_bits)
+    # Its stubs leave copy() out.
+    return cast("Inflater", zlib_ng.decompressobj(window_bits))
 
 
 @cache
@@ -85,8 +90,8 @@ def inflate_errors() -> tuple[type[Exception], ...]:
 
 
 @cache
-def checksum() -> Callable[[bytes], int]:
-    """Return the fastest CRC-32."""
+def checksum() -> Callable[..., int]:
+    """Return the fastest CRC-32: of bytes, and of a CRC-32 that they go on from."""
     try:
         from zlib_ng import zlib_ng
     except ImportError:

@@ -21,9 +21,9 @@ from builder.structs import Struct
 
 DEFAULT_LEVEL = 2
 PIECE = MIB
-_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _LAST_BLOCK = b"\x03\0"
-_TRAILER = struct.Struct("<II")
+TRAILER = struct.Struct("<II")
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 _MASK = 0xFFFF_FFFF
@@ -47,18 +47,24 @@ def iter_gz(
         level: 1 to 9.
         threads: Zero takes one for each processor.
     """
-    yield _HEADER
+    yield HEADER
     crc = length = 0
     for part in iter_ordered(partial(_deflate, level=level), pieces, threads=threads):
         yield part.data
         crc = combine_crc(crc, part.crc, part.length)
         length += part.length
-    yield _LAST_BLOCK + _TRAILER.pack(crc, length & _MASK)
+    yield _LAST_BLOCK + TRAILER.pack(crc, length & _MASK)
 
 
 def combine_crc(first: int, second: int, length: int) -> int:
     """Return the CRC-32 of two runs from theirs; ``length`` is that of the second."""
     return _multiply(_shift(length), first) ^ second
+
+
+def crc_of_zeros(count: int) -> int:
+    """Return the CRC-32 of ``count`` zeros."""
+    # The register of a CRC starts with all ones: zeros shift those.
+    return _multiply(_shift(count), _MASK) ^ _MASK
 
 
 def _deflate(piece: Piece, level: int) -> _Deflated:
@@ -69,8 +75,7 @@ def _deflate(piece: Piece, level: int) -> _Deflated:
     data = _deflated_zeros(PIECE, level) * whole
     if rest:
         data += _deflated_zeros(rest, level)
-    # The register of a CRC starts with all ones: zeros shift those.
-    return _Deflated(data, _multiply(_shift(piece), _MASK) ^ _MASK, piece)
+    return _Deflated(data, crc_of_zeros(piece), piece)
 
 
 @cache
