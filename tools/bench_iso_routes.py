@@ -36,21 +36,20 @@ def write_edits(folder: Path) -> None:
 def run_codec(base: Path, out: Path) -> None:
     """Go this project's way, without digests and proof; the copy begins before the rest is read."""
     from builder.formats.early_copy import copy_early
-    from builder.formats.kernel_copy import can_share
-    from builder.formats.stream import allocate, write_segments
 
-    with base.open("rb", buffering=0) as old, out.open("w+b", buffering=0) as stream:
-        size = base.stat().st_size
-        if not can_share(old.fileno(), stream.fileno()):
-            allocate(stream.fileno(), size)
-        with copy_early(old.fileno(), stream.fileno(), size) as early:
-            from builder.blob import Blob
-            from builder.formats.iso9660 import AddFile, open_iso, plan_append
+    with (
+        base.open("rb", buffering=0) as old,
+        out.open("w+b", buffering=0) as new,
+        copy_early(old.fileno(), new.fileno(), base.stat().st_size) as early,
+    ):
+        from builder.blob import Blob
+        from builder.formats.iso9660 import AddFile, open_iso, plan_append
+        from builder.formats.stream import write_segments
 
-            changes = [AddFile(path, Blob.of(data)) for path, data in edits().items()]
-            with open_iso(base) as iso:
-                layout = plan_append(iso, changes, timestamp=int(time.time()))
-                write_segments(stream.fileno(), layout.segments(), early=early)
+        changes = [AddFile(path, Blob.of(data)) for path, data in edits().items()]
+        with open_iso(base) as iso:
+            layout = plan_append(iso, changes, timestamp=int(time.time()))
+            write_segments(new.fileno(), layout.segments(), early=early)
 
 
 def run_pycdlib(base: Path, out: Path) -> None:

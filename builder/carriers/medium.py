@@ -6,8 +6,7 @@ none may be left.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from builder.blob import Blob
@@ -16,12 +15,11 @@ from builder.carriers.kickstart import InstallerInput, kickstart_password, rende
 from builder.carriers.repository import add_packages, check_names, keep
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
 from builder.errors import FormatError, GuestError
-from builder.formats.early_copy import EarlyCopy, copy_early
-from builder.formats.iso9660 import Iso, open_iso
+from builder.formats.early_copy import copy_early
 from builder.formats.iso9660 import edits as iso
+from builder.formats.iso9660 import open_iso
 from builder.formats.iso9660.append import plan_append
-from builder.formats.kernel_copy import can_share
-from builder.formats.stream import RangeDigest, allocate, write_segments
+from builder.formats.stream import RangeDigest, write_segments
 from builder.guest import installer
 from builder.guest.boot_menu import MenuEntry
 from builder.guest.installer import Installer
@@ -60,7 +58,7 @@ def build_medium(job: Job, work_out: Callable[[Root, Wanted], list[FileOp]]) -> 
         FormatError: the base is damaged.
         GuestError: the plan does not fit the base.
     """
-    with open_iso(job.base) as base, _begun(base, job.fd) as early:
+    with open_iso(job.base) as base, copy_early(base.disk.fd, job.fd, base.size) as early:
         if not job.is_pinned:
             base.check(full=True)
         ops = work_out(open_medium(base), job.wanted)
@@ -70,15 +68,6 @@ def build_medium(job: Job, work_out: Callable[[Root, Wanted], list[FileOp]]) -> 
         with job.progress.count("copying", layout.size) as advance:
             write_segments(job.fd, layout.segments(), [digest], advance, early)
         return Made(digest.hexdigest(), layout.size, len(ops), layout.added)
-
-
-@contextmanager
-def _begun(base: Iso, fd: int) -> Iterator[EarlyCopy]:
-    """Have the base copied while it is worked out what to add to it."""
-    if not can_share(base.disk.fd, fd):
-        allocate(fd, base.size)
-    with copy_early(base.disk.fd, fd, base.size) as early:
-        yield early
 
 
 def installation(root: Root, wanted: Wanted, defaults: Defaults) -> list[FileOp]:

@@ -12,12 +12,10 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from builder.formats.disk import KIB, MIB
-
-_UNIT = 64 * KIB
+_UNIT = 1 << 16
 """A multiple of every filesystem's block; what is shared begins and ends on one."""
 
-_LARGEST = 16 * MIB
+_LARGEST = 1 << 24
 """Digests follow the writer, so they should not have to wait long."""
 
 _FICLONERANGE = 0x4020940D
@@ -37,6 +35,15 @@ def can_share(source: int, target: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def read_into(fd: int, view: memoryview, offset: int) -> int:
+    """Read at ``offset`` and return how many bytes there were; old systems lack ``preadv``."""
+    if hasattr(os, "preadv"):
+        return os.preadv(fd, [view], offset)
+    data = os.pread(fd, len(view), offset)
+    view[: len(data)] = data
+    return len(data)
 
 
 def iter_copied(fd: int, offset: int, length: int, to: tuple[int, int]) -> Iterator[int]:

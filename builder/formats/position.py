@@ -5,10 +5,8 @@ Does not read or write: see ``stream``.
 
 import threading
 
-from builder.structs import Struct
 
-
-class Run(Struct):
+class Run:
     """Where a run of a file that is being written can be read.
 
     Attributes:
@@ -17,9 +15,12 @@ class Run(Struct):
         end: Where the run ends in that.
     """
 
-    fd: int
-    shift: int
-    end: int
+    __slots__ = ("end", "fd", "shift")
+
+    def __init__(self, fd: int, shift: int, end: int) -> None:
+        self.fd = fd
+        self.shift = shift
+        self.end = end
 
 
 class Position:

@@ -19,7 +19,7 @@ from pathlib import Path
 from builder.errors import FormatError, HostError
 from builder.formats.disk import MIB
 from builder.formats.early_copy import EarlyCopy
-from builder.formats.kernel_copy import iter_copied
+from builder.formats.kernel_copy import iter_copied, read_into
 from builder.formats.position import Position
 from builder.progress import Advance
 from builder.structs import Struct
@@ -124,7 +124,7 @@ class RangeDigest:
                 at += 1
             run = position.runs[at]
             reached = min(run.end, reached if self._end is None else min(reached, self._end))
-            count = _read_into(run.fd, view[: reached - self._hashed], self._hashed + run.shift)
+            count = read_into(run.fd, view[: reached - self._hashed], self._hashed + run.shift)
             if not count:
                 raise OSError(errno.EIO, "the written bytes are not there")
             self._hash.update(view[:count])
@@ -227,7 +227,7 @@ def _read_pieces(fd: int, offset: int, length: int, buffer: memoryview) -> Itera
     end = offset + length
     while offset < end:
         with _host_errors("reading a source"):
-            count = _read_into(fd, buffer[: end - offset], offset)
+            count = read_into(fd, buffer[: end - offset], offset)
         if not count:
             raise FormatError(
                 f"a source ends at byte {offset}, wanted {end - offset} more",
@@ -336,7 +336,7 @@ def _whole_file(fd: int) -> Iterator[memoryview]:
     """Yield a file from its first byte to its end; a piece is valid until the next."""
     view = memoryview(bytearray(_DIGEST_BUFFER_SIZE))
     offset = 0
-    while count := _read_into(fd, view, offset):
+    while count := read_into(fd, view, offset):
         yield view[:count]
         offset += count
 
@@ -353,15 +353,6 @@ def _descriptor(file: Path | int) -> Iterator[int]:
             yield fd
         finally:
             os.close(fd)
-
-
-def _read_into(fd: int, view: memoryview, offset: int) -> int:
-    """Read at ``offset`` and return how many bytes there were; old systems lack ``preadv``."""
-    if hasattr(os, "preadv"):
-        return os.preadv(fd, [view], offset)
-    data = os.pread(fd, len(view), offset)
-    view[: len(data)] = data
-    return len(data)
 
 
 @contextmanager

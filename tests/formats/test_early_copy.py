@@ -4,6 +4,8 @@ import os
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,39 +15,62 @@ from builder.formats.disk import KIB, MIB
 from builder.formats.early_copy import copy_early
 from builder.formats.stream import RangeDigest, Segment, Span, write_segments
 from tests.support.judges import judge
+from tests.support.loops import mounted
 
-SIZE = 48 * MIB + 5
+CONTENT = random.Random(5).randbytes(MIB) * 48 + b"12345"
+SIZE = len(CONTENT)
+LATE = 45 * MIB + 100
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A file of random bytes."""
     path = tmp_path / "source"
-    path.write_bytes(random.Random(5).randbytes(MIB) * 48 + b"12345")
+    path.write_bytes(CONTENT)
     return path
 
 
-@pytest.mark.parametrize("can_copy", [True, False])
+@pytest.fixture(params=["this filesystem", "btrfs"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Where files can share their blocks, and where they can not."""
+    with ExitStack() as stack:
+        if request.param == "btrfs":
+            yield stack.enter_context(mounted("btrfs", tmp_path, 512 * MIB))
+        else:
+            yield tmp_path
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk from which every other mebibyte comes late, but not for the writer."""
+    preadv = os.preadv
+
+    def slowly(fd: int, buffers: list[memoryview], offset: int) -> int:
+        is_late = threading.current_thread() is not threading.main_thread() and offset // MIB % 2
+        time.sleep(0.02 if is_late else 0)
+        return preadv(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", slowly)
+
+
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("same", [True, False])
-def test_patches_win_over_the_copy(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, can_copy: bool, same: bool
-) -> None:
+def test_patches_win_over_the_copy(folder: Path, *, same: bool) -> None:
     """The first patch is written while the copy is still where it goes, unless it is awaited."""
-    if not can_copy:
-        monkeypatch.delattr(os, "copy_file_range")
-    made, wanted = tmp_path / "made", tmp_path / "wanted"
+    source, made, wanted = folder / "source", folder / "made", folder / "wanted"
+    source.write_bytes(CONTENT)
     first, middle, last = bytes(24 * MIB), b"middle", b"behind"
     old = source.read_bytes()
-    expected = first + old[24 * MIB : 40 * MIB] + middle + old[40 * MIB + 6 :] + last
+    expected = first + old[24 * MIB : LATE] + middle + old[LATE + 6 :] + last
     wanted.write_bytes(expected)
     with source.open("rb") as one, source.open("rb") as other, made.open("w+b") as out:
         fd = (one if same else other).fileno()
         with copy_early(one.fileno(), out.fileno(), SIZE) as early:
             segments: list[Segment] = [
                 first,
-                Span(fd, 24 * MIB, 16 * MIB),
+                Span(fd, 24 * MIB, LATE - 24 * MIB),
                 middle,
-                Span(fd, 40 * MIB + 6, SIZE - 40 * MIB - 6),
+                Span(fd, LATE + 6, SIZE - LATE - 6),
                 last,
             ]
             digest = RangeDigest("sha256")
@@ -54,18 +79,10 @@ def test_patches_win_over_the_copy(
     assert judge("sha256sum", made).stdout.split()[0] == digest.hexdigest()
 
 
+@pytest.mark.usefixtures("slow")
 def test_what_moves_and_what_is_cut_off_is_not_left_to_the_copy(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path
 ) -> None:
-    """The copy is slower than the writer, as it is when it began on a cold disk."""
-    copy_file_range = os.copy_file_range
-
-    def slowly(*places: int) -> int:
-        if threading.current_thread() is not threading.main_thread():
-            time.sleep(0.1)
-        return copy_file_range(*places)
-
-    monkeypatch.setattr(os, "copy_file_range", slowly)
     made, wanted = tmp_path / "made", tmp_path / "wanted"
     wanted.write_bytes(source.read_bytes()[192 * KIB :][: 8 * MIB])
     with (
