@@ -19,7 +19,7 @@ from tests.support.loops import mounted
 
 CONTENT = random.Random(5).randbytes(MIB) * 48 + b"12345"
 SIZE = len(CONTENT)
-LATE = 45 * MIB + 100
+LATE, LATER = 45 * MIB + 100, 47 * MIB + 100
 
 
 @pytest.fixture
@@ -60,19 +60,15 @@ def test_patches_win_over_the_copy(folder: Path, *, same: bool) -> None:
     source, made, wanted = folder / "source", folder / "made", folder / "wanted"
     source.write_bytes(CONTENT)
     first, middle, last = bytes(24 * MIB), b"middle", b"behind"
-    old = source.read_bytes()
-    expected = first + old[24 * MIB : LATE] + middle + old[LATE + 6 :] + last
+    places = [(24 * MIB, LATE), (LATE + 6, LATER), (LATER + 6, SIZE)]
+    kept = [CONTENT[start:end] for start, end in places]
+    expected = first + middle.join(kept) + last
     wanted.write_bytes(expected)
     with source.open("rb") as one, source.open("rb") as other, made.open("w+b") as out:
         fd = (one if same else other).fileno()
         with copy_early(one.fileno(), out.fileno(), SIZE) as early:
-            segments: list[Segment] = [
-                first,
-                Span(fd, 24 * MIB, LATE - 24 * MIB),
-                middle,
-                Span(fd, LATE + 6, SIZE - LATE - 6),
-                last,
-            ]
+            spans = [Span(fd, start, end - start) for start, end in places]
+            segments: list[Segment] = [first, spans[0], middle, spans[1], middle, spans[2], last]
             digest = RangeDigest("sha256")
             assert write_segments(out.fileno(), segments, [digest], early=early) == len(expected)
     judge("cmp", made, wanted)
