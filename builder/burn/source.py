@@ -18,6 +18,7 @@ from builder.burn.chunks import SHORTEST_GAP, Run
 from builder.digests import verify_file
 from builder.errors import FormatError, HostError
 from builder.formats import compression
+from builder.formats.bound import Bound
 from builder.formats.compression import Compression, iter_unpacked, sniff
 from builder.formats.disk import KIB, MIB, SECTOR
 from builder.formats.disk_tar import is_tar, open_tar
@@ -196,7 +197,7 @@ def _packed(path: Path, key: str, progress: Progress) -> Image:
             member, _ = open_tar(pieces, name=path.name)
         return Image(path.name, member.size, None, key, partial(_iter_tar, path), path)
     check_head(head, path.name)
-    size = _unpacked_size(path, progress)
+    size = _unpacked_size(path, Bound(head, name=path.name), progress)
     return Image(path.name, size, None, key, partial(_iter_plain, path), path)
 
 
@@ -226,15 +227,17 @@ def _iter_tar(path: Path) -> Iterator[Run]:
         yield from ((offset, data) for offset, data in runs if not is_zero(data))
 
 
-def _unpacked_size(path: Path, progress: Progress) -> int:
-    """Return the exact size of what a file unpacks to."""
+def _unpacked_size(path: Path, bound: Bound, progress: Progress) -> int:
+    """Return the exact size of what a file unpacks to, if it is not endless."""
     size = compression.read_size(path)
     if size is not None:
+        bound.check_size(size)
         return size
     total = 0
     with progress.count(f"measuring {path.name}", None) as advance:
         for piece in iter_unpacked(path):
             total += len(piece)
+            bound.check_size(total)
             advance(len(piece))
     return total
 

@@ -252,6 +252,15 @@ def test_a_bad_base_is_a_sentence(name: str, bench: Bench, tmp_path: Path) -> No
     assert not list(bench.output.glob("*"))
 
 
+@pytest.mark.parametrize("name", [name for name in BAD_DISKS if "a bomb with" in name])
+def test_a_bomb_is_not_burned(name: str, bench: Bench, tmp_path: Path) -> None:
+    make_bad, sentence = BAD_DISKS[name]
+    make_bad(tmp_path / "bad")
+    done = bench.run("burn", tmp_path / "bad", "--to-file", tmp_path / "card")
+    assert (done.code, sentence in done.err) == (7, True), done.err
+    assert not (tmp_path / "card").exists()
+
+
 def test_a_size_that_no_table_speaks_of_is_refused_at_once(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "bad"
     judge("sh", "-c", f"truncate -s 100G '{path}.raw' && printf 'label: dos\n2048,2048,83\n'"
