@@ -1,21 +1,16 @@
-"""Images for a board, built from a packed base, started on arm64 machines and asked.
+"""An image for a board, built from a packed base, started on an arm64 machine and asked.
 
-``virt`` has what a boot test needs: a network, UEFI, quick disks. ``raspi3b`` is the board itself
-from its second step on: QEMU has no GPU that would read config.txt, so U-Boot is given to it, and
-goes on from the card as on the board. Both have no radio; ``virt`` gets one of software.
+QEMU's ``virt`` has what a boot test needs: a network, UEFI, quick disks. It has no radio, and gets
+two of software, one of which is the access point. The board itself is :mod:`.test_raspberry_pi`'s.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from builder.boot.console import Console, open_console
-from builder.formats.disk import GIB, KIB, MIB
-from builder.formats.foreign import start_tool
-from tests.support.board import BOOT_OFFSET, make_board
+from builder.formats.disk import KIB, MIB
+from tests.support.board import make_board
 from tests.support.judges import judge, require
 from tests.support.program import Bench
 
@@ -48,18 +43,6 @@ overlay:
     - path: /etc/systemd/system/sys-subsystem-net-devices-wlan0.device.d/patience.conf
       content: "[Unit]\\nJobRunningTimeoutSec=15\\n"
   kernel: {{add: [audit=0]}}
-"""
-CARD_SPEC = """\
-version: 1
-name: card
-target: rpi3
-base: {{file: {base}}}
-output: {{compression: none}}
-overlay:
-  hostname: pi-2
-  users: {{root: {{password: {{env: ROOT_PASSWORD}}}}}}
-  serial_console: {{port: ttyS1}}
-  swap: {{kind: file, size: 16MiB}}
 """
 SECRETS = {
     "ROOT_PASSWORD": "tr0ub4dor-homelab",
@@ -126,49 +109,3 @@ def test_a_board_s_image_is_what_the_spec_says(base_cache: Path, bench: Bench) -
         "no unit has failed",
     }
     judge("xz", "-t", artifact)
-
-
-@contextmanager
-def started(card: Path, folder: Path) -> Iterator[Console]:
-    """Start QEMU's Raspberry Pi 3 with a card in it, from U-Boot on; its second UART is ours."""
-    loader, socket = folder / "u-boot.bin", folder / "tty"
-    judge("mcopy", "-i", f"{card}@@{BOOT_OFFSET}", "::/u-boot-rpi3.bin", loader)
-    argv = [
-        *("qemu-system-aarch64", "-machine", "raspi3b", "-accel", "tcg,thread=multi"),
-        *("-nodefaults", "-display", "none", "-kernel", str(loader)),
-        *("-drive", f"if=sd,format=raw,file={card},cache=unsafe"),
-        *("-chardev", f"socket,id=tty,path={socket},server=on,wait=on"),
-        *("-serial", "null", "-serial", "chardev:tty"),
-    ]
-    with (
-        start_tool(argv, folder / "qemu.log") as running,
-        open_console(socket, running.check) as console,
-    ):
-        yield console
-
-
-def test_a_card_starts_a_raspberry_pi(base_cache: Path, bench: Bench, tmp_path: Path) -> None:
-    require("qemu-system-aarch64")
-    spec = bench.write("specs/card.yaml", CARD_SPEC.format(base=make_board(base_cache)))
-    card = bench.build(spec, **SECRETS)
-    judge("truncate", "-s", "1G", card)
-    with started(card, tmp_path) as console:
-        console.log_in("root", SECRETS["ROOT_PASSWORD"], seconds=400)
-        console.open_shell(seconds=60)
-
-        def ask(command: str) -> list[str]:
-            return console.run(command, seconds=120).out.split()
-
-        assert "Found EFI removable media binary efi/boot/bootaa64.efi" in console.text
-        assert "pi-2 login:" in console.text
-        assert ask("tr -d '\\0' </proc/device-tree/model") == ["Raspberry", "Pi", "3", "Model", "B"]
-        assert ask("until systemctl is-active -q photon-builder-swap; do sleep 1; done") == []
-        shown = ask("swapon --show=NAME,TYPE,SIZE --noheadings --raw --bytes")
-        assert shown == ["/var/lib/photon-builder/swap", "file", str(16 * MIB - 4 * KIB)]
-        assert int(ask("df --output=size -B 1 / | tail -n 1")[0]) > 0.9 * GIB
-        assert ask("findmnt -n -o SOURCE,OPTIONS / | tr ' ' ,")[0].startswith("/dev/mmcblk0p2,")
-        ask("sync")
-    table = json.loads(judge("sfdisk", "--json", card).stdout)["partitiontable"]
-    last = table["partitions"][-1]
-    assert (last["start"] + last["size"]) * 512 > GIB - MIB
-    judge("sfdisk", "--verify", card)
