@@ -80,6 +80,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
     if not paths:
         raise UsageError("no device given", hint="photon-builder devices lists them")
     from builder.burn.backing import Backing
+    from builder.burn.interrupt import second_ends
     from builder.burn.system import System
     from builder.burn.target import check_platform, find_target
 
@@ -95,7 +96,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
         _confirm(chosen, source, options)
         if options["unmount"]:
             _unmount(chosen, backing)
-        with _orders(chosen, source, options, progress) as (orders, ready):
+        with second_ends(), _orders(chosen, source, options, progress) as (orders, ready):
             verdicts = _run(ready, orders, options, progress)
         return report(verdicts, source, progress)
 

@@ -2,9 +2,13 @@
 
 import errno
 import os
+import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -17,7 +21,7 @@ from builder.formats.disk import MIB
 from builder.progress import Advance, Silent
 from tests.support.failing_cards import Served, fails, served
 from tests.support.judges import judge
-from tests.support.loop_cards import LoopCard, card, require_loops, same
+from tests.support.loop_cards import LoopCard, card, command, require_loops, same
 from tests.support.loop_cards import burn as burn_as_user
 from tests.support.program import Bench
 
@@ -172,3 +176,35 @@ def test_a_card_that_is_pulled_out_of_its_reader_was_removed(disk: Path, tmp_pat
     assert f"{pulled.device}: was removed at " in str(verdict.error)
     assert verdict.error is not None
     assert verdict.error.hint == "put it back, and begin again"
+
+
+def read_until(stream: IO[str] | None, text: str) -> None:
+    """Read lines until one has a text in it."""
+    assert stream is not None
+    assert any(text in line for line in iter(stream.readline, "")), f"{text!r} was not said"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_interrupt_does_not_wait_for_a_silent_card(
+    how: signal.Signals, disk: Path, bench: Bench, tmp_path: Path
+) -> None:
+    with served(tmp_path, ROOM) as slow:
+        arguments = command(disk, slow.card, more=("--json",))
+        going = subprocess.Popen(
+            bench.command(*arguments), cwd=bench.directory, env=bench.environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            read_until(going.stdout, "writing")
+            slow.stall()
+            time.sleep(0.5)
+            going.send_signal(how)
+            read_until(going.stderr, "interrupted: what is under way is let end")
+            going.send_signal(how)
+            read_until(going.stderr, "interrupted twice: ended at once")
+        finally:
+            slow.go_on()  # the kernel ends no thread that waits for a device
+            out, err = going.communicate(timeout=30)
+        assert going.returncode == 130
+        assert "left blank" not in out + err
+        assert slow.card.is_blank

@@ -1,0 +1,39 @@
+"""Two Ctrl-C: the first lets what is under way end, the second ends the process at once."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_STATUS = 130
+_FIRST = (
+    b"\ninterrupted: what is under way is let end, then the card is blank; Ctrl-C once more ends "
+    b"at once\n"
+)
+_SECOND = b"\ninterrupted twice: ended at once; what the card holds is not known, burn it again\n"
+
+
+@contextmanager
+def second_ends() -> Iterator[None]:
+    """Make the second SIGINT or SIGTERM of a burn end it, whatever it waits for.
+
+    Nothing is cleaned up then: a thread may be waiting in the kernel for a card that is silent.
+    """
+    begun = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal begun
+        os.write(sys.stderr.fileno(), _SECOND if begun else _FIRST)
+        if begun:
+            os._exit(_STATUS)
+        begun = True
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
