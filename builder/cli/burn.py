@@ -79,6 +79,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
         return _to_file(image, paths, options["to_file"], options)
     if not paths:
         raise UsageError("no device given", hint="photon-builder devices lists them")
+    from builder.burn.awake import stays_awake
     from builder.burn.backing import Backing
     from builder.burn.interrupt import second_ends
     from builder.burn.system import System
@@ -96,7 +97,11 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
         _confirm(chosen, source, options)
         if options["unmount"]:
             _unmount(chosen, backing)
-        with second_ends(), _orders(chosen, source, options, progress) as (orders, ready):
+        with (
+            second_ends(),
+            stays_awake(list(chosen.values())),
+            _orders(chosen, source, options, progress) as (orders, ready),
+        ):
             verdicts = _run(ready, orders, options, progress)
         return report(verdicts, source, progress)
 

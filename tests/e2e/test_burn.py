@@ -30,6 +30,7 @@ from tests.support.loop_cards import LoopCard, attach, burn, card, command, requ
 from tests.support.machines import USB, Machine
 from tests.support.program import Bench
 from tests.support.server import Behaviour, serve, until
+from tests.support.stand_ins import before
 
 SIZE = 512 * MIB
 ROOM = 600 * MIB
@@ -681,6 +682,17 @@ def test_the_next_step_is_the_address_that_the_card_has(
         rows = [json.loads(line) for line in done.out.splitlines()]
         commands = [row["command"] for row in rows if row["event"] == "result"]
         assert commands == ["ssh root@192.168.1.53", ""]
+
+
+def test_the_machine_is_kept_awake_while_a_card_is_written(
+    image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    programs, path = before(tmp_path / "programs")
+    programs.add("systemd-inhibit", "exec sleep 60")
+    done = bench.run(*command(image, stick), PATH=path)
+    assert done.code == 0, done.err
+    [call] = programs.calls()
+    assert f"--why=writing {stick.device} " in call
 
 
 @pytest.mark.parametrize(
