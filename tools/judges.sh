@@ -72,6 +72,7 @@ qemu-system-aarch64 qemu-system-arm
 qemu-system-x86_64 qemu-system-x86
 rpm rpm
 sfdisk fdisk
+setpriv util-linux
 sgdisk gdisk
 shellcheck shellcheck
 skopeo skopeo

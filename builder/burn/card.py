@@ -13,10 +13,13 @@ import ctypes
 import errno
 import fcntl
 import os
+import shlex
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from builder.burn.devices import Device
@@ -175,6 +178,15 @@ def open_card(device: Device) -> Iterator[Card]:
         os.close(fd)
 
 
+def no_permission(device: Device) -> HostError:
+    """Return the error for a device that this user may not write, with what to type instead."""
+    program = [str(Path(sys.argv[0]).absolute())]
+    if Path(sys.argv[0]).name == "__main__.py":
+        program = [sys.executable, "-m", Path(sys.argv[0]).parent.name]
+    line = shlex.join(["sudo", *program, *sys.argv[1:]])
+    return HostError(f"{device.path}: you may not write it", hint=line)
+
+
 def check_identity(fd: int, device: Device) -> None:
     """Compare an open device with what was shown and confirmed.
 
@@ -222,10 +234,7 @@ def _open_exclusively(device: Device) -> tuple[int, bool]:
             case errno.EROFS:
                 raise DeviceError(f"{device.path}: is read-only") from error
             case errno.EACCES | errno.EPERM:
-                raise HostError(
-                    f"{device.path}: you may not write it",
-                    hint="run the same command with sudo",
-                ) from error
+                raise no_permission(device) from error
             case _:
                 raise DeviceError(f"{device.path}: {error.strerror}") from error
 

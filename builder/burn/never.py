@@ -3,10 +3,11 @@
 The file is ``never-burn`` in ``$XDG_CONFIG_HOME/photon-builder``, else in
 ``~/.config/photon-builder`` (XDG Base Directory Specification 0.8). A line is a serial number, a
 world-wide name, or a pattern (fnmatch(3)) for a name in ``/dev/disk/by-id``; what follows a ``#``
-is a comment.
+is a comment. Under sudo(8) the list of the user who called it counts as well as root's.
 """
 
 import os
+import pwd
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +24,18 @@ def list_path() -> Path:
     home = os.environ.get("XDG_CONFIG_HOME")
     folder = Path(home) if home else Path.home() / ".config"
     return folder / "photon-builder" / "never-burn"
+
+
+def _list_paths() -> Iterator[Path]:
+    """Yield the lists that count: under sudo(8) that of whoever called it, too."""
+    yield list_path()
+    try:
+        home = pwd.getpwnam(os.environ.get("SUDO_USER", "")).pw_dir
+    except KeyError:
+        return
+    theirs = Path(home, ".config/photon-builder/never-burn")
+    if theirs != list_path():
+        yield theirs
 
 
 def protect(device: Device, system: System) -> str:
@@ -50,12 +63,12 @@ def protect(device: Device, system: System) -> str:
 
 def never_refusals(device: Device, system: System) -> Iterator[Refusal]:
     """Yield the lines of the list that a device is on."""
-    path = list_path()
     names = {device.serial, device.wwn, *_ids(device, system)} - {""}
-    for number, entry in _iter_entries(path):
-        if any(fnmatchcase(name, entry) for name in names):
-            text = f"you protected it: {path}, line {number}: {entry}"
-            yield Refusal(text, "take that line out if it may be erased after all")
+    for path in _list_paths():
+        for number, entry in _iter_entries(path):
+            if any(fnmatchcase(name, entry) for name in names):
+                text = f"you protected it: {path}, line {number}: {entry}"
+                yield Refusal(text, "take that line out if it may be erased after all")
 
 
 def _iter_entries(path: Path) -> Iterator[tuple[int, str]]:

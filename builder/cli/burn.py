@@ -1,5 +1,6 @@
 """The command ``burn``: an image onto cards, the right ones, and proved."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -110,6 +111,7 @@ def _check_target(
     device: "Device", image: str, system: "System", backing: "Backing", permits: "Permits"
 ) -> None:
     """Refuse a device that must not be written."""
+    from builder.burn.card import no_permission
     from builder.burn.remote import is_address
     from builder.burn.safety import check, source_refusals
     from builder.burn.target import all_refusals
@@ -119,6 +121,8 @@ def _check_target(
     if not is_address(image):
         ours["the image"] = Path(image)
     check(all_refusals(device, system, backing, permits), device)
+    if not os.access(device.path, os.R_OK | os.W_OK):
+        raise no_permission(device)
     check(source_refusals(device, backing, ours), device)
 
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import threading
@@ -358,6 +359,27 @@ def test_a_disk_of_large_sectors_is_refused(image: Path, bench: Bench, tmp_path:
         done = burn(bench, image, large)
     assert done.code == 12
     assert "has sectors of 4096 bytes" in done.err
+
+
+def test_without_the_right_to_write_it_what_to_type_is_printed(
+    image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    mode = stick.device.stat().st_mode
+    stick.device.chmod(0o400)  # and not the right of root to do what nobody may
+    arguments = bench.command(*command(image, stick, more=("--set", "hostname=my pi")))
+    try:
+        done = subprocess.run(
+            ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-all", *arguments],
+            cwd=bench.directory, env=bench.environment(), capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+    finally:
+        stick.device.chmod(mode)
+    assert done.returncode == 10
+    assert f"{stick.device}: you may not write it" in done.stderr
+    assert f"sudo {shlex.join(arguments)}\n" in done.stderr
+    assert "will be erased" not in done.stderr
+    assert not stick.is_blank
 
 
 def test_a_locked_card_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The refusals, on machines made of directories."""
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,22 @@ def test_a_protected_disk_stays_refused_and_the_line_is_named(
     assert config.read_text().count("\n") == 1
     found = [each.text for each in never_refusals(device, machine.system)]
     assert found == [f"you protected it: {config}, line 1: 4C53"]
+
+
+def test_under_sudo_the_list_of_whoever_called_it_counts(
+    machine: Machine, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick(machine)
+    theirs = tmp_path / "ann/.config/photon-builder/never-burn"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("4C53\n")
+    assert not list(never_refusals(machine.device("sdb"), machine.system))
+    ann = pwd.struct_passwd(("ann", "x", 1000, 1000, "", str(tmp_path / "ann"), "/bin/sh"))
+    monkeypatch.setattr("pwd.getpwnam", {"ann": ann}.__getitem__)
+    monkeypatch.setenv("SUDO_USER", "ann")
+    found = [each.text for each in never_refusals(machine.device("sdb"), machine.system)]
+    assert found == [f"you protected it: {theirs}, line 1: 4C53"]
+    assert not config.exists()
 
 
 def test_a_pattern_of_the_list_matches_names_by_id(machine: Machine, config: Path) -> None:
