@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.burn.mounts import Mount, mount_of, read_mounts, read_swaps
+from builder.burn.open_files import users_of
 from builder.burn.system import System, read_attribute
 
 
@@ -50,6 +51,10 @@ class Backing:
             for name in sorted(self.names_of_path(path)):
                 if disk in self.below(name):
                     yield Use("", name)
+
+    def users_of(self, point: str) -> str:
+        """Return the processes that have something open below a mount point, empty when none."""
+        return users_of(self._system, point)
 
     def holders_of(self, disk: str) -> tuple[str, ...]:
         """Return the mappings and arrays that have a disk or one of its partitions open."""

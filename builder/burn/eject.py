@@ -3,16 +3,18 @@
 Sources: umount(8), udisksctl(1), eject(1). Never lazy: a filesystem that is in use stays mounted.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 from builder.burn.backing import Use
 from builder.burn.devices import Device
+from builder.burn.open_files import users_of
+from builder.burn.system import System
 from builder.errors import DeviceError, ToolError
 from builder.formats.foreign import find_tool, run_tool
 
 _SECONDS = 60.0
-_MOST_USERS = 5
+_BY_UDISKS = ("/media/", "/run/media/")
+"""Where udisks mounts things: it also removes the folders that it made for that."""
 
 
 def unmount(device: Device, uses: list[Use]) -> None:
@@ -23,9 +25,9 @@ def unmount(device: Device, uses: list[Use]) -> None:
     """
     for use in reversed(uses):
         try:
-            run_tool([find_tool("umount"), use.point], seconds=_SECONDS)
+            _unmount(use)
         except ToolError as error:
-            users = ", ".join(list(_iter_users(use.point))[:_MOST_USERS])
+            users = users_of(System(), use.point)
             who = f", used by {users}" if users else ""
             failure = DeviceError(
                 f"{device.path}: {use.point} cannot be unmounted{who}",
@@ -50,22 +52,15 @@ def eject(device: Device) -> str:
     return "everything is on it: it can be taken out"
 
 
-def _iter_users(point: str) -> Iterator[str]:
-    """Yield the processes that have something open below a mount point, as far as we may look."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [process / "cwd", process / "root", *(process / "fd").iterdir()]
-            opened = any(_is_below(link, point) for link in links)
-            name = (process / "comm").read_text().strip() if opened else ""
-        except OSError:
-            continue
-        if opened:
-            yield f"{name} ({process.name})"
+def _unmount(use: Use) -> None:
+    """Take one filesystem off, by udisks if that mounted it.
 
-
-def _is_below(link: Path, point: str) -> bool:
-    """Tell whether a link of a process leads below a mount point."""
-    try:
-        return link.readlink().is_relative_to(point)
-    except OSError:
-        return False
+    Raises:
+        ToolError: it cannot be done.
+    """
+    if use.point.startswith(_BY_UDISKS):
+        with suppress(ToolError):
+            options = ["--no-user-interaction", "-b", f"/dev/{use.name}"]
+            run_tool([find_tool("udisksctl"), "unmount", *options], seconds=_SECONDS)
+            return
+    run_tool([find_tool("umount"), use.point], seconds=_SECONDS)

@@ -144,9 +144,15 @@ def _unnamed(device: Device, permits: Permits) -> Iterator[Refusal]:
         )
 
 
+def _users(use: Use, backing: Backing) -> str:
+    """Return who has something open there, in brackets."""
+    users = backing.users_of(use.point)
+    return f" [used by {users}]" if users else ""
+
+
 def _mounted(device: Device, backing: Backing, permits: Permits) -> Iterator[Refusal]:
     """Yield the filesystems that somebody is using."""
     points = [use for use in mounts_of(device, backing) if not _is_system(use.point)]
     if points and not permits.unmount:
-        where = ", ".join(f"{use.name} at {use.point}" for use in points)
+        where = ", ".join(f"{use.name} at {use.point}{_users(use, backing)}" for use in points)
         yield Refusal(f"is mounted: {where}", "--unmount, or umount it", is_final=False)

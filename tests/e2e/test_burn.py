@@ -303,9 +303,11 @@ def test_a_mounted_card_is_refused_until_it_may_be_unmounted(
         try:
             done = burn(bench, image, used)
             assert done.code == 12
-            assert f"is mounted: {used.name} at {point}" in done.err
+            assert f"is mounted: {used.name} at {point}\n" in done.err
             holder = subprocess.Popen(["sleep", "60"], cwd=point)
             try:
+                done = burn(bench, image, used)
+                assert f" at {point} [used by sleep ({holder.pid})]\n" in done.err
                 done = burn(bench, image, used, more=("--unmount",))
             finally:
                 holder.kill()
@@ -319,6 +321,31 @@ def test_a_mounted_card_is_refused_until_it_may_be_unmounted(
         finally:
             judge("umount", point, check=False)
         assert same(image, used)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_udisks_mounted_is_unmounted_by_it_if_that_can(
+    status: int, image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    programs, path = before(tmp_path / "programs")
+    point = Path(f"/run/media/photon-builder-{os.getpid()}")
+    made = [folder for folder in (point.parent, point) if not folder.exists()]
+    point.mkdir(parents=True)
+    script = f"exit {status}" if status else f'[ "$1" != unmount ] || umount {point}'
+    programs.add("udisksctl", script)
+    with card(tmp_path, ROOM) as used:
+        judge("mkfs.ext4", "-qF", used.device)
+        judge("mount", used.device, point)
+        try:
+            done = bench.run(*command(image, used, more=("--unmount",)), PATH=path)
+        finally:
+            judge("umount", point, check=False)
+            for folder in reversed(made):
+                folder.rmdir()
+        assert done.code == 0, done.err
+        assert same(image, used)
+    call = f"udisksctl unmount --no-user-interaction -b {used.device}"
+    assert programs.calls() == [call]
 
 
 def test_an_image_on_the_card_itself_is_not_read_from_under_our_feet(

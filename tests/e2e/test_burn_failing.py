@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from builder.burn.order import Choices, Order, Verdict
 from builder.burn.session import burn
 from builder.burn.source import open_source
 from builder.burn.system import System
-from builder.formats.disk import MIB
+from builder.formats.disk import GIB, MIB
 from builder.progress import Advance, Silent
 from tests.support.failing_cards import Served, fails, served
 from tests.support.judges import judge
@@ -153,6 +154,19 @@ def test_each_error_of_the_kernel_has_its_sentence(
         assert failing.card.is_blank
 
 
+@pytest.mark.parametrize("forgets", [True, False])
+def test_a_large_card_is_tried_for_a_false_size(
+    bench: Bench, tmp_path: Path, *, forgets: bool
+) -> None:
+    disk = noisy(tmp_path, 280 * MIB)
+    with served(tmp_path, 9 * GIB, forgets=forgets) as large:
+        done = burn_as_user(bench, disk, large.card)
+        assert done.code == (12 if forgets else 0), done.err
+        said = "says that it has 9.7 GB, but does not keep all that is written to it"
+        assert (said in done.err) is forgets
+        assert same(disk, large.card) is not forgets
+
+
 def test_a_card_that_becomes_read_only_says_so(disk: Path, tmp_path: Path) -> None:
     with card(tmp_path, ROOM, "worn") as worn:
         progress = Watched()
@@ -186,14 +200,17 @@ def read_until(stream: IO[str] | None, text: str) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_interrupt_does_not_wait_for_a_silent_card(
-    how: signal.Signals, disk: Path, bench: Bench, tmp_path: Path
+    how: signal.Signals, bench: Bench, tmp_path: Path
 ) -> None:
-    with served(tmp_path, ROOM) as slow:
+    disk = noisy(tmp_path, 320 * MIB)  # it must not be done before the card is silent
+    with served(tmp_path, 400 * MIB) as slow:
         arguments = command(disk, slow.card, more=("--json",))
         going = subprocess.Popen(
             bench.command(*arguments), cwd=bench.directory, env=bench.environment(),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        rescue = threading.Timer(60, slow.go_on)  # else a failure would wait for ever
+        rescue.start()
         try:
             read_until(going.stdout, "writing")
             slow.stall()
@@ -203,6 +220,7 @@ def test_a_second_interrupt_does_not_wait_for_a_silent_card(
             going.send_signal(how)
             read_until(going.stderr, "interrupted twice: ended at once")
         finally:
+            rescue.cancel()
             slow.go_on()  # the kernel ends no thread that waits for a device
             out, err = going.communicate(timeout=30)
         assert going.returncode == 130

@@ -42,23 +42,40 @@ def fails(sector: int, code: int, kind: str = "write", *, once: bool = False) ->
     return {"event": "none", "iotype": kind, "sector": sector, "errno": code, "once": once}
 
 
+def _options(last: dict[str, object], rules: Sequence[dict[str, object]], point: Path) -> list[str]:
+    """Return the options that serve a node at a mount point, failing by rule."""
+    nodes = [{**last, "node-name": "last"}]
+    if rules:
+        failing = {"driver": "blkdebug", "image": "last", "inject-error": list(rules)}
+        nodes.append({**failing, "node-name": "failing"})
+    export = {"type": "fuse", "id": "e", "node-name": nodes[-1]["node-name"], "writable": True}
+    options = [word for node in nodes for word in ("--blockdev", dumps(node))]
+    return [*options, "--export", dumps({**export, "mountpoint": str(point)})]
+
+
 @contextmanager
 def served(
-    folder: Path, size: int, rules: Sequence[dict[str, object]] = (), name: str = "served"
+    folder: Path, size: int, rules: Sequence[dict[str, object]] = (), *, forgets: bool = False
 ) -> Iterator[Served]:
-    """Make a card of ``size`` bytes that fails by rule, and answers as long as its process runs."""
+    """Make a card of ``size`` bytes that answers as long as its process runs.
+
+    Args:
+        folder: Where its files are.
+        size: What it says of itself.
+        rules: How it fails.
+        forgets: Whether it keeps nothing of what is written to it.
+    """
     require_loops()
     if not Path("/dev/fuse").exists():
         (pytest.fail if CI else pytest.skip)("this kernel has no FUSE")
-    backing, point = folder / f"{name}.raw", folder / f"{name}.export"
+    backing, point = folder / "served.raw", folder / "served.export"
     backing.touch()
     os.truncate(backing, size)
     point.touch()
-    file = {"driver": "file", "node-name": "file", "filename": str(backing)}
-    card = {"driver": "blkdebug", "node-name": "card", "image": "file", "inject-error": list(rules)}
-    export = {"type": "fuse", "id": "e", "node-name": "card" if rules else "file", "writable": True}
-    options = ["--blockdev", dumps(file), *(["--blockdev", dumps(card)] if rules else [])]
-    options += ["--export", dumps({**export, "mountpoint": str(point)})]
+    last: dict[str, object] = {"driver": "file", "filename": str(backing)}
+    if forgets:
+        last = {"driver": "null-co", "size": size, "read-zeroes": True}
+    options = _options(last, rules, point)
     process = subprocess.Popen([require("qemu-storage-daemon"), *options])
     try:
         until(lambda: process.poll() is not None or point.stat().st_size == size, 30)

@@ -141,6 +141,19 @@ def test_a_mounted_stick_is_refused_until_unmounting_is_allowed(machine: Machine
     disk = stick(machine)
     machine.mount("/media/my photos", disk / "sdb1")
     assert machine.refused("sdb") == ["is mounted: sdb1 at /media/my photos"]
+    for number, name, link, place in (
+        ("107", "bash", "cwd", "/media/my photos"),
+        ("12", "eog", "fd/3", "/media/my photos/a.jpg"),
+        ("7", "eog", "fd/3", "/media/my photos of 2020/b.jpg"),
+        ("8", "init", "root", "/"),
+    ):
+        process = machine.root / "proc" / number
+        (process / "fd").mkdir(parents=True)
+        (process / "comm").write_text(f"{name}\n")
+        (process / link).symlink_to(place)
+    assert machine.refused("sdb") == [
+        "is mounted: sdb1 at /media/my photos [used by eog (12), bash (107)]"
+    ]
     assert machine.refused("sdb", Permits(unmount=True)) == []
 
 
