@@ -8,16 +8,15 @@ ZFS tells the kernel nothing of its members: see :mod:`builder.burn.pools`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.burn.mounts import Mount, mount_of, read_mounts, read_swaps
 from builder.burn.open_files import users_of
 from builder.burn.system import System, read_attribute
+from builder.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """Something that a disk is needed for.
 
     Attributes:

@@ -12,11 +12,11 @@ import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from builder.errors import FormatError
 from builder.formats.disk import KIB, MIB
 from builder.formats.stream import Span
+from builder.structs import Struct
 
 CHUNK = 4 * MIB
 """What is asked of a device at once."""
@@ -32,8 +32,7 @@ Run = tuple[int, bytes | Span]
 """Offset in the image and what is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """A run of an image that holds nothing but zeros."""
 
     offset: int

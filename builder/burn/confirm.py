@@ -4,19 +4,18 @@ Without a terminal, ``--yes`` is not enough: something has to tell which disk is
 name the kernel gave it this time. A large disk has to be named as on a terminal.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.burn.devices import Device
 from builder.errors import DeviceError
+from builder.structs import Struct
 
 _LARGE = 128 * 10**9
 _TIMES = 32
 _BY_ID = "/dev/disk/by-id/"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What the command line says about meaning it.
 
     Attributes:

@@ -10,11 +10,11 @@ Does not open a device: what is on one is the business of ``contents``.
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.burn.system import System, read_attribute, read_number
 from builder.formats.disk import SECTOR
+from builder.structs import Struct
 
 _USB = re.compile(r"usb\d+")
 _SPECIAL = (
@@ -32,8 +32,7 @@ _SPECIAL = (
 _PAGE_HEADER = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A whole block device.
 
     Attributes:

@@ -6,17 +6,16 @@ where a filesystem has no device of its own (Btrfs, overlay).
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from builder.burn.system import System, read_attribute
+from builder.structs import Struct
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _FIELDS = re.compile(r"\d+ \d+ (\d+:\d+) \S+ (\S+) \S+(?: \S+)*? - (\S+) (\S+) ?(\S*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One mounted filesystem.
 
     Attributes:

@@ -8,7 +8,6 @@ The card is read, so this is true of any image, packed or not, and of every card
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_interface
 
 from builder.burn.devices import Device, clean
@@ -19,6 +18,7 @@ from builder.guestpath import GuestPath, guest
 from builder.roots import Root
 from builder.roots.disk import open_root
 from builder.roots.resolve import read_text, resolve
+from builder.structs import Struct
 
 _NETWORKS = ("/etc/systemd/network", "/usr/lib/systemd/network")
 _ADDRESS = re.compile(r"(?m)^\s*Address\s*=\s*(\S+)")
@@ -28,8 +28,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_-]*")
 _PASSWD_FIELDS = 7
 
 
-@dataclass(frozen=True, slots=True)
-class NextStep:
+class NextStep(Struct, frozen=True):
     """What to do with a card.
 
     Attributes:

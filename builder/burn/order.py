@@ -1,6 +1,5 @@
 """What is asked for when cards are written, and what comes of it."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.burn.devices import Device
@@ -8,10 +7,10 @@ from builder.burn.next_step import NextStep
 from builder.burn.personalise import Personal
 from builder.burn.writer import Tally
 from builder.errors import BuilderError
+from builder.structs import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """One card to be written.
 
     Attributes:
@@ -23,8 +22,7 @@ class Order:
     personal: Personal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """How cards are written.
 
     Attributes:
@@ -42,8 +40,7 @@ class Choices:
     notes: Path
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(Struct):
     """What came of one card.
 
     Attributes:

@@ -7,7 +7,6 @@ and laid over it while the card is written. Afterwards they are read out of the 
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ from builder.roots import Root
 from builder.roots.disk import open_root, read_release
 from builder.schema import check_schema, overlay_schema
 from builder.spec import Overlay, SampleBase, Spec
+from builder.structs import Struct
 from builder.verify import difference
 
 _OPTION = Path("--set")
 
 
-@dataclass(frozen=True, slots=True)
-class Personal:
+class Personal(Struct, frozen=True):
     """What one card has of its own.
 
     Attributes:

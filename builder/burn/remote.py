@@ -8,7 +8,6 @@ for beside it. Its digest can be checked only when all has passed: the card stay
 import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 
 from builder.burn.chunks import Run
@@ -23,6 +22,7 @@ from builder.formats.disk import KIB, MIB
 from builder.formats.disk_tar import is_tar, open_tar
 from builder.formats.passing import iter_unpacked_pieces
 from builder.progress import Progress
+from builder.structs import Struct
 
 _HEAD = 256 * KIB
 _TAIL = MIB
@@ -33,8 +33,7 @@ def is_address(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-@dataclass(slots=True)
-class _Passage:
+class _Passage(Struct):
     """One file at an address and what it must be."""
 
     url: str

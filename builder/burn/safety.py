@@ -5,19 +5,18 @@ be known from an open one (is it still the same, is it as large as it says) is a
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.burn.backing import Backing, Use
 from builder.burn.devices import Device, format_size
 from builder.errors import DeviceError
+from builder.structs import Struct
 
 _SYSTEM_POINTS = frozenset({"/", "/usr", "/var", "/home", "/boot", "/efi"})
 _LIST = "photon-builder devices lists what can be written"
 
 
-@dataclass(frozen=True, slots=True)
-class Permits:
+class Permits(Struct, frozen=True):
     """What the user has said on the command line.
 
     Attributes:
@@ -35,8 +34,7 @@ class Permits:
     unmount: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a device is not written.
 
     Attributes:

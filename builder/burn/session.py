@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -32,10 +31,10 @@ from builder.errors import BuilderError, DeviceError, VerifyError
 from builder.formats.disk import SECTOR
 from builder.formats.sparse import SparseDisk
 from builder.progress import Progress
+from builder.structs import Struct
 
 
-@dataclass(slots=True)
-class _Job:
+class _Job(Struct):
     """A card under way."""
 
     order: Order

@@ -9,7 +9,6 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from builder.formats.partitions import describe_other
 from builder.formats.sparse import LARGEST_DISK, is_zero, iter_data
 from builder.formats.stream import BackgroundDigest, Span
 from builder.progress import Progress
+from builder.structs import Struct, replace
 
 _OTHERS = (
     (b"QFI\xfb", "a QCOW2 disk of QEMU"),
@@ -42,8 +42,7 @@ _FULL = 0.9
 """A file with more than this share of its size on the disk is no sparse file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image that can be read from its beginning, as often as need be.
 
     Attributes:

@@ -3,12 +3,12 @@
 Sources: sysfs(5), proc(5), and the kernel's ``Documentation/ABI/stable/sysfs-block``.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from builder.structs import Struct
 
-@dataclass(frozen=True, slots=True)
-class System:
+
+class System(Struct, frozen=True):
     """The machine whose devices are looked at; a directory that looks like one will do.
 
     Attributes:

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from builder.burn.source import Image, iter_spans, joined_extents
 from builder.formats.disk import Disk
 from builder.formats.sparse import SparseDisk, open_scratch, write_sparse
 from builder.progress import Progress
+from builder.structs import replace
 
 
 @contextmanager

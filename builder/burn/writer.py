@@ -13,7 +13,6 @@ import hashlib
 import mmap
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from builder.burn.card import Card
 from builder.burn.chunks import CHUNK, HEAD, Chunk, Gap, Task
@@ -21,10 +20,10 @@ from builder.burn.memory import is_same
 from builder.burn.overlay import Overlay
 from builder.errors import VerifyError
 from builder.progress import Advance
+from builder.structs import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(Struct, frozen=True):
     """How a card is written.
 
     Attributes:
@@ -41,8 +40,7 @@ class Manner:
     compare_below: int = 0
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What was done to a card.
 
     Attributes:
@@ -59,8 +57,7 @@ class Tally:
     rewritten: int = 0
 
 
-@dataclass(slots=True)
-class Writer:
+class Writer(Struct):
     """Makes an image true of one card; ``take`` is called by several threads at once.
 
     Attributes:

@@ -1,12 +1,12 @@
 """The command ``devices``: what could be written, and why the rest could not."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from builder.cli.options import json_option, write_result
+from builder.structs import asdict
 
 if TYPE_CHECKING:
     from builder.burn.backing import Backing

@@ -1,8 +1,9 @@
 """Cards that stall or fail: loop devices over a file that QEMU's storage daemon serves by FUSE.
 
 Stopped by a signal, the daemon leaves requests unanswered, as some readers do; by its blkdebug
-driver it fails them with any error of the kernel. That a read fails takes direct I/O between the
-loop device and FUSE, which mangles data on Linux 6.18 (dd shows it): only failures are tried so.
+driver it fails them with any error of the kernel. That a read fails, or that what was written is
+not kept, takes direct I/O between the loop device and FUSE: else the page cache answers. It mangles
+data on Linux 6.18 (dd shows it), so nothing that is to succeed is tried so.
 """
 
 import os
@@ -80,7 +81,7 @@ def served(
     try:
         until(lambda: process.poll() is not None or point.stat().st_size == size, 30)
         assert process.poll() is None
-        with attach(point, *(["--direct-io=on"] if rules else [])) as loop:
+        with attach(point, *(["--direct-io=on"] if rules or forgets else [])) as loop:
             found = Served(LoopCard(loop.device, backing), process)
             try:
                 yield found

@@ -1,6 +1,5 @@
 """What has to be said before a disk is erased."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from builder.burn.confirm import Said, check_answer, is_large, needs_answer, token
 from builder.burn.devices import Device, format_size
 from builder.errors import DeviceError
+from builder.structs import replace
 from tests.support.machines import GB, Machine, stick
 
 SDB = Path("/dev/sdb")

@@ -1,7 +1,6 @@
 """What is said of a disk before it is erased, and remembered of one that was interrupted."""
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from builder.burn.journal import Journal
 from builder.burn.personalise import parse_settings
 from builder.errors import SpecError, UsageError
 from builder.formats.disk import MIB
+from builder.structs import replace
 from tests.support.judges import judge
 from tests.support.loop_cards import attach
 from tests.support.machines import Machine, stick

@@ -1,12 +1,12 @@
 """Letting a card go, by stand-ins for the programs that do it: how they are called."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.burn.devices import Device
 from builder.burn.eject import eject
+from builder.structs import replace
 from tests.support.machines import SATA, VIRTUAL, Machine, stick
 from tests.support.stand_ins import StandIns, only
 

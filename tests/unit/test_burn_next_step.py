@@ -1,6 +1,5 @@
 """What is said to do with a card: from cards made by sgdisk, mkfs and debugfs."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from builder.burn.devices import Device
 from builder.burn.next_step import NextStep, next_step
 from builder.formats.disk import MIB
+from builder.structs import replace
 from tests.support.bases import Recipe, make_base
 from tests.support.judges import judge
 from tests.support.machines import Machine, stick

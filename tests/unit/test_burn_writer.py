@@ -4,7 +4,6 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from builder.burn.spread import Lane, spread
 from builder.burn.writer import Manner, Writer
 from builder.errors import HostError
 from builder.formats.disk import KIB, MIB
+from builder.structs import replace
 from tests.support.machines import Machine, stick
 
 SIZE = 24 * MIB
