@@ -202,8 +202,8 @@ def read_until(stream: IO[str] | None, text: str) -> None:
 def test_a_second_interrupt_does_not_wait_for_a_silent_card(
     how: signal.Signals, bench: Bench, tmp_path: Path
 ) -> None:
-    disk = noisy(tmp_path, 320 * MIB)  # it must not be done before the card is silent
-    with served(tmp_path, 400 * MIB) as slow:
+    disk = noisy(tmp_path, 160 * MIB)
+    with served(tmp_path, 200 * MIB, rate=20 * MIB) as slow:  # else it is done before it is silent
         arguments = command(disk, slow.card, more=("--json",))
         going = subprocess.Popen(
             bench.command(*arguments), cwd=bench.directory, env=bench.environment(),

@@ -43,20 +43,32 @@ def fails(sector: int, code: int, kind: str = "write", *, once: bool = False) ->
     return {"event": "none", "iotype": kind, "sector": sector, "errno": code, "once": once}
 
 
-def _options(last: dict[str, object], rules: Sequence[dict[str, object]], point: Path) -> list[str]:
-    """Return the options that serve a node at a mount point, failing by rule."""
+def _options(
+    last: dict[str, object], rules: Sequence[dict[str, object]], rate: int, point: Path
+) -> list[str]:
+    """Return the options that serve a node at a mount point, failing by rule, or slowly."""
     nodes = [{**last, "node-name": "last"}]
+    limits = ["--object", f"throttle-group,id=limits,x-bps-write={rate}"] if rate else []
+    if rate:
+        nodes.append(
+            {"driver": "throttle", "throttle-group": "limits", "file": "last", "node-name": "slow"}
+        )
     if rules:
         failing = {"driver": "blkdebug", "image": "last", "inject-error": list(rules)}
         nodes.append({**failing, "node-name": "failing"})
     export = {"type": "fuse", "id": "e", "node-name": nodes[-1]["node-name"], "writable": True}
     options = [word for node in nodes for word in ("--blockdev", dumps(node))]
-    return [*options, "--export", dumps({**export, "mountpoint": str(point)})]
+    return [*limits, *options, "--export", dumps({**export, "mountpoint": str(point)})]
 
 
 @contextmanager
 def served(
-    folder: Path, size: int, rules: Sequence[dict[str, object]] = (), *, forgets: bool = False
+    folder: Path,
+    size: int,
+    rules: Sequence[dict[str, object]] = (),
+    *,
+    forgets: bool = False,
+    rate: int = 0,
 ) -> Iterator[Served]:
     """Make a card of ``size`` bytes that answers as long as its process runs.
 
@@ -65,6 +77,7 @@ def served(
         size: What it says of itself.
         rules: How it fails.
         forgets: Whether it keeps nothing of what is written to it.
+        rate: Bytes that it takes in a second; zero for as many as it can.
     """
     require_loops()
     if not Path("/dev/fuse").exists():
@@ -76,7 +89,7 @@ def served(
     last: dict[str, object] = {"driver": "file", "filename": str(backing)}
     if forgets:
         last = {"driver": "null-co", "size": size, "read-zeroes": True}
-    options = _options(last, rules, point)
+    options = _options(last, rules, rate, point)
     process = subprocess.Popen([require("qemu-storage-daemon"), *options])
     try:
         until(lambda: process.poll() is not None or point.stat().st_size == size, 30)
