@@ -3,6 +3,9 @@
 Sources: umount(8), udisksctl(1), eject(1). Never lazy: a filesystem that is in use stays mounted.
 """
 
+import errno
+import os
+import time
 from contextlib import suppress
 
 from builder.burn.backing import Use
@@ -13,6 +16,7 @@ from builder.errors import DeviceError, ToolError
 from builder.formats.foreign import find_tool, run_tool
 
 _SECONDS = 60.0
+_LETTING_GO_SECONDS = 5.0
 _BY_UDISKS = ("/media/", "/run/media/")
 """Where udisks mounts things: it also removes the folders that it made for that."""
 
@@ -36,6 +40,8 @@ def unmount(device: Device, uses: list[Use]) -> None:
             for note in getattr(error, "__notes__", ()):
                 failure.add_note(note)
             raise failure from error
+    if uses:
+        _wait_until_free(device)
 
 
 def eject(device: Device) -> str:
@@ -50,6 +56,23 @@ def eject(device: Device) -> str:
             continue
         return "ejected: it can be taken out"
     return "everything is on it: it can be taken out"
+
+
+def _wait_until_free(device: Device) -> None:
+    """Wait until the kernel has let go of a device that nothing is mounted from any more.
+
+    It does so a moment later when somebody was just looking at the mount.
+    """
+    end = time.monotonic() + _LETTING_GO_SECONDS
+    while time.monotonic() < end:
+        try:
+            os.close(os.open(device.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                return
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _unmount(use: Use) -> None:

