@@ -59,7 +59,7 @@ format: setup ## format the code
 
 test: setup judges check ## everything: make check, then the program on real images
 	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests/e2e tests/boot
-	@$(PYTHON) -m pytest -q -n auto --dist loadfile -m slow tests
+	@$(PYTHON) -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m slow tests
 
 test-fast: setup ## the quick tests alone
 	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests

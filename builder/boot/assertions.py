@@ -150,7 +150,9 @@ def _of_unit(unit: str, state: UnitState) -> Iterator[Check]:
         # A unit whose condition is not met stays inactive without having failed; one that was
         # never started has no met condition either, but no time at which it was looked at.
         names = "ActiveState,ConditionResult,ConditionTimestampMonotonic,BindsTo,Requires"
-        said = f'said=$(systemctl show -p {names} {command(unit)}); echo "$said"'
+        # The order in which units are required is another on each boot.
+        shown = """echo "$said" | grep -vE '^(BindsTo|Requires)='"""
+        said = f"said=$(systemctl show -p {names} {command(unit)}); {shown}"
         quiet = "^ConditionResult=no$", "^ConditionTimestampMonotonic=[1-9]"
         passed_over = " && ".join(f'echo "$said" | grep -q "{each}"' for each in quiet)
         active = 'echo "$said" | grep -q "^ActiveState=active$"'
