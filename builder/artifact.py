@@ -1,8 +1,8 @@
 """A finished file and how it is published: nothing appears under its name before it is whole.
 
 On Linux the file has no name at all while it is made (``O_TMPFILE``, open(2)), so nothing is
-left behind when the process is killed. Elsewhere it has a temporary one, which the next build
-removes.
+left behind when the process is killed. A temporary one, which the next build removes, it has there
+between two system calls, because linkat(2) replaces nothing, and elsewhere all the time.
 """
 
 import contextlib
