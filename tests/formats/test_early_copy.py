@@ -42,15 +42,15 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk from which every other mebibyte comes late, but not for the writer."""
-    preadv = os.preadv
+    """A disk that is slow to copy from, but not for the writer."""
+    copy_file_range = os.copy_file_range
 
-    def slowly(fd: int, buffers: list[memoryview], offset: int) -> int:
-        is_late = threading.current_thread() is not threading.main_thread() and offset // MIB % 2
-        time.sleep(0.02 if is_late else 0)
-        return preadv(fd, buffers, offset)
+    def slowly(*places: int) -> int:
+        is_late = threading.current_thread() is not threading.main_thread()
+        time.sleep(0.1 if is_late else 0)
+        return copy_file_range(*places)
 
-    monkeypatch.setattr(os, "preadv", slowly)
+    monkeypatch.setattr(os, "copy_file_range", slowly)
 
 
 @pytest.mark.usefixtures("slow")
