@@ -27,6 +27,15 @@ _SECOND_PROMPT = r"[Pp]assword: *$"
 _REFUSED = r"Login incorrect|Authentication failure"
 _EXPIRED = r"(?i)required to change|(?:new|current) password: *$|password .*expired"
 _PROMPT = r"[#$] *$"
+_DEAD_ENDS = {
+    r"Kernel panic - not syncing": "the kernel panics",
+    r"(?:Give root password|Press Enter) for maintenance|the root account is locked": (
+        "the guest stops in emergency mode: something that it does not start without is missing"
+    ),
+    r"\(initramfs\) *$": "the initrd does not find the root",
+    r"grub(?: rescue)?> *$": "GRUB finds no menu",
+}
+"""What a machine says last when it will not start, and what that means."""
 
 
 class Answer(Struct, frozen=True):
@@ -72,6 +81,16 @@ class Console:
                     return index
             self._go_on(end, seconds, what)
 
+    def expect_start(self, pattern: str, *, seconds: float, what: str) -> None:
+        """Wait until the guest has started, as the pattern shows.
+
+        Raises:
+            VerifyError: it did not in that time, or says that it never will; with the last lines.
+        """
+        index = self.expect(pattern, *_DEAD_ENDS, seconds=seconds, what=what)
+        if index:
+            raise self._silence(list(_DEAD_ENDS.values())[index - 1])
+
     def expect_end(self, *, seconds: float, what: str) -> None:
         """Wait until the machine is switched off.
 
@@ -92,7 +111,7 @@ class Console:
         Raises:
             VerifyError: there is no prompt, or the guest refuses.
         """
-        self.expect(_LOGIN, seconds=seconds, what="the login prompt")
+        self.expect_start(_LOGIN, seconds=seconds, what="the login prompt")
         self.type(user)
         self.expect(_SECOND_PROMPT, seconds=seconds, what="the password prompt")
         self.type(password)

@@ -85,7 +85,7 @@ def _enter(console: Console, trial: Trial, boot: str) -> Iterator[Result]:
         if account.name != _ROOT:
             console.type("exit")
     if _ROOT not in {account.name for account in trial.accounts}:
-        console.expect(r"# *$", seconds=trial.boot_seconds, what="root's shell")
+        console.expect_start(r"# *$", seconds=trial.boot_seconds, what="root's shell")
     console.open_shell(seconds=_LOGIN_SECONDS)
 
 

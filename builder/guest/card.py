@@ -52,7 +52,7 @@ device=/dev/$(basename "$disk")
 end=$(($(cat "$part/start") + $(cat "$part/size")))
 if [ $(($(cat "$disk/size") - end)) -gt 2048 ]; then
   # The table of a disk in use is written all the same; the kernel is told of this entry alone.
-  echo ", +" | sfdisk --quiet --force --no-reread -N "$number" "$device"
+  echo ", +" | sfdisk --quiet --force --no-reread --no-tell-kernel -N "$number" "$device"
   partx --update --nr "$number" "$device"
 fi
 resize2fs "$source"

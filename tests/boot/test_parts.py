@@ -137,6 +137,24 @@ def test_a_login_that_is_refused_is_said(answer: str, wanted: str) -> None:
     assert any("Last login: today" in note for note in caught.value.__notes__)
 
 
+@pytest.mark.parametrize(
+    ("says", "wanted"),
+    [
+        ("---[ end Kernel panic - not syncing: VFS: Unable to mount root fs ]---", "kernel panics"),
+        ("Give root password for maintenance\n(or press Control-D): ", "stops in emergency mode"),
+        ("Press Enter for maintenance\n(or press Control-D): ", "stops in emergency mode"),
+        ("(initramfs) ", "the initrd does not find the root"),
+        ("grub rescue> ", "GRUB finds no menu"),
+    ],
+)
+def test_a_machine_that_will_not_start_is_not_waited_for(says: str, wanted: str) -> None:
+    with (
+        shell_on_a_line("-c", f"printf '%s' '{says}'; sleep 9") as console,
+        pytest.raises(VerifyError, match=wanted),
+    ):
+        console.log_in("ada", "s3cret", seconds=5)
+
+
 def test_a_login_that_is_taken_leads_to_a_shell() -> None:
     with shell_on_a_line("-c", LOGIN.format(answer="$user $password # ")) as console:
         console.log_in("ada", "s3cret", seconds=5)

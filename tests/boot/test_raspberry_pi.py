@@ -60,7 +60,7 @@ def test_a_card_starts_a_raspberry_pi(base_cache: Path, bench: Bench, tmp_path: 
     card = bench.build(spec, ROOT_PASSWORD=PASSWORD)
     judge("truncate", "-s", "1G", card)
     with started(card, tmp_path) as console:
-        console.log_in("root", PASSWORD, seconds=400)
+        console.log_in("root", PASSWORD, seconds=900)
         console.open_shell(seconds=60)
 
         def ask(command: str) -> list[str]:

@@ -20,6 +20,7 @@ from tests.support.ext4_image import Region, make_ext4
 from tests.support.grub import add_fonts, arm_image
 from tests.support.judges import judge
 from tests.support.kept import keep, key_of
+from tests.support.photon_boot import PATIENCE
 from tests.support.photon_releases import RELEASES, Placement
 from tests.support.photon_root import photon_shape
 from tests.support.photon_units import units
@@ -140,7 +141,8 @@ def _make(scratch: Path, cache: Path) -> Path:
     _unpack(_packages(cache), folder)
     shape = photon_shape(RELEASES["5.0"], _PLACEMENT)
     own = {path: shape[path] for path in shape if not any(word in path for word in _NOT_HERE)}
-    folder.add_tree({**own, **_ALTERNATIVES, **_PAM, **units({"wpa_supplicant@.service": RADIO})})
+    radio = units({"wpa_supplicant@.service": RADIO})
+    folder.add_tree({**own, **PATIENCE, **_ALTERNATIVES, **_PAM, **radio})
     loader = arm_image(folder.folder / "usr/lib/grub/arm64-efi")
     firmware = _firmware(folder.folder)
     for path in ("/usr/lib/grub", "/usr/lib/u-boot", *_kernel_folders(folder.folder)):

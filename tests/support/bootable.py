@@ -19,6 +19,7 @@ from tests.support.ext4_image import Region, index_directories
 from tests.support.grub import add_fonts, install_bios, install_efi
 from tests.support.judges import judge
 from tests.support.packers import PACKERS
+from tests.support.photon_boot import PATIENCE
 from tests.support.photon_real import _over as with_debian_accounts
 from tests.support.photon_real import _reshape as reshape
 from tests.support.photon_real import _unpack as unpack
@@ -172,7 +173,9 @@ def _shape(folder: TreeFolder) -> Tree:
     for unit, condition in _NOT_HERE.items():
         written = PHOTON_SERVICES[unit].replace("[Unit]\n", f"[Unit]\n{condition}\n")
         shape[f"/usr/lib/systemd/system/{unit}"] = text(written)
-    return {**shape, **_without_wait(shape), **add_fonts(), **stand_ins(folder.folder)}
+    return {
+        **shape, **PATIENCE, **_without_wait(shape), **add_fonts(), **stand_ins(folder.folder)
+    }  # fmt: skip
 
 
 def _without_wait(shape: Tree) -> dict[str, Entry]:

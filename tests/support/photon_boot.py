@@ -4,9 +4,15 @@ Own words with the effect of the installer's files; arguments and paths are thei
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from tests.support.photon_releases import Placement, Release
 from tests.support.tree import File, text
+
+PATIENCE: Final = {
+    "/etc/systemd/system.conf.d/emulated.conf": text("[Manager]\nDefaultDeviceTimeoutSec=15min\n")
+}
+"""For bases that boot: udev may find a disk later than systemd waits, on an emulated processor."""
 
 
 def fstab(release: Release, placement: Placement) -> str:
