@@ -25,10 +25,10 @@ def second_ends() -> Iterator[None]:
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         nonlocal begun
-        os.write(sys.stderr.fileno(), _SECOND if begun else _FIRST)
-        if begun:
+        is_second, begun = begun, True  # before anything that lets the next signal in
+        os.write(sys.stderr.fileno(), _SECOND if is_second else _FIRST)
+        if is_second:
             os._exit(_STATUS)
-        begun = True
         raise KeyboardInterrupt
 
     before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}

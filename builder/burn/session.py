@@ -23,7 +23,7 @@ from builder.burn.overlay import Overlay
 from builder.burn.patience import Step
 from builder.burn.personalise import check_card
 from builder.burn.probe import LEAST_SIZE, probe
-from builder.burn.proof import check_digests, compare
+from builder.burn.proof import check_ranges
 from builder.burn.source import Image
 from builder.burn.spread import DEPTH, Lane, spread
 from builder.burn.writer import Manner, Writer
@@ -113,7 +113,6 @@ class _Burning:
         self._choices = choices
         self._progress = progress
         self._stopped = threading.Event()
-        self._can_reread = image.mapped is not None
         self._pool = Pool(2 * DEPTH + 2)
 
     def add(self, order: Order, card: Card) -> None:
@@ -126,8 +125,7 @@ class _Burning:
                 f"{order.device.path}: was interrupted at {reached / 1e6:.0f} MB: what is there "
                 "is compared, not written again"
             )
-        digests = self._choices.verifies and not self._can_reread
-        manner = Manner(self._choices.blanks, self._choices.verifies, digests, reached)
+        manner = Manner(self._choices.blanks, self._choices.verifies, reached)
         blocks = order.personal.blocks if order.personal else Overlay()
         writer = Writer(card, manner, blocks, self._stopped)
         writer.counts_gaps = self._image.mapped is None
@@ -209,15 +207,7 @@ class _Burning:
 
     def _read_back(self, only: set[int] | None) -> None:
         """Read the cards back: all of them, or these ranges."""
-        jobs = self._live()
-        if not jobs or self._stopped.is_set():
-            return
-        if not self._can_reread:
-            self._each(lambda job: check_digests(job.writer, only), "reading back")
-            return
-        self._progress.phase(f"{', '.join(str(job.path) for job in jobs)}: reading back")
-        lanes = [job.lane for job in jobs]
-        compare(lambda: _chosen(self._tasks(), only), lanes)
+        self._each(lambda job: check_ranges(job.writer, only), "reading back")
 
     def _each(self, step: Callable[[_Job], None], text: str) -> None:
         """Do something with every card that has not failed, at the same time."""

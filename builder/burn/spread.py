@@ -6,7 +6,7 @@ because the buffers are shared; one that failed lets its parts pass.
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from builder.burn.chunks import Chunk, Task
 from builder.burn.writer import Writer
@@ -26,9 +26,8 @@ class Lane:
         position: How far in the image it is.
     """
 
-    def __init__(self, writer: Writer, take: Callable[[Task], object] | None = None) -> None:
+    def __init__(self, writer: Writer) -> None:
         self.writer = writer
-        self._take = take or writer.take
         self.failure: BuilderError | None = None
         self.bug: BaseException | None = None
         self.position = 0
@@ -39,7 +38,7 @@ class Lane:
         while (task := self.tasks.get()) is not None:
             try:
                 if self.failure is None and not self.writer.stopped.is_set():
-                    self._take(task)
+                    self.writer.take(task)
                     self.position = max(self.position, task.end)
             except BuilderError as error:
                 self.failure = self.failure or error

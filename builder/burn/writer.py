@@ -9,14 +9,14 @@ before. Most devices do that by themselves at once; for others it is read first,
 where something is.
 """
 
-import hashlib
 import mmap
 import threading
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from builder.burn.card import Card
 from builder.burn.chunks import CHUNK, HEAD, Chunk, Gap, Task
-from builder.burn.memory import is_same
+from builder.burn.memory import checksum, is_same
 from builder.burn.overlay import Overlay
 from builder.errors import VerifyError
 from builder.progress import Advance
@@ -29,15 +29,21 @@ class Manner(Struct, frozen=True):
     Attributes:
         blanks: What the image leaves empty is emptied.
         verifies: Everything that was written is read back.
-        digests: The digest of every range is kept, to read back without the image.
         compare_below: What lies below this offset is read first and written only where it
             differs; the size of the image for all of it.
     """
 
     blanks: bool = True
     verifies: bool = True
-    digests: bool = True
     compare_below: int = 0
+
+
+class Range(NamedTuple):
+    """What was meant for a card in one request."""
+
+    offset: int
+    length: int
+    checksum: bytes
 
 
 class Tally(Struct):
@@ -79,7 +85,7 @@ class Writer(Struct):
     counts_gaps: bool = False
     tally: Tally = field(default_factory=Tally)
     differing: dict[int, int] = field(default_factory=dict)
-    _ranges: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    _ranges: dict[int, Range] = field(default_factory=dict)
     _head: bytearray = field(default_factory=lambda: bytearray(HEAD))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -126,18 +132,18 @@ class Writer(Struct):
             buffer[:] = block
             yield offset, memoryview(buffer)
 
-    def differ(self, offset: int, length: int) -> None:
+    def differ(self, found: Range) -> None:
         """Remember a range that was not there when it was read back."""
         with self._lock:
-            self.differing[offset] = length
+            self.differing[found.offset] = found.length
 
     def note_verified(self) -> None:
         """Remember in which way the card was read back."""
         self.tally.verified = "direct" if self.card.is_read_direct else "buffered"
 
-    def ranges(self) -> list[tuple[int, int, bytes]]:
-        """Return offset, length and SHA-256 of everything that is to be on the card."""
-        return [(offset, length, digest) for offset, (length, digest) in self._ranges.items()]
+    def ranges(self) -> list[Range]:
+        """Return everything that is to be on the card, but for the first MiB."""
+        return list(self._ranges.values())
 
     def finish(self) -> None:
         """Write the first MiB, and prove it.
@@ -203,10 +209,10 @@ class Writer(Struct):
                 self.tally.kept += len(view)
         else:
             self._write(view, offset)
-        if self.manner.digests:
-            digest = hashlib.sha256(view).digest()
+        if self.manner.verifies:
+            written = Range(offset, len(view), checksum(view))
             with self._lock:
-                self._ranges[offset] = len(view), digest
+                self._ranges[offset] = written
 
     def _write(self, view: memoryview, offset: int) -> None:
         """Write a run."""
