@@ -7,10 +7,10 @@ Does not know where files come from, see ``builder.fetch`` and ``builder.cache``
 """
 
 import hashlib
-import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass
+from io import FileIO
 from pathlib import Path
 
 from builder.errors import DigestMismatch, HostError, UsageError
@@ -20,7 +20,6 @@ PIECE = 1 << 20
 ALGORITHMS: Mapping[str, int] = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
 """Algorithm to length in hex digits, strongest first."""
 
-_QUEUED_PIECES = 4
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _SEAL = object()
 
@@ -47,42 +46,100 @@ class Verified:
             raise TypeError("a Verified comes from verify_file, the cache or fetch, after a check")
 
 
-class Tally:
-    """Computes several digests of one stream, each in its own thread, while it passes."""
+class Trail:
+    """Computes digests of a file that grows, each in a thread that reads behind whoever writes.
 
-    def __init__(self, algorithms: Iterable[str]) -> None:
+    Nothing is kept for a thread that falls behind: it reads the file, which is in memory still.
+    Made for the thread that writes.
+
+    Args:
+        path: The file, which is there already.
+        algorithms: As :data:`ALGORITHMS` names them.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, algorithms: Iterable[str]) -> None:
         self.size = 0
-        self._lanes = [_Lane(name) for name in sorted(set(algorithms))]
-
-    def add(self, piece: bytes) -> None:
-        """Count the next piece in; waits when the threads are more than a few pieces behind."""
-        self.size += len(piece)
+        self._has_ended = False
+        self._is_dropped = False
+        self._changed = threading.Condition()
+        self._lanes = [_Lane(name, path.open("rb", buffering=0)) for name in sorted({*algorithms})]
         for lane in self._lanes:
-            lane.pieces.put(piece)
+            lane.start(self._wait_beyond)
+
+    def reach(self, size: int) -> None:
+        """Say how many bytes are there."""
+        with self._changed:
+            self.size = size
+            self._changed.notify_all()
 
     def finish(self) -> dict[str, str]:
-        """End the threads and return algorithm to hex digest; nothing can be added after."""
-        for lane in self._lanes:
-            lane.pieces.put(None)
+        """Return algorithm to hex digest of all that is there; nothing can be added after.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self._end(is_dropped=False)
+        for error in (lane.error for lane in self._lanes if lane.error is not None):
+            raise error
+        return {lane.name: lane.digest.hexdigest() for lane in self._lanes}
+
+    def drop(self) -> None:
+        """End the threads where they are."""
+        self._end(is_dropped=True)
+
+    def _end(self, *, is_dropped: bool) -> None:
+        """End the threads."""
+        with self._changed:
+            self._has_ended = True
+            self._is_dropped |= is_dropped
+            self._changed.notify_all()
         for lane in self._lanes:
             lane.thread.join()
-        return {lane.name: lane.digest.hexdigest() for lane in self._lanes}
+
+    def _wait_beyond(self, position: int) -> int:
+        """Wait until there is more than ``position`` bytes; no more than that is the end."""
+        with self._changed:
+            while self.size <= position and not self._has_ended:
+                self._changed.wait()
+            return position if self._is_dropped else self.size
 
 
 class _Lane:
-    """One algorithm, its thread and the pieces it has not seen yet."""
+    """One algorithm and its thread."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, file: FileIO) -> None:
         self.name = name
         self.digest = hashlib.new(name, usedforsecurity=False)
-        self.pieces: queue.Queue[bytes | None] = queue.Queue(_QUEUED_PIECES)
-        self.thread = threading.Thread(target=self._run, name=f"digest-{name}", daemon=True)
+        self.error: OSError | None = None
+        self._file = file
+
+    def start(self, wait_beyond: Callable[[int], int]) -> None:
+        """Start the thread."""
+        self.thread = threading.Thread(
+            target=self._run, args=(wait_beyond,), name=f"digest-{self.name}", daemon=True
+        )
         self.thread.start()
 
-    def _run(self) -> None:
-        """Take pieces until the end mark."""
-        while (piece := self.pieces.get()) is not None:
-            self.digest.update(piece)
+    def _run(self, wait_beyond: Callable[[int], int]) -> None:
+        """Read and digest to the end."""
+        try:
+            with self._file:
+                self._follow(wait_beyond)
+        except OSError as error:
+            self.error = error
+
+    def _follow(self, wait_beyond: Callable[[int], int]) -> None:
+        """Read and digest what is there, and what comes."""
+        view, done = memoryview(bytearray(PIECE)), 0
+        while (reached := wait_beyond(done)) > done:
+            count = self._file.readinto(view[: reached - done])
+            if not count:
+                raise OSError(f"it ends at byte {done} of {reached} while it is read")
+            self.digest.update(view[:count])
+            done += count
 
 
 def check_digests(digests: Mapping[str, str]) -> dict[str, str]:
@@ -118,23 +175,19 @@ def check_found(
             )
 
 
-def digest_file(
-    path: Path, algorithms: Iterable[str], advance: Callable[[int], object] = lambda _: None
-) -> tuple[int, dict[str, str]]:
-    """Read a file once and return its size and its digests.
+def digest_file(path: Path, algorithms: Iterable[str]) -> tuple[int, dict[str, str]]:
+    """Return the size of a file and its digests.
 
     Raises:
         HostError: it cannot be read.
     """
-    tally = Tally(algorithms)
-    try:
-        with host_errors(path, hint="check the path and its permissions"), path.open("rb") as file:
-            while piece := file.read(PIECE):
-                tally.add(piece)
-                advance(len(piece))
-    finally:
-        found = tally.finish()
-    return tally.size, found
+    with host_errors(path, hint="check the path and its permissions"):
+        trail = Trail(path, algorithms)
+        try:
+            trail.reach(path.stat().st_size)
+            return trail.size, trail.finish()
+        finally:
+            trail.drop()
 
 
 def verify_file(path: Path, digests: Mapping[str, str]) -> Verified:

@@ -1,6 +1,6 @@
-"""Downloads a file as the program does, with the digests that are named: ``make bench`` times it.
+"""Downloads a file as the program does, onto the disk, with the digests that are named.
 
-python -m tools.bench_transfer URL FILE [ALGORITHM…]
+For ``make bench``, which times it: python -m tools.bench_transfer URL FILE [ALGORITHM…]
 """
 
 import sys

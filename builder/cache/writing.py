@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-from builder.digests import ALGORITHMS, PIECE, Tally
+from builder.digests import ALGORITHMS, PIECE, Trail
 from builder.errors import HostError
 from builder.host import host_errors
 
@@ -44,14 +44,18 @@ def check_room(folder: Path, size: int) -> None:
 
 def copy_and_digest(source: Path, target: Path) -> dict[str, str]:
     """Copy a file and return every kind of digest of what was written."""
-    tally = Tally(ALGORITHMS)
-    try:
-        with host_errors(source), source.open("rb") as file:
-            check_room(target.parent, os.fstat(file.fileno()).st_size)
-            with host_errors(target, hint=HINT), target.open("wb", buffering=0) as out:
-                while piece := file.read(PIECE):
-                    tally.add(piece)
-                    write_all(out, piece)
-    finally:
-        found = tally.finish()
-    return found
+    with (
+        host_errors(source),
+        source.open("rb", buffering=0) as file,
+        host_errors(target, hint=HINT),
+        target.open("wb", buffering=0) as out,
+    ):
+        check_room(target.parent, os.fstat(file.fileno()).st_size)
+        trail = Trail(target, ALGORITHMS)
+        try:
+            while piece := file.read(PIECE):
+                write_all(out, piece)
+                trail.reach(trail.size + len(piece))
+            return trail.finish()
+        finally:
+            trail.drop()

@@ -142,7 +142,6 @@ class _Errand(Struct, frozen=True):
         """Complete the partial file from one address and check it."""
         source = self.source
         with Partial(path, {"sha256", *self.wanted}) as partial:
-            partial.reread(lambda _: None)
             Transfer(partial, source.size, self.progress, self.patience).run(url, source.filename)
             found = partial.finish()
             try:

@@ -5,12 +5,13 @@ continue it; without that note it is continued all the same, and the digest deci
 """
 
 import json
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from builder.cache.writing import HINT, write_all
-from builder.digests import PIECE, Tally
+from builder.digests import Trail
 from builder.host import host_errors
 
 
@@ -25,49 +26,42 @@ class Partial:
 
     def __init__(self, path: Path, algorithms: Iterable[str]) -> None:
         self.path = path
-        self.is_spliced = False
         self._algorithms = frozenset(algorithms)
         self._note = path.with_name(f"{path.name}.json")
         with host_errors(path, hint=HINT):
             path.touch()
             self._file = path.open("r+b", buffering=0)
-        self._tally = Tally(self._algorithms)
+            self._trail = Trail(path, self._algorithms)
+            self._trail.reach(self._file.seek(0, os.SEEK_END))
+        self.is_spliced = self.size > 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tally.finish()
+        self._trail.drop()
         self._file.close()
 
     @property
     def size(self) -> int:
-        """Bytes that are there and counted in the digests."""
-        return self._tally.size
-
-    def reread(self, advance: Callable[[int], object]) -> None:
-        """Count the bytes that an earlier run left into the digests."""
-        with host_errors(self.path, hint=HINT):
-            while piece := self._file.read(PIECE):
-                self._tally.add(piece)
-                advance(len(piece))
-        self.is_spliced = self.size > 0
+        """Bytes that are there."""
+        return self._trail.size
 
     def append(self, piece: bytes) -> None:
         """Write the next piece."""
-        self._tally.add(piece)
         with host_errors(self.path, hint=HINT):
             write_all(self._file, piece)
+        self._trail.reach(self.size + len(piece))
 
     def restart(self) -> None:
         """Drop everything."""
-        self._tally.finish()
-        self._tally = Tally(self._algorithms)
+        self._trail.drop()
         self.is_spliced = False
         with host_errors(self.path, hint=HINT):
             self._file.seek(0)
             self._file.truncate()
             self._note.unlink(missing_ok=True)
+            self._trail = Trail(self.path, self._algorithms)
 
     def validator(self, url: str) -> str:
         """Return what ``url`` said about the version that is here, empty when unknown."""
@@ -85,10 +79,10 @@ class Partial:
             self._note.write_text(json.dumps({"url": url, "validator": validator}))
 
     def finish(self) -> dict[str, str]:
-        """Return the digests of what is there; nothing can be appended after."""
-        found = self._tally.finish()
-        self._tally = Tally(())
-        return found
+        """Return the digests of what is there, and on the disk; nothing can be appended after."""
+        with host_errors(self.path, hint=HINT):
+            os.fsync(self._file.fileno())  # the digests are computed meanwhile
+            return self._trail.finish()
 
     def remove(self) -> None:
         """Remove the file, or just the note when the file has been moved to its place."""
