@@ -19,6 +19,7 @@ from builder.formats.disk import GIB
 from tests.support.judges import require
 from tests.support.loops import mounted
 from tests.support.media import RELEASES, Media, digest_of, make_medium
+from tools import bench_iso_routes
 from tools.bench_iso_routes import edits, write_edits, xorriso
 from tools.bench_measure import Rival, emptied, interleave, ratio, settled
 from tools.bench_report import MB, Bench, Limit, show
@@ -126,7 +127,7 @@ def _python(*arguments: str) -> list[str]:
 
 def _route(name: str, base: Path, out: Path) -> Rival:
     """Return a route of Python's."""
-    command = _python("-m", "tools.bench_iso_routes", name, str(base), str(out / "out.iso"))
+    command = _python(bench_iso_routes.__file__, name, str(base), str(out / "out.iso"))
     return Rival(f"{name}, as a process", command, emptied(out))
 
 

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from builder.structs import Struct, asdict, replace
 
@@ -52,6 +51,8 @@ class Index:
 
     def write(self, entry: Entry) -> None:
         """Write an entry under all of its digests, under SHA-256 last."""
+        from tempfile import NamedTemporaryFile
+
         text = json.dumps(asdict(entry), indent=1, sort_keys=True)
         for algorithm, digest in sorted(
             entry.digests.items(), key=lambda item: item[0] == "sha256"
