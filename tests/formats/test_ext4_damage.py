@@ -152,10 +152,10 @@ def test_damage_gives_only_our_errors(variant: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_much_damage_gives_only_our_errors(variant: str, seed: int, tmp_path: Path) -> None:
-    assert _fuzz(_make_base(tmp_path, variant), 100 + seed, 500) > 50
+    assert _fuzz(_make_base(tmp_path, variant), 100 + seed, 400) > 40
 
 
 def test_a_flipped_byte_of_metadata_is_noticed_by_its_checksum(tmp_path: Path) -> None:
