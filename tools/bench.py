@@ -27,10 +27,20 @@ from tools.bench_report import MB, PRODUCT, Bench, Limit, show
 from tools.bench_routes import plain_route, write_spec
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
+_GIGABIT: Final = 125_000_000
+"""Bytes a second of the network that most people have at best."""
 _SERVER: Final = """\
-import functools, http.server, sys
+import functools, http.server, sys, time
+rate = int(sys.argv[2])
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_): pass
+    def copyfile(self, source, target):
+        begun, sent = time.monotonic(), 0
+        while piece := source.read(1 << 18):
+            target.write(piece)
+            sent += len(piece)
+            if rate:
+                time.sleep(max(0, begun + sent / rate - time.monotonic()))
 handler = functools.partial(Quiet, directory=sys.argv[1])
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
 print(server.server_port, flush=True)
@@ -104,14 +114,26 @@ def bench_fetch(bench: Bench) -> None:
         after = Rival("curl, then openssl dgst", command, plain.prepare)
         interleave([ours, plain, after], bench.rounds)
         show([ours, plain, after], ours)
-        with_digest, without = (
-            Rival(f"transfer, {name or 'no digest'}", _transfer(url, got, name), plain.prepare)
-            for name in ("sha256", "")
+    for name, rate in (("loopback", 0), ("1 Gbit/s", _GIGABIT)):
+        with _served(bench.base.path.parent, rate) as address:
+            _bench_transfer(bench, f"{address}/{bench.base.path.name}", name)
+
+
+def _bench_transfer(bench: Bench, url: str, name: str) -> None:
+    """Measure what the digest adds to a download that ends on the disk."""
+    got = bench.folder / "got"
+    with_digest, without = (
+        Rival(
+            f"{name}: transfer, {algorithm or 'no digest'}",
+            _transfer(url, got, algorithm),
+            settled(lambda: got.unlink(missing_ok=True)),
         )
-        interleave([with_digest, without], bench.rounds)
-        show([with_digest, without], with_digest)
-        text = "download with its digest by the same without"
-        bench.limits.append(Limit(text, ratio(with_digest, without), 1.05))
+        for algorithm in ("sha256", "")
+    )
+    interleave([with_digest, without], bench.rounds)
+    show([with_digest, without], with_digest)
+    text = f"{name}: download with its digest by the same without"
+    bench.limits.append(Limit(text, ratio(with_digest, without), 1.05))
 
 
 def _transfer(url: str, target: Path, algorithm: str) -> list[str]:
@@ -186,10 +208,10 @@ def _copy(bench: Bench) -> Rival:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    """Serve a folder on the loopback interface and yield its address."""
+def _served(folder: Path, rate: int = 0) -> Iterator[str]:
+    """Serve a folder on the loopback interface, at ``rate`` bytes a second; yield its address."""
     server = subprocess.Popen(
-        [sys.executable, "-c", _SERVER, str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _SERVER, str(folder), str(rate)], stdout=subprocess.PIPE, text=True
     )
     try:
         port = server.stdout.readline().strip() if server.stdout else ""
