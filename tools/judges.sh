@@ -51,6 +51,7 @@ gzip gzip
 igzip isal
 losetup mount
 make-bcache bcache-tools
+minisign minisign
 mkapfs apfsprogs
 mkfs.btrfs btrfs-progs
 mkfs.exfat exfatprogs

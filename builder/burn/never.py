@@ -1,41 +1,27 @@
 """The list of disks that are never to be written: one a line, as the user protected them.
 
-The file is ``never-burn`` in ``$XDG_CONFIG_HOME/photon-builder``, else in
-``~/.config/photon-builder`` (XDG Base Directory Specification 0.8). A line is a serial number, a
+The file is ``never-burn`` in the folder of :mod:`builder.burn.config`. A line is a serial number, a
 world-wide name, or a pattern (fnmatch(3)) for a name in ``/dev/disk/by-id``; what follows a ``#``
 is a comment. Under sudo(8) the list of the user who called it counts as well as root's.
 """
 
-import os
-import pwd
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from builder.burn.config import config_path, iter_config_paths
 from builder.burn.devices import Device, format_size
 from builder.burn.safety import Refusal
 from builder.burn.system import System
 from builder.errors import DeviceError
 from builder.host import host_errors
 
+_NAME = "never-burn"
+
 
 def list_path() -> Path:
     """Return where the list is, whether or not there is one."""
-    home = os.environ.get("XDG_CONFIG_HOME")
-    folder = Path(home) if home else Path.home() / ".config"
-    return folder / "photon-builder" / "never-burn"
-
-
-def _list_paths() -> Iterator[Path]:
-    """Yield the lists that count: under sudo(8) that of whoever called it, too."""
-    yield list_path()
-    try:
-        home = pwd.getpwnam(os.environ.get("SUDO_USER", "")).pw_dir
-    except KeyError:
-        return
-    theirs = Path(home, ".config/photon-builder/never-burn")
-    if theirs != list_path():
-        yield theirs
+    return config_path(_NAME)
 
 
 def protect(device: Device, system: System) -> str:
@@ -64,7 +50,7 @@ def protect(device: Device, system: System) -> str:
 def never_refusals(device: Device, system: System) -> Iterator[Refusal]:
     """Yield the lines of the list that a device is on."""
     names = {device.serial, device.wwn, *_ids(device, system)} - {""}
-    for path in _list_paths():
+    for path in iter_config_paths(_NAME):
         for number, entry in _iter_entries(path):
             if any(fnmatchcase(name, entry) for name in names):
                 text = f"you protected it: {path}, line {number}: {entry}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from builder.artifact import SUMS
 from builder.burn.chunks import SHORTEST_GAP, Run
+from builder.burn.signature import Signed
 from builder.digests import verify_file
 from builder.errors import FormatError, HostError
 from builder.formats import compression
@@ -55,6 +56,7 @@ class Image(Struct, frozen=True):
         is_raw: Whether the file is the disk itself.
         prove: Complains when what was read is not what it should be; called when all was read.
         digest: Gives the SHA-256 of the file when all was read, empty when it is not known.
+        signed: By whom it is signed; ``None`` when that was not checked.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Image(Struct, frozen=True):
     is_raw: bool = False
     prove: Callable[[], None] = lambda: None
     digest: Callable[[], str] = str
+    signed: Signed | None = None
 
 
 @contextmanager
@@ -121,10 +124,28 @@ def check_published(image: Image, sha256: str) -> str:
     """
     if image.path is None:
         return ""
-    wanted = sha256 or _published(image.path)
+    wanted = sha256 or read_published(image.path)
     if wanted:
         verify_file(image.path, {"sha256": wanted})
     return wanted
+
+
+def read_published(path: Path) -> str:
+    """Return the digest that ``SHA256SUMS`` beside a file has of it, empty when there is none."""
+    try:
+        text = path.with_name(SUMS).read_text(errors="replace")
+    except OSError:
+        return ""
+    return find_listed(text, path.name)
+
+
+def find_listed(sums: str, name: str) -> str:
+    """Return the digest that the text of ``SHA256SUMS`` has of a file, empty when it has none."""
+    for line in sums.splitlines():
+        found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
+        if found and found[2] == name:
+            return found[1]
+    return ""
 
 
 @contextmanager
@@ -239,19 +260,6 @@ def _unpacked_size(path: Path, bound: Bound, progress: Progress) -> int:
             bound.check_size(total)
             advance(len(piece))
     return total
-
-
-def _published(path: Path) -> str:
-    """Return the digest that ``SHA256SUMS`` beside a file has of it, empty when there is none."""
-    try:
-        text = path.with_name(SUMS).read_text(errors="replace")
-    except OSError:
-        return ""
-    for line in text.splitlines():
-        found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
-        if found and found[2] == path.name:
-            return found[1]
-    return ""
 
 
 def _looks_like(head: bytes) -> str:

@@ -22,6 +22,7 @@ def open_unpacked(image: Image, progress: Progress) -> Iterator[tuple[Disk, Imag
     """Open the disk in an image, and give the image that is to be read from now on.
 
     Raises:
+        DigestMismatch: it is another than what was wanted.
         FormatError: it is damaged.
         HostError: there is no room for what it holds.
     """
@@ -40,6 +41,7 @@ def open_unpacked(image: Image, progress: Progress) -> Iterator[tuple[Disk, Imag
         for offset, content in image.iter_runs():
             if isinstance(content, bytes):
                 write_sparse(fd, content, offset)
+        image.prove()  # an address: before its root is looked into, and the card is opened
         os.ftruncate(fd, image.size)
         extents = joined_extents(fd, image.size)
         mapped = sum(length for _, length in extents)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from builder.cli.burned import report
-from builder.cli.options import PATH, reporter, write_result
-from builder.errors import DeviceError, UsageError
+from builder.cli.options import PATH, reporter
+from builder.errors import UsageError
 from builder.progress import JsonLines, Progress
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from builder.burn.safety import Permits
     from builder.burn.source import Image
     from builder.burn.system import System
+    from builder.cli.burn_image import Given
 
 
 class Options(TypedDict):
@@ -35,6 +36,8 @@ class Options(TypedDict):
     unmount: bool
     settings: tuple[str, ...]
     sha256: str
+    key: Path | None
+    no_signature: bool
     delta: bool
     probe: bool
     verify: bool
@@ -45,8 +48,9 @@ class Options(TypedDict):
 
 
 @click.command(
-    epilog="Exit codes: 7 no image of a disk, 10 the device fails, 11 it does not hold what was "
-    "written, 12 it must not be written, or not without more being said. See docs/burning.md."
+    epilog="Exit codes: 6 another digest or no signature that fits, 7 no image of a disk, 10 the "
+    "device fails, 11 it does not hold what was written, 12 it must not be written, or not without "
+    "more being said. See docs/burning.md."
 )
 @click.argument("image", metavar="IMAGE|URL")
 @click.argument("paths", nargs=-1, type=PATH, metavar="DEVICE…")
@@ -62,6 +66,8 @@ class Options(TypedDict):
     help="A setting of this card alone, as in an overlay: hostname=pi1.",
 )  # fmt: skip
 @click.option("--sha256", default="", metavar="HEX", help="What the image file's digest must be.")
+@click.option("--key", type=PATH, metavar="FILE", help="A minisign key that must have signed it.")
+@click.option("--no-signature", is_flag=True, help="Pass over the key that is configured, once.")
 @click.option("--delta", is_flag=True, help="Read first, and write only what differs.")
 @click.option("--probe/--no-probe", default=True, help="Try cards from 8 GB on for a false size.")
 @click.option("--verify/--no-verify", default=True, help="Read everything back.")
@@ -76,8 +82,9 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
     devices are written at once. `photon-builder devices` lists them.
     """
     progress: Progress = JsonLines(sys.stdout) if options["as_json"] else reporter()
+    given = _given(image, options)
     if options["to_file"] is not None:
-        return _to_file(image, paths, options["to_file"], options)
+        return _to_file(given, paths, options["to_file"], options)
     if not paths:
         raise UsageError("no device given", hint="photon-builder devices lists them")
     from builder.burn.awake import stays_awake
@@ -85,6 +92,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
     from builder.burn.interrupt import second_ends
     from builder.burn.system import System
     from builder.burn.target import check_platform, find_target
+    from builder.cli.burn_image import opened
 
     check_platform()
     system = System()
@@ -94,7 +102,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
         raise UsageError("the same device is given twice")
     for device in chosen.values():
         _check_target(device, image, system, backing, _permits(options))
-    with _opened(image, options, progress) as source:
+    with opened(given, progress) as source:
         _confirm(chosen, source, options)
         if options["unmount"]:
             _unmount(chosen, backing)
@@ -105,6 +113,20 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
         ):
             verdicts = _run(ready, orders, options, progress)
         return report(verdicts, source, progress)
+
+
+def _given(image: str, options: Options) -> "Given":
+    """Return what the command line says of the image."""
+    from builder.cli.burn_image import Given
+
+    if options["key"] and options["no_signature"]:
+        raise UsageError("--key and --no-signature: wanted one of them")
+    return Given(
+        image=image,
+        sha256=options["sha256"],
+        key=options["key"],
+        passes_over=options["no_signature"],
+    )
 
 
 def _check_target(
@@ -124,23 +146,6 @@ def _check_target(
     if not os.access(device.path, os.R_OK | os.W_OK):
         raise no_permission(device)
     check(source_refusals(device, backing, ours), device)
-
-
-@contextmanager
-def _opened(image: str, options: Options, progress: Progress) -> Iterator["Image"]:
-    """Open the image, and check it as far as that can be done before it is read."""
-    from builder.burn.remote import is_address, open_address
-    from builder.burn.source import check_published, digested, open_source
-
-    if is_address(image):
-        yield open_address(image, options["sha256"], progress)
-        return
-    with open_source(Path(image), progress) as source:
-        checked = check_published(source, options["sha256"])
-        said = f"sha256 {checked} holds" if checked else "no digest of it is known"
-        progress.phase(f"{source.name}: {source.size} bytes unpacked; {said}")
-        with digested(source, checked) as known:
-            yield known
 
 
 def _confirm(chosen: dict[Path, "Device"], source: "Image", options: Options) -> None:
@@ -262,18 +267,10 @@ def _size(text: str) -> int:
         raise UsageError(f"--expect-size {text}: wanted a size such as 32G") from None
 
 
-def _to_file(image: str, paths: tuple[Path, ...], target: Path, options: Options) -> int:
+def _to_file(given: "Given", paths: tuple[Path, ...], target: Path, options: Options) -> int:
     """Write a raw disk file."""
-    from builder.artifact import stage
-    from builder.formats.disk_file import unpack_disk
+    from builder.cli.burn_image import unpack
 
     if paths or options["settings"]:
         raise UsageError("--to-file takes an image and nothing else")
-    if target.exists() and not target.is_file():
-        raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")
-    with stage(target.absolute().parent) as staging:
-        disk, packed = unpack_disk(Path(image), staging.fd)
-        staging.publish(target.absolute())
-    row = {"file": str(target), "size": disk.size, "kind": packed.name}
-    write_result(row, as_json=options["as_json"], text=f"{target}\n")
-    return 0
+    return unpack(given, target, as_json=options["as_json"])

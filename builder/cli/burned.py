@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from builder.cli.options import write_result
 from builder.cli.report import show_error
 from builder.progress import JsonLines, Progress
+from builder.structs import asdict
 
 if TYPE_CHECKING:
     from builder.burn.order import Verdict
@@ -42,6 +43,7 @@ def _row(verdict: "Verdict", source: "Image") -> dict[str, Any]:
         "seconds": round(verdict.seconds, 3),
         "bytes_per_second": round(_speed(verdict)),
         "sha256": "" if error else source.digest(),
+        "signature": asdict(source.signed) if source.signed and not error else None,
         "remarks": verdict.remarks,
         "next": verdict.then.text if verdict.then else "",
         "command": verdict.then.command if verdict.then else "",
@@ -52,6 +54,8 @@ def _row(verdict: "Verdict", source: "Image") -> dict[str, Any]:
 
 def _sentence(verdict: "Verdict", source: "Image") -> str:
     """Return what came of a card that is done."""
+    from builder.burn.signed import describe
+
     tally, then, digest = verdict.tally, verdict.then, source.digest()
     kept = f", {tally.kept / 1e6:.0f} MB were there already" if tally.kept else ""
     again = f", {tally.rewritten} ranges had to be written twice" if tally.rewritten else ""
@@ -61,6 +65,7 @@ def _sentence(verdict: "Verdict", source: "Image") -> str:
         f"{kept}{again} in {verdict.seconds:.1f} s ({_speed(verdict) / 1e6:.0f} MB/s), "
         f"verified: {tally.verified}{remarks}\n"
         f"  sha256 of {source.name}: {digest or 'not known: none lies beside it'}\n"
+        + (f"  {describe(source.signed)}\n" if source.signed else "")
         + (f"  next: {then.text}\n" if then else "")
         + (f"    {then.command}\n" if then and then.command else "")
     )

@@ -5,6 +5,7 @@ Continued means: the server is asked for the rest, by Range and, where it gave a
 """
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 
 from builder.errors import FetchError
 from builder.fetch.addresses import shown
@@ -89,3 +90,32 @@ def iter_file(
             pause(url, error, failures, patience, progress)
         except MirrorError as error:
             raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
+
+
+def read_patiently(url: str, progress: Progress, *, patience: Patience = _PATIENT) -> bytes | None:
+    """Return a file of at most 4 MiB, ``None`` when the server has none at this address.
+
+    Unlike ``read_small`` it tries again, and tells a file that is not there from a server that
+    does not work.
+
+    Raises:
+        FetchError: nobody knows whether there is one, or it is larger.
+    """
+    try:
+        with closing(iter_file(url, progress, patience=patience)) as pieces:
+            return b"".join(_few(pieces, url))
+    except FetchError as error:
+        why = error.__cause__
+        if isinstance(why, MirrorError) and not isinstance(why, PassingError):
+            return None
+        raise
+
+
+def _few(pieces: Iterator[bytes], url: str) -> Iterator[bytes]:
+    """Yield what is not to be more than 4 MiB."""
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > _SMALL:
+            raise FetchError(f"{shown(url)}: has more than {_SMALL} bytes; wanted a short text")
+        yield piece

@@ -10,7 +10,8 @@ consist of zeros, and a card that was in use has something else there. Equal con
 maps, and the map's digest tells one content from another. On a disk that is mostly holes that
 takes a fraction of what the SHA-256 of the whole file does.
 
-Does not read block maps, but for the size of the image.
+Of block maps it reads the size of the image, and what is in use; an image is compared with a map by
+making the map anew, so only with one that was made here.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ from builder.formats.sparse import CELL, STRETCH, Window, is_zero, iter_data
 
 BLOCK = 4 * KIB
 _NO_DIGEST = "0" * 64
+_RANGE = re.compile(r"<Range [^>]*>\s*([0-9]{1,12})(?:-([0-9]{1,12}))?\s*</Range>")
 _SIZE = re.compile(r"<ImageSize>\s*([0-9]{1,18})\s*</ImageSize>")
 
 Range = tuple[int, int, str]
@@ -65,6 +67,15 @@ def read_size(text: str) -> int | None:
     """Return the size of the image that a block map says, ``None`` when it says none."""
     found = _SIZE.search(text)
     return int(found[1]) if found else None
+
+
+def is_mapped(disk: Window, text: str) -> bool:
+    """Tell whether a disk image is what a map that was made here says, and zero everywhere else."""
+    used = [
+        (int(first) * BLOCK, (int(last or first) + 1 - int(first)) * BLOCK)
+        for first, last in _RANGE.findall(text)
+    ]
+    return make_bmap(disk, used) == text
 
 
 class BackgroundMap:

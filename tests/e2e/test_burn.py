@@ -11,9 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from hashlib import sha256
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -27,8 +25,18 @@ from builder.errors import DeviceError
 from builder.formats.disk import MIB
 from tests.support.bases import Recipe, make_base
 from tests.support.judges import judge
-from tests.support.loop_cards import LoopCard, attach, burn, card, command, require_loops, same
+from tests.support.loop_cards import (
+    LoopCard,
+    attach,
+    burn,
+    card,
+    command,
+    full_after,
+    require_loops,
+    same,
+)
 from tests.support.machines import USB, Machine
+from tests.support.packed import pack, served
 from tests.support.program import Bench
 from tests.support.server import Behaviour, serve, until
 from tests.support.stand_ins import before
@@ -52,43 +60,6 @@ def image(base_cache: Path) -> Path:
 def stick(tmp_path: Path) -> Iterator[LoopCard]:
     with card(tmp_path, ROOM) as found:
         yield found
-
-
-def pack(image: Path, kind: str, folder: Path) -> Path:
-    """Pack an image with a foreign tool."""
-    target = folder / f"disk.{kind}"
-    disk = folder / "disk.raw"
-    if not disk.exists():
-        judge("cp", "--sparse=always", image, disk)
-        disk.chmod(0o644)
-    line = {
-        "raw": "test -s {}",
-        "dense": "cat disk.raw > {}",
-        "gz": "gzip -1 -c disk.raw > {}",
-        "xz": "xz -0 -T2 -c disk.raw > {}",
-        "zst": "zstd -q -1 -c disk.raw > {}",
-        "tar.gz": "tar -c disk.raw | gzip -1 > {}",
-        "tar.xz": "tar -Sc disk.raw | xz -0 > {}",
-    }[kind].format(target.name)
-    judge("sh", "-ec", f"cd '{folder}'; {line}")
-    return target
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder, without Range, and yield its address."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize("kind", ["dense", "gz", "xz", "zst", "tar.gz", "tar.xz"])
@@ -541,21 +512,6 @@ def test_a_protected_disk_is_refused(
             folder.rmdir()
     assert done.code == 12
     assert f"you protected it: {listed}, line 1: my-disk-*" in done.err
-
-
-@contextmanager
-def full_after(folder: Path, size: int) -> Iterator[LoopCard]:
-    """A card that fails where a small filesystem in memory is full."""
-    point = folder / "small"
-    point.mkdir()
-    judge("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", point)
-    try:
-        with (point / "card").open("wb") as stream:
-            stream.truncate(ROOM)
-        with attach(point / "card") as failing:
-            yield failing
-    finally:
-        judge("umount", "-l", point)
 
 
 def noisy(folder: Path, size: int = 256 * MIB) -> Path:

@@ -42,6 +42,12 @@ class LoopCard:
         return self.content(0, MIB)
 
     @property
+    def whole(self) -> str:
+        """The SHA-256 of everything that is on it."""
+        judge("blockdev", "--flushbufs", self.device)
+        return judge("sha256sum", self.backing).stdout.split()[0]
+
+    @property
     def is_blank(self) -> bool:
         """Whether nothing boots from it."""
         return self.head == bytes(MIB)
@@ -88,10 +94,24 @@ def card(folder: Path, size: int, name: str = "card") -> Iterator[LoopCard]:
         yield found
 
 
+@contextmanager
+def full_after(folder: Path, size: int, room: int = 600 * MIB) -> Iterator[LoopCard]:
+    """A card that fails where a small filesystem in memory is full."""
+    point = folder / "small"
+    point.mkdir()
+    judge("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", point)
+    try:
+        with (point / "card").open("wb") as stream:
+            stream.truncate(room)
+        with attach(point / "card") as failing:
+            yield failing
+    finally:
+        judge("umount", "-l", point)
+
+
 def burn(bench: Bench, image: Path | str, *cards: LoopCard, more: tuple[str, ...] = ()) -> Run:
     """Burn an image as a user would who means it."""
-    arguments = command(image, *cards, more=more)
-    return bench.run(*arguments, XDG_CONFIG_HOME=str(bench.directory / "config"))
+    return bench.run(*command(image, *cards, more=more))
 
 
 def command(image: Path | str, *cards: LoopCard, more: tuple[str, ...] = ()) -> list[str | Path]:

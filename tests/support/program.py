@@ -31,11 +31,13 @@ class Bench:
 
     def environment(self, **extra: str) -> dict[str, str]:
         """Return the variables that the program sees."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("PHOTON_BUILDER")}
+        ours = ("PHOTON_BUILDER", "SUDO_USER")  # the latter's settings would count, too
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         return {
             **kept,
             "PYTHONPATH": str(PROJECT),
             "PHOTON_BUILDER_CACHE": str(self.directory / "cache"),
+            "XDG_CONFIG_HOME": str(self.directory / "config"),
             "NO_COLOR": "1",
             **extra,
         }

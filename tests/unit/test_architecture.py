@@ -65,6 +65,7 @@ MAY_IMPORT = {
 
 DOORS = {
     "click": "cli",
+    "cryptography": "burn/signature.py",
     "msgspec": "structs",
     "yaml": "documents",
     "jsonschema": "schema",

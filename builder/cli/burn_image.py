@@ -1,0 +1,98 @@
+"""The image that ``burn`` is given: checked and opened, or unpacked to a file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.cli.options import reporter, write_result
+from builder.errors import DeviceError
+from builder.progress import Progress
+from builder.structs import Struct, asdict, replace
+
+if TYPE_CHECKING:
+    from builder.burn.signature import Key
+    from builder.burn.source import Image
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """What the command line says of an image.
+
+    Attributes:
+        image: Its path or address.
+        sha256: What its digest must be; empty: nothing is said.
+        key: The file of the key that must have signed it.
+        passes_over: Whether a key that is configured does not count.
+    """
+
+    image: str
+    sha256: str
+    key: Path | None
+    passes_over: bool
+
+
+@contextmanager
+def opened(given: Given, progress: Progress) -> Iterator["Image"]:
+    """Open the image, and check it as far as that can be done before it is read."""
+    from builder.burn.remote import is_address, open_address
+    from builder.burn.signed import check_signed, describe
+    from builder.burn.source import check_published, digested, open_source
+
+    keys = _keys(given, progress)
+    if is_address(given.image):
+        source = open_address(given.image, given.sha256, keys, progress)
+        if source.signed:
+            progress.phase(f"{source.name}: {describe(source.signed)}; to be proved by reading it")
+        yield source
+        return
+    path, known, signed = Path(given.image), "", None
+    if keys:
+        known, signed = check_signed(path, given.sha256, keys, progress)
+        progress.phase(f"{path.name}: {describe(signed)}")
+    with open_source(path, progress) as source:
+        checked = known or check_published(source, given.sha256)
+        said = f"sha256 {checked} holds" if checked else "no digest of it is known"
+        progress.phase(f"{source.name}: {source.size} bytes unpacked; {said}")
+        with digested(replace(source, signed=signed), checked) as ready:
+            yield ready
+
+
+def unpack(given: Given, target: Path, *, as_json: bool) -> int:
+    """Write the disk in an image to a file, once the image is checked."""
+    from builder.artifact import stage
+    from builder.burn.signed import check_signed, describe
+    from builder.burn.source import read_published
+    from builder.digests import verify_file
+    from builder.formats.disk_file import unpack_disk
+
+    if target.exists() and not target.is_file():
+        raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")
+    path, known, signed, progress = Path(given.image), "", None, reporter()
+    if keys := _keys(given, progress):
+        known, signed = check_signed(path, given.sha256, keys, progress)
+        progress.phase(f"{path.name}: {describe(signed)}")
+    wanted = given.sha256 or read_published(path)
+    if wanted and not known:
+        verify_file(path, {"sha256": wanted})
+    with stage(target.absolute().parent) as staging:
+        disk, packed = unpack_disk(path, staging.fd)
+        staging.publish(target.absolute())
+    row = {
+        "file": str(target),
+        "size": disk.size,
+        "kind": packed.name,
+        "signature": asdict(signed) if signed else None,
+    }
+    write_result(row, as_json=as_json, text=f"{target}\n")
+    return 0
+
+
+def _keys(given: Given, progress: Progress) -> list["Key"]:
+    """Return the keys that count; says which do not, when that was asked for."""
+    from builder.burn.keys import iter_configured, read_keys
+
+    if not given.passes_over:
+        return read_keys(given.key)
+    if passed := ", ".join(map(str, iter_configured())):
+        progress.phase(f"the signature is not checked: --no-signature passes over {passed}")
+    return []
