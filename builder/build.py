@@ -187,11 +187,12 @@ def _build(
     request: Request, plan: Plan, origin: Origin, tools: tuple[Cache, Progress, str]
 ) -> Outcome:
     """Make, prove and publish."""
-    from builder.verify import verify
-
     cache, progress, key = tools
     started = reproducible.timestamp()
     opened = open_base(origin, request.target, cache, progress, offline=request.offline)
+    # Read while the base is digested, as is the recipe.
+    from builder.verify import verify
+
     inputs = plan.downloads()
     plan = with_downloads(plan, opened.path, cache, progress, offline=request.offline)
     artifact = request.artifact

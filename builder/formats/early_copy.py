@@ -13,9 +13,9 @@ writer, who then copies the rest, meets the reason.
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from builder.formats.kernel_copy import can_share, iter_copied
+from builder.formats.kernel_copy import can_share, iter_copied, reserve
 from builder.formats.position import Position
 
 
@@ -35,7 +35,7 @@ class EarlyCopy:
         self._position = Position(target)
         self._stopped = False
         if not can_share(source, target):
-            _reserve(target, length)
+            reserve(target, 0, length)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -70,14 +70,6 @@ class EarlyCopy:
                     return
         finally:
             self._position.end(abandoned=False)
-
-
-def _reserve(fd: int, size: int) -> None:
-    """Reserve room, which makes writing faster, where the filesystem can do that."""
-    reserve = getattr(os, "posix_fallocate", None)
-    if size and reserve is not None:
-        with suppress(OSError):
-            reserve(fd, 0, size)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 _UNIT = 1 << 16
 """A multiple of every filesystem's block; what is shared begins and ends on one."""
@@ -35,6 +36,14 @@ def can_share(source: int, target: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def reserve(fd: int, offset: int, length: int) -> None:
+    """Reserve room for a run, which makes writing it faster, where the filesystem can do that."""
+    allocate = getattr(os, "posix_fallocate", None)
+    if length and allocate is not None:
+        with suppress(OSError):
+            allocate(fd, offset, length)
 
 
 def read_into(fd: int, view: memoryview, offset: int) -> int:

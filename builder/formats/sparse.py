@@ -10,12 +10,13 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 from builder.errors import FormatError, HostError
 from builder.formats.disk import GIB, KIB, MIB
+from builder.formats.kernel_copy import can_share, iter_copied, reserve
 from builder.formats.stream import write_all
 from builder.structs import Struct
 
@@ -176,7 +177,11 @@ def copy_sparse(source: Window, fd: int) -> None:
     Raises:
         HostError: there is no room.
     """
+    # What can_share may overwrite is to be the same there, so this has to be the same place.
+    shares = source.offset == 0 and can_share(source.fd, fd)
     for start, length in iter_data(source.fd, source.offset, source.size):
+        if not shares:
+            reserve(fd, start - source.offset, length)
         _copy_range(source.fd, start, fd, start - source.offset, length)
     os.ftruncate(fd, source.size)
 
@@ -283,14 +288,8 @@ def _seek(fd: int, offset: int, whence: str, end: int) -> int:
 
 def _copy_range(source: int, start: int, target: int, to: int, length: int) -> None:
     """Copy a run, by the kernel where it can."""
-    copy = getattr(os, "copy_file_range", None)
-    if copy is not None:
-        with suppress(OSError):
-            while length:
-                done = copy(source, target, length, start, to)
-                if not done:
-                    break
-                start, to, length = start + done, to + done, length - done
+    for done in iter_copied(source, start, length, (target, to)):
+        start, to, length = start + done, to + done, length - done
     while length:
         data = os.pread(source, min(MIB, length), start)
         if not data:
