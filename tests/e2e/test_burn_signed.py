@@ -255,7 +255,7 @@ CHANGED: list[tuple[Change, str]] = [
 def test_a_file_that_is_not_signed_as_it_must_be_never_comes_near_the_card(
     change: Change, sentence: str, desk: Desk
 ) -> None:
-    image = desk.publish("pi.img", "xz")
+    image = desk.publish("pi.img")
     change(image, desk.signer)
     before = desk.stick.whole
     done = desk.burn(image)
