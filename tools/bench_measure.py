@@ -93,8 +93,9 @@ def interleave(rivals: list[Rival], rounds: int, *, warm: bool = True) -> None:
         for rival in rivals:
             rival.run()
             rival.runs.clear()
-    for _ in range(rounds):
-        for rival in rivals:
+    for number in range(rounds):
+        first = number % len(rivals)  # who is first may find memory in another state
+        for rival in (*rivals[first:], *rivals[:first]):
             rival.run()
 
 

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from builder.formats.kernel_copy import can_share, iter_copied, reserve
+from builder.formats.kernel_copy import can_share, iter_copied
 from builder.formats.position import Position
 
 
@@ -34,8 +34,7 @@ class EarlyCopy:
         self._target = target
         self._position = Position(target)
         self._stopped = False
-        if not can_share(source, target):
-            reserve(target, 0, length)
+        self._reserves = not can_share(source, target)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -64,7 +63,8 @@ class EarlyCopy:
     def _run(self) -> None:
         """Copy, piece by piece."""
         try:
-            for count in iter_copied(self._source, 0, self.length, (self._target, 0)):
+            to = (self._target, 0)
+            for count in iter_copied(self._source, 0, self.length, to, reserves=self._reserves):
                 self._position.advance(count)
                 if self._stopped:
                     return

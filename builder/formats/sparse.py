@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.errors import FormatError, HostError
 from builder.formats.disk import GIB, KIB, MIB
-from builder.formats.kernel_copy import can_share, iter_copied, reserve
+from builder.formats.kernel_copy import can_share, iter_copied
 from builder.formats.stream import write_all
 from builder.structs import Struct
 
@@ -178,11 +178,9 @@ def copy_sparse(source: Window, fd: int) -> None:
         HostError: there is no room.
     """
     # What can_share may overwrite is to be the same there, so this has to be the same place.
-    shares = source.offset == 0 and can_share(source.fd, fd)
+    reserves = source.offset > 0 or not can_share(source.fd, fd)
     for start, length in iter_data(source.fd, source.offset, source.size):
-        if not shares:
-            reserve(fd, start - source.offset, length)
-        _copy_range(source.fd, start, fd, start - source.offset, length)
+        _copy_range((source.fd, start), (fd, start - source.offset), length, reserves=reserves)
     os.ftruncate(fd, source.size)
 
 
@@ -286,13 +284,16 @@ def _seek(fd: int, offset: int, whence: str, end: int) -> int:
         raise HostError(f"looking for holes: {error.strerror or error}") from error
 
 
-def _copy_range(source: int, start: int, target: int, to: int, length: int) -> None:
-    """Copy a run, by the kernel where it can."""
-    for done in iter_copied(source, start, length, (target, to)):
-        start, to, length = start + done, to + done, length - done
+def _copy_range(
+    source: tuple[int, int], to: tuple[int, int], length: int, *, reserves: bool
+) -> None:
+    """Copy a run from a place in one file to one in another, by the kernel where it can."""
+    (fd, start), (target, at) = source, to
+    for done in iter_copied(fd, start, length, to, reserves=reserves):
+        start, at, length = start + done, at + done, length - done
     while length:
-        data = os.pread(source, min(MIB, length), start)
+        data = os.pread(fd, min(MIB, length), start)
         if not data:
             raise FormatError(f"a source ends at byte {start}, wanted {length} more")
-        write_all(target, data, to)
-        start, to, length = start + len(data), to + len(data), length - len(data)
+        write_all(target, data, at)
+        start, at, length = start + len(data), at + len(data), length - len(data)
