@@ -143,6 +143,7 @@ def test_a_login_that_is_refused_is_said(answer: str, wanted: str) -> None:
         ("---[ end Kernel panic - not syncing: VFS: Unable to mount root fs ]---", "kernel panics"),
         ("Give root password for maintenance\n(or press Control-D): ", "stops in emergency mode"),
         ("Press Enter for maintenance\n(or press Control-D): ", "stops in emergency mode"),
+        ("Cannot open access to console, the root account is locked.\n", "stops in emergency mode"),
         ("(initramfs) ", "the initrd does not find the root"),
         ("grub rescue> ", "GRUB finds no menu"),
     ],
