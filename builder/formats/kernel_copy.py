@@ -17,8 +17,7 @@ _UNIT = 1 << 16
 """A multiple of every filesystem's block; what is shared begins and ends on one."""
 
 _LARGEST = 1 << 26
-"""Digests follow the writer, so they should not have to wait long; of a file of some GB, a quarter
-of this took half as long again."""
+"""Digests follow the writer, so they should not have to wait long; each piece costs a call."""
 
 _FICLONERANGE = 0x4020940D
 _RANGE = struct.Struct("=qQQQ")
@@ -69,8 +68,8 @@ def iter_copied(
         offset: Where the run begins in it.
         length: Its bytes.
         to: The file that is written, and where in it.
-        reserves: Whether room is reserved piece by piece, where nothing can be shared. All at once
-            takes twice as long for a file of some GB.
+        reserves: Whether room is reserved piece by piece, where nothing can be shared. Of a file of
+            some GB all at once was slower, on ext4 of Linux 6.18.
     """
     target, at = to
     done = 0
