@@ -80,6 +80,7 @@ def _compare(bench: Bench, name: str, base: Path, rounds: int, *, settle: bool =
     interleave(rivals, rounds, warm=not settle)
     show(rivals, copy)
     print(f"build by cp and two digests: {ratio(build, digests):.2f}x")
+    print(f"pycdlib by cp: {ratio(rewrite, copy):.2f}x")
     beyond = (codec.seconds - start.seconds) / copy.seconds
     bench.limits += [
         Limit(f"{name}: codec by cp", ratio(codec, copy), 1.1),
