@@ -1,8 +1,8 @@
 """Carry a plan into a virtual appliance: edit the disk where it lies, and pack it anew.
 
-Nothing is unpacked: the disk is read through its grain tables, changed grains are kept apart
-in memory, and all others are copied as they are. Cost follows the number of changes and the
-length of the file, not the size of the disk.
+Nothing is unpacked: the disk is read through its grain tables, changed grains are kept apart in
+memory (beyond 8 MiB, deflated, in a file without a name), and all others are copied as they are.
+Cost follows the number of changes and the length of the file, not the size of the disk.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from builder.carriers.packing import disk_size
 from builder.formats.disk import MIB
 from builder.formats.ova import Appliance, Ova, open_ova, write_ova
 from builder.formats.ovf import DiskReference, Edits, Product, Property, edit_envelope
+from builder.formats.spill import Spill
 from builder.formats.stream import Span
 from builder.formats.vmdk import GrainOverlay, StreamOptimized, splice
 from builder.job import Job, Made
@@ -29,12 +30,12 @@ def build_appliance(job: Job) -> Made:
         FormatError: the base is damaged, or holds no disk that can be edited.
         GuestError: the plan does not fit the base.
     """
-    with open_ova(job.base) as ova:
+    with open_ova(job.base) as ova, Spill(job.directory) as spill:
         if not job.is_pinned:
             ova.check_digests()
         member, reference = ova.disk
         name = f"{ova.name}: {member.name}"
-        disk = GrainOverlay(StreamOptimized(ova.fd, member.offset, member.size, name=name))
+        disk = GrainOverlay(StreamOptimized(ova.fd, member.offset, member.size, name=name), spill)
         with in_disk_of(job.base):
             if wanted := disk_size(job.sections):
                 fit_disk(disk, wanted, MIB, job)

@@ -17,7 +17,7 @@ from builder.formats.disk_tar import find_disk, is_tar, unpack_tar
 from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
 from builder.formats.parallel import iter_ahead
-from builder.formats.sparse import SparseDisk, Window, copy_sparse, write_sparse
+from builder.formats.sparse import SparseDisk, Window, copy_sparse, iter_told, write_sparse
 from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer
 from builder.structs import Struct
 
@@ -75,14 +75,14 @@ def unpack_disk(path: Path, fd: int) -> tuple[SparseDisk, Packed]:
     compression, inside = _look(path)
     member = ""
     if is_tar(inside):
-        with closing(iter_ahead(iter_unpacked(path))) as pieces:
+        with closing(iter_ahead(iter_told(iter_unpacked(path)))) as pieces:
             member = unpack_tar(pieces, fd, name=path.name).name
     else:
         check_head(inside, name=path.name)
         if compression is Compression.NONE:
             _copy(path, fd)
         else:
-            with closing(iter_ahead(iter_unpacked(path))) as pieces:
+            with closing(iter_ahead(iter_told(iter_unpacked(path)))) as pieces:
                 _write(pieces, fd, Bound(inside, name=path.name))
     size = os.fstat(fd).st_size
     footer = read_footer(fd, size, name=path.name)

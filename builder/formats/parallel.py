@@ -6,15 +6,18 @@ their faster kin do. Does not start processes.
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from itertools import islice
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _AHEAD = 2
 """Items in work or waiting for their turn, for each thread."""
+_HANDED_OVER = 4
+"""Items that one thread gives to another at once."""
 
 
 def iter_ordered(
@@ -44,15 +47,31 @@ def iter_ordered(
 def iter_ahead(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
     """Yield items that a thread makes while the caller works on those before.
 
-    What the thread raises is raised here; closing this generator ends the thread, then ``items``.
+    They are handed over a few at a time, as that takes longer than to make one of some kinds. What
+    the thread raises is raised here; closing this generator ends the thread, then ``items``.
     """
-    waiting: deque[Future[_Item | None]] = deque()
+    waiting: deque[Future[tuple[list[_Item], Exception | None]]] = deque()
     with closing(items), ThreadPoolExecutor(1) as pool:
-        for _ in range(2 * _AHEAD):
-            waiting.append(pool.submit(next, items, None))
-        while (item := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, items, None))
-            yield item
+        for _ in range(_AHEAD):
+            waiting.append(pool.submit(_take, items))
+        while True:
+            taken, error = waiting.popleft().result()
+            waiting.append(pool.submit(_take, items))
+            yield from taken
+            if error is not None:
+                raise error
+            if len(taken) < _HANDED_OVER:
+                return
+
+
+def _take(items: Iterator[_Item]) -> tuple[list[_Item], Exception | None]:
+    """Return the next items, fewer at the end, and what was raised instead of the next."""
+    taken: list[_Item] = []
+    try:
+        taken.extend(islice(items, _HANDED_OVER))
+    except Exception as error:  # it belongs to the caller, after what came before
+        return taken, error
+    return taken, None
 
 
 def processors() -> int:

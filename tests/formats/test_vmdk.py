@@ -13,6 +13,7 @@ import pytest
 
 from builder.errors import BuilderError, FormatError
 from builder.formats.disk import GIB, KIB, MIB, SECTOR, FileDisk
+from builder.formats.spill import Spill
 from builder.formats.stream import write_segments
 from builder.formats.vmdk import (
     GrainOverlay,
@@ -228,12 +229,13 @@ def test_a_vmdk_inside_another_file_is_found_at_its_offset(tmp_path: Path) -> No
         assert made.read_grain(700) == stream.grains[700]
 
 
-def test_an_overlay_behaves_as_a_bytearray_with_any_budget(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [0, 5 * GRAIN, 100 * GRAIN])
+def test_an_overlay_behaves_as_a_bytearray_with_any_budget(in_memory: int, tmp_path: Path) -> None:
     path = tmp_path / "base.vmdk"
     path.write_bytes(of_raw(random.Random(3).randbytes(20 * GRAIN + 1536)).make())
     source = random.Random(4)
-    with opened(path) as vmdk:
-        overlay = GrainOverlay(vmdk, dirty_grains=3)
+    with opened(path) as vmdk, Spill(tmp_path, in_memory=in_memory) as spill:
+        overlay = GrainOverlay(vmdk, spill, dirty_grains=3)
         model = bytearray(overlay.read(0, overlay.size))
         for _ in range(300):
             length = source.randrange(1, 3 * GRAIN)
@@ -287,6 +289,26 @@ def test_memory_grows_with_what_changes_deflate_to(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 10 * MIB
+
+
+def test_memory_does_not_grow_with_what_changes_when_there_is_another_place(tmp_path: Path) -> None:
+    path = tmp_path / "empty.vmdk"
+    path.write_bytes(make_empty(GIB))
+    source = random.Random(5)
+    tracemalloc.start()
+    try:
+        with opened(path) as vmdk, Spill(tmp_path, in_memory=MIB) as spill:
+            overlay = GrainOverlay(vmdk, spill, dirty_grains=16)
+            for offset in range(0, 32 * MIB, GRAIN):
+                overlay.write(100 * MIB + offset, source.randbytes(GRAIN))
+            out = write_splice(overlay, tmp_path / "out.vmdk")
+            peak = tracemalloc.get_traced_memory()[1]
+            assert out.stat().st_size > 32 * MIB
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * MIB
+    with opened(out) as made:
+        made.check(full=True)
 
 
 @pytest.mark.parametrize(("offset", "length"), [(-1, 4), (64 * MIB - 3, 4), (1 << 63, 1)])

@@ -1,8 +1,8 @@
 """A stream-optimized VMDK as a disk that can be written: grains that change are kept aside.
 
-Memory is bounded by what changes, deflated: some clean and some dirty grains are kept as they
-are, the dirty ones that have not been written for longest are deflated in the background. The
-VMDK itself is never written; see :mod:`builder.formats.vmdk.splice`.
+Some clean and some dirty grains are kept as they are, the dirty ones that have not been written
+for longest are deflated in the background and put aside: in memory, or where there is more room.
+The VMDK itself is never written; see :mod:`builder.formats.vmdk.splice`.
 """
 
 from collections import OrderedDict
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
+from builder.formats.spill import Spill, load
+from builder.formats.stream import Segment
 from builder.formats.vmdk.grains import deflate_grain, inflate_grain
 from builder.formats.vmdk.header import MAXIMUM_CAPACITY
 from builder.formats.vmdk.stream_optimized import StreamOptimized
@@ -30,18 +32,26 @@ class GrainOverlay:
 
     Args:
         vmdk: What is read where nothing has been written.
+        spill: Where deflated grains are put aside; without it they all stay in memory.
         dirty_grains: How many changed grains are kept inflated.
     """
 
-    def __init__(self, vmdk: StreamOptimized, *, dirty_grains: int = _DIRTY_GRAINS) -> None:
+    def __init__(
+        self,
+        vmdk: StreamOptimized,
+        spill: Spill | None = None,
+        *,
+        dirty_grains: int = _DIRTY_GRAINS,
+    ) -> None:
         self.vmdk = vmdk
         self.size = vmdk.capacity
+        self._spill = spill
         self._dirty_grains = dirty_grains
         self._zeros = bytes(vmdk.grain_size)
         self._clean: OrderedDict[int, bytes] = OrderedDict()
         self._dirty: OrderedDict[int, bytearray] = OrderedDict()
         self._packing: OrderedDict[int, Future[bytes | None]] = OrderedDict()
-        self._packed: dict[int, bytes] = {}
+        self._packed: dict[int, Segment] = {}
         self._pool: ThreadPoolExecutor | None = None
 
     def read(self, offset: int, length: int) -> bytes:
@@ -73,7 +83,7 @@ class GrainOverlay:
             )
         self.size = size
 
-    def pack(self) -> dict[int, bytes]:
+    def pack(self) -> dict[int, Segment]:
         """Return the records of the grains that differ from the VMDK's, by grain number.
 
         An empty record stands for a grain that the VMDK has and that is all zeros now.
@@ -124,7 +134,7 @@ class GrainOverlay:
         record = self._packed.get(grain)
         if record is None:
             return self.vmdk.read_grain(grain) or self._zeros
-        return inflate_grain(record, self.vmdk.grain_size) if record else self._zeros
+        return inflate_grain(load(record), self.vmdk.grain_size) if record else self._zeros
 
     def _writable(self, grain: int) -> bytearray:
         """Return a grain that may be changed, making room for it."""
@@ -140,7 +150,9 @@ class GrainOverlay:
     def _forget(self, grain: int, dirty: bytearray) -> bytearray:
         """Drop what else is held of a grain that has become dirty."""
         self._clean.pop(grain, None)
-        self._packed.pop(grain, None)
+        packed = self._packed.pop(grain, None)
+        if packed is not None and self._spill is not None:
+            self._spill.drop(packed)
         return dirty
 
     def _deflate_oldest(self) -> None:
@@ -158,7 +170,7 @@ class GrainOverlay:
         """Wait until a grain has been deflated, and keep the record."""
         record = self._packing.pop(grain).result()
         if record is not None:
-            self._packed[grain] = record
+            self._packed[grain] = record if self._spill is None else self._spill.keep(record)
 
     def _pack_grain(self, grain: int, content: bytearray) -> bytes | None:
         """Return a grain's record, ``None`` when it is what the VMDK holds; runs in a thread."""

@@ -46,7 +46,7 @@ class Splice:
         yield from self._body
         yield END_OF_STREAM
 
-    def _place_all(self, fresh: dict[int, bytes]) -> None:
+    def _place_all(self, fresh: dict[int, Segment]) -> None:
         """Give every grain its place, in order of the disk."""
         old, measure, tables = self._vmdk.tables, self._vmdk.record_sectors, self._tables
         added = ((grain, 0) for grain in fresh if not old.has_data(grain))
@@ -63,7 +63,7 @@ class Splice:
                 self._take_over(start, end)
                 start = end = 0
                 self._body.append(record)
-                count = len(record) // SECTOR
+                count = (record.length if isinstance(record, Span) else len(record)) // SECTOR
             else:
                 continue
             tables[grain] = self._sector & 0xFFFF_FFFF
