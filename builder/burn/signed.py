@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from builder.artifact import SUMS
+from builder.burn.beside import read_beside
 from builder.burn.devices import clean
 from builder.burn.signature import (
-    LARGEST,
     Key,
     Signature,
     Signed,
@@ -125,7 +125,7 @@ def check_signed(
         mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise HostError(f"{path}: is no file; wanted an image")
-    promise = read_promise(path.name, partial(_read_beside, path), keys)
+    promise = read_promise(path.name, partial(read_beside, path), keys)
     wanted = agree(path.name, sha256, promise) or read_published(path)
     progress.phase(f"{path.name}: checking whether it is what was signed")
     if promise.map:
@@ -197,14 +197,3 @@ def _check_map(path: Path, promise: Promise) -> None:
 def _signed(file: str, signature: Signature) -> Signed:
     """Return what is told of a signature."""
     return Signed(file, signature.key, clean(signature.comment.decode("utf-8", "replace")))
-
-
-def _read_beside(path: Path, name: str) -> bytes | None:
-    """Read a small file beside an image."""
-    beside = path.with_name(name)
-    with host_errors(beside, hint="check its permissions"):
-        try:
-            with beside.open("rb") as stream:
-                return stream.read(LARGEST if name.endswith(SUFFIX) else -1)
-        except FileNotFoundError:
-            return None

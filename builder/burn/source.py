@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from builder.artifact import SUMS
+from builder.burn.beside import read_beside
 from builder.burn.chunks import SHORTEST_GAP, Run
 from builder.burn.signature import Signed
 from builder.digests import verify_file
@@ -131,12 +132,13 @@ def check_published(image: Image, sha256: str) -> str:
 
 
 def read_published(path: Path) -> str:
-    """Return the digest that ``SHA256SUMS`` beside a file has of it, empty when there is none."""
-    try:
-        text = path.with_name(SUMS).read_text(errors="replace")
-    except OSError:
-        return ""
-    return find_listed(text, path.name)
+    """Return the digest that ``SHA256SUMS`` beside a file has of it, empty when there is none.
+
+    Raises:
+        HostError: there is one, and it cannot be read.
+    """
+    content = read_beside(path, SUMS)
+    return find_listed(content.decode("utf-8", "replace"), path.name) if content else ""
 
 
 def find_listed(sums: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class Given(Struct, frozen=True, kw_only=True):
 @contextmanager
 def opened(given: Given, progress: Progress) -> Iterator["Image"]:
     """Open the image, and check it as far as that can be done before it is read."""
+    from builder.burn.beside import check_same, state_of
     from builder.burn.remote import is_address, open_address
     from builder.burn.signed import check_signed, describe
     from builder.burn.source import check_published, digested, open_source
@@ -46,6 +48,7 @@ def opened(given: Given, progress: Progress) -> Iterator["Image"]:
         yield source
         return
     path, known, signed = Path(given.image), "", None
+    before = state_of(path)
     if keys:
         known, signed = check_signed(path, given.sha256, keys, progress)
         progress.phase(f"{path.name}: {describe(signed)}")
@@ -53,13 +56,15 @@ def opened(given: Given, progress: Progress) -> Iterator["Image"]:
         checked = known or check_published(source, given.sha256)
         said = f"sha256 {checked} holds" if checked else "no digest of it is known"
         progress.phase(f"{source.name}: {source.size} bytes unpacked; {said}")
-        with digested(replace(source, signed=signed), checked) as ready:
+        watched = replace(source, signed=signed, prove=partial(check_same, path, before))
+        with digested(watched, checked) as ready:
             yield ready
 
 
 def unpack(given: Given, target: Path, *, as_json: bool) -> int:
     """Write the disk in an image to a file, once the image is checked."""
     from builder.artifact import stage
+    from builder.burn.beside import check_same, state_of
     from builder.burn.signed import check_signed, describe
     from builder.burn.source import read_published
     from builder.digests import verify_file
@@ -68,6 +73,7 @@ def unpack(given: Given, target: Path, *, as_json: bool) -> int:
     if target.exists() and not target.is_file():
         raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")
     path, known, signed, progress = Path(given.image), "", None, reporter()
+    before = state_of(path)
     if keys := _keys(given, progress):
         known, signed = check_signed(path, given.sha256, keys, progress)
         progress.phase(f"{path.name}: {describe(signed)}")
@@ -76,6 +82,7 @@ def unpack(given: Given, target: Path, *, as_json: bool) -> int:
         verify_file(path, {"sha256": wanted})
     with stage(target.absolute().parent) as staging:
         disk, packed = unpack_disk(path, staging.fd)
+        check_same(path, before)
         staging.publish(target.absolute())
     row = {
         "file": str(target),

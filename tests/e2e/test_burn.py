@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -247,6 +247,73 @@ def test_a_person_types_the_name_and_the_size(
     assert done.returncode == (0 if right else 12), done.stderr
     assert f"type `{stick.token}` to erase it".encode() in done.stderr
     assert same(image, stick) is right
+
+
+def replace_by_another(image: Path) -> None:
+    """Put another image where one was."""
+    other = image.with_name("other")
+    other.write_bytes(image.read_bytes())
+    other.replace(image)
+
+
+def write_into(image: Path) -> None:
+    """Change a byte in the middle of an image, and nothing else of the file."""
+    before = image.stat()
+    with image.open("r+b") as stream:
+        stream.seek(before.st_size // 2)
+        stream.write(b"?")
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("kind", ["dense", "xz"])
+@pytest.mark.parametrize("change", [replace_by_another, write_into])
+def test_an_image_that_changes_after_it_was_checked_leaves_the_card_blank(
+    kind: str, change: Callable[[Path], None], stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    noisy = tmp_path / "noisy.raw"
+    noisy.write_bytes(os.urandom(24 * MIB))
+    judge("sgdisk", "-o", "-n", "1:2048:0", noisy)
+    image = pack(noisy, kind, tmp_path)
+    judge("sh", "-ec", f"cd '{tmp_path}'; sha256sum {image.name} > SHA256SUMS")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        bench.command("burn", image, stick.device, "--allow-loop", "--no-probe"),
+        cwd=bench.directory, env=bench.environment(), stdin=theirs, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as burning:  # fmt: skip
+        assert burning.stderr is not None
+        said = b""
+        while b"to erase it" not in said and (more := burning.stderr.read(1)):
+            said += more
+        assert b"holds" in said
+        change(image)
+        os.write(ours, f"{stick.token}\n".encode())
+        said += burning.stderr.read()
+    os.close(ours)
+    os.close(theirs)
+    assert stick.is_blank
+    # Packed data that is damaged may be told by its format first.
+    sentences = {10: b"was changed or replaced while it was read", 7: b"damaged"}
+    assert sentences[burning.returncode] in said
+    assert burning.returncode == 10 or (kind, change) == ("xz", write_into)
+
+
+@pytest.mark.parametrize("what", ["pipe", "long"])
+def test_what_is_no_list_of_digests_beside_an_image_is_not_waited_for(
+    what: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
+) -> None:
+    packed = pack(image, "xz", tmp_path)
+    sums = packed.with_name("SHA256SUMS")
+    if what == "pipe":
+        os.mkfifo(sums)
+    else:
+        with sums.open("wb") as stream:
+            stream.truncate(64 * MIB + 1)
+    before = stick.head
+    done = burn(bench, packed, stick)
+    assert done.code == 10
+    assert ("is no file" if what == "pipe" else "has more than 67108864 bytes") in done.err
+    assert stick.head == before
 
 
 def test_a_card_much_larger_than_the_image_has_to_be_named(bench: Bench, tmp_path: Path) -> None:
