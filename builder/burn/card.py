@@ -16,7 +16,7 @@ import os
 import shlex
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -74,8 +74,7 @@ class Card:
         Raises:
             HostError: the device refuses.
         """
-        with self._errors(offset):
-            self.patience.ask(partial(self._write, view, offset))
+        self.ask(partial(self._write, view, offset), offset)
 
     def read(self, view: memoryview, offset: int, fd: int | None = None) -> None:
         """Fill a buffer, by another descriptor if one is given.
@@ -83,8 +82,16 @@ class Card:
         Raises:
             HostError: the device refuses.
         """
+        self.ask(partial(fill, self.fd if fd is None else fd, view, offset), offset)
+
+    def ask(self, request: Callable[[], object], offset: int) -> None:
+        """Make a request of a run; it may be made twice, and both at once for a while.
+
+        Raises:
+            HostError: the device refuses.
+        """
         with self._errors(offset):
-            self.patience.ask(partial(_read, self.fd if fd is None else fd, view, offset))
+            self.patience.ask(request)
 
     def punch(self, offset: int, length: int) -> bool:
         """Let the device make a run zero by itself; false when it cannot."""
@@ -203,8 +210,12 @@ def check_identity(fd: int, device: Device) -> None:
         )
 
 
-def _read(fd: int, view: memoryview, offset: int) -> None:
-    """Fill a buffer."""
+def fill(fd: int, view: memoryview, offset: int) -> None:
+    """Fill a buffer from a place of a device.
+
+    Raises:
+        OSError: the kernel refuses, or the device ends before.
+    """
     while view:
         done = os.preadv(fd, [view], offset)
         if not done:

@@ -8,10 +8,14 @@ import threading
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 
-from builder.burn.chunks import CHUNK
-from builder.burn.memory import checksum
-from builder.burn.spread import DEPTH
+from builder.burn.card import fill
+from builder.burn.memory import Sum
 from builder.burn.writer import Range, Writer
+from builder.formats.disk import MIB
+
+_PIECE = MIB
+"""What is read at once: it is still near the processor when it is summed up."""
+_THREADS = 3
 
 
 def check_ranges(writer: Writer, only: Container[int] | None = None) -> None:
@@ -25,7 +29,7 @@ def check_ranges(writer: Writer, only: Container[int] | None = None) -> None:
         HostError: the device refuses.
     """
     ranges = sorted(each for each in writer.ranges() if only is None or each.offset in only)
-    with writer.card.reader() as fd, ThreadPoolExecutor(DEPTH) as pool:
+    with writer.card.reader() as fd, ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(_Reader(writer, fd).check, ranges))
     writer.note_verified()
 
@@ -42,13 +46,20 @@ class _Reader:
         """Compare one range with what is on the card."""
         if self._writer.stopped.is_set():
             return
-        if checksum(self._read(expected)) != expected.checksum:
+        if not hasattr(self._buffers, "own"):
+            self._buffers.own = memoryview(mmap.mmap(-1, _PIECE))
+        found: list[bytes] = []
+        own: memoryview = self._buffers.own
+        self._writer.card.ask(lambda: found.append(_sum(self._fd, expected, own)), expected.offset)
+        if found[-1] != expected.checksum:
             self._writer.differ(expected)
 
-    def _read(self, wanted: Range) -> memoryview:
-        """Read a range into a buffer that this thread has for itself."""
-        if not hasattr(self._buffers, "own"):
-            self._buffers.own = memoryview(mmap.mmap(-1, CHUNK))
-        view: memoryview = self._buffers.own[: wanted.length]
-        self._writer.card.read(view, wanted.offset, self._fd)
-        return view
+
+def _sum(fd: int, wanted: Range, buffer: memoryview) -> bytes:
+    """Read a range, as much at once as fits, and sum it up."""
+    found, end = Sum(), wanted.offset + wanted.length
+    for offset in range(wanted.offset, end, len(buffer)):
+        view = buffer[: end - offset]
+        fill(fd, view, offset)
+        found.update(view)
+    return found.digest()
