@@ -52,10 +52,12 @@ def state_of(image: Path) -> State:
     """Return what :func:`check_same` compares.
 
     Raises:
-        HostError: there is no such file.
+        HostError: there is none, or it is no file.
     """
     with host_errors(image, hint="check the path and its permissions"):
         found = image.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise HostError(f"{image}: is no file; wanted an image")
     times = found.st_mtime_ns, found.st_ctime_ns
     return State(found.st_dev, found.st_ino, found.st_size, *times)
 

@@ -7,13 +7,12 @@ that has the image's digest, or that of its block map, as of a disk that we made
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from builder.artifact import SUMS
-from builder.burn.beside import read_beside
+from builder.burn.beside import read_beside, state_of
 from builder.burn.devices import clean
 from builder.burn.signature import (
     Key,
@@ -25,7 +24,7 @@ from builder.burn.signature import (
 )
 from builder.burn.source import find_listed, read_published
 from builder.digests import check_digests, check_found, digest_file
-from builder.errors import DigestMismatch, HostError
+from builder.errors import DigestMismatch
 from builder.formats.bmap import is_mapped
 from builder.formats.sparse import Window
 from builder.host import host_errors
@@ -119,12 +118,9 @@ def check_signed(
 
     Raises:
         DigestMismatch: it is not signed, or another than the one that was.
-        HostError: it cannot be read.
+        HostError: it cannot be read, or is no file.
     """
-    with host_errors(path, hint="check the path and its permissions"):
-        mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise HostError(f"{path}: is no file; wanted an image")
+    state_of(path)  # a pipe, or /dev/zero, would be read without end
     promise = read_promise(path.name, partial(read_beside, path), keys)
     wanted = agree(path.name, sha256, promise) or read_published(path)
     progress.phase(f"{path.name}: checking whether it is what was signed")

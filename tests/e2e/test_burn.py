@@ -285,12 +285,12 @@ def test_an_image_that_changes_after_it_was_checked_leaves_the_card_blank(
         said = b""
         while b"to erase it" not in said and (more := burning.stderr.read(1)):
             said += more
-        assert b"holds" in said
         change(image)
         os.write(ours, f"{stick.token}\n".encode())
         said += burning.stderr.read()
     os.close(ours)
     os.close(theirs)
+    assert b" holds\n" in said
     assert stick.is_blank
     # Packed data that is damaged may be told by its format first.
     sentences = {10: b"was changed or replaced while it was read", 7: b"damaged"}
@@ -798,6 +798,31 @@ def test_a_file_is_written_when_a_file_is_asked_for(
     plain = bench.run("burn", image, tmp_path / "out.raw", "--yes", "--expect-size", "1G")
     assert plain.code == 12
     assert "--to-file writes a file" in plain.err
+
+
+def test_a_file_is_not_written_from_an_image_that_changes(
+    image: Path, bench: Bench, tmp_path: Path
+) -> None:
+    packed, target = pack(image, "gz", tmp_path), tmp_path / "out.raw"
+    with subprocess.Popen(
+        bench.command("burn", packed, "--to-file", target),
+        cwd=bench.directory, env=bench.environment(), stderr=subprocess.PIPE,
+    ) as writing:  # fmt: skip
+        while writing.poll() is None:
+            os.utime(packed)
+            time.sleep(0.005)
+        assert writing.stderr is not None
+        assert b"was changed or replaced while it was read" in writing.stderr.read()
+    assert writing.returncode == 10
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("given", ["/", ".", "/dev/zero", "/dev/null"])
+def test_a_file_is_not_written_from_what_is_no_file(given: str, bench: Bench) -> None:
+    done = bench.run("burn", given, "--to-file", bench.directory / "out.raw")
+    assert done.code == 10
+    assert f"{given}: is no file; wanted an image" in done.err
+    assert not (bench.directory / "out.raw").exists()
 
 
 def test_devices_says_why_a_loop_device_is_not_for_burning(stick: LoopCard, bench: Bench) -> None:

@@ -5,16 +5,18 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from builder.formats.disk import GIB
+from builder.formats.disk import GIB, MIB
 from tests.support.bases import Base, Recipe, make_base
 from tests.support.judges import judge
 from tests.support.opened import open_ova
-from tests.support.program import Bench, files_below
+from tests.support.program import PROJECT, Bench, files_below
 
 SPEC = """\
 version: 1
@@ -210,6 +212,25 @@ def test_something_changed_is_built_again(change: str, small_ova: Base, bench: B
     done = bench.run("build", spec, **environment)
     assert done.code == 0
     assert "nothing changed" not in done.err
+
+
+def test_memory_does_not_follow_what_is_put_in(bench: Bench) -> None:
+    (bench.directory / "payload").write_bytes(os.urandom(128 * MIB))
+    bench.write(
+        "spec.yaml",
+        "version: 1\nname: large\ntarget: ova\nbase: {sample: true}\n"
+        "overlay: {files: [{path: /opt/payload, source: payload}]}\n",
+    )
+    # A small launcher: Linux counts the memory of whoever starts a process into its peak.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", PROJECT / "tools/bench_run.py",
+         *bench.command("build", "spec.yaml")],
+        cwd=bench.directory, env=bench.environment(), stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    took = json.loads(done.stdout)
+    assert took["status"] == 0
+    assert (bench.output / "large.ova").stat().st_size > 128 * MIB
+    assert took["peak"] < 128 * MIB
 
 
 def test_the_content_of_a_base_counts_and_not_its_time_or_place(
