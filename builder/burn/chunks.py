@@ -13,6 +13,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 
+from builder.burn.memory import Sum
 from builder.errors import FormatError
 from builder.formats.disk import KIB, MIB
 from builder.formats.stream import Span
@@ -27,6 +28,8 @@ SHORTEST_GAP = 256 * KIB
 """Shorter runs of zeros are written: that is quicker than another request."""
 
 _LONGEST_GAP = 256 * MIB
+_PIECE = 512 * KIB
+"""What is copied at once: it is still near the processor when it is summed up."""
 
 Run = tuple[int, bytes | Span]
 """Offset in the image and what is there."""
@@ -75,11 +78,15 @@ class Chunk:
     Attributes:
         offset: In the image; a multiple of ``ALIGN``.
         length: A multiple of ``ALIGN``, zeros at its end if need be.
+        checksum: Of its bytes; empty where nobody asked for it.
     """
 
-    def __init__(self, offset: int, length: int, buffer: mmap.mmap, pool: Pool) -> None:
+    def __init__(
+        self, offset: int, length: int, buffer: mmap.mmap, pool: Pool, checksum: bytes = b""
+    ) -> None:
         self.offset = offset
         self.length = length
+        self.checksum = checksum
         self._buffer = buffer
         self._pool = pool
         self._readers = 1
@@ -112,16 +119,17 @@ Task = Chunk | Gap
 """A part of an image to be made true of a card."""
 
 
-def iter_tasks(runs: Iterable[Run], size: int, pool: Pool) -> Iterator[Task]:
+def iter_tasks(runs: Iterable[Run], size: int, pool: Pool, *, sums: bool = False) -> Iterator[Task]:
     """Yield a whole image as chunks and as the gaps between them, in order.
 
     Args:
         runs: What is not zero, in ascending order.
         size: Length of the image in bytes.
         pool: Where buffers come from; whoever takes a chunk has to release it.
+        sums: Whether chunks are summed up, once for all cards.
     """
     position = 0
-    for chunk in _iter_chunks(runs, pool):
+    for chunk in _iter_chunks(runs, _Filler(pool, sums=sums)):
         yield from _iter_gaps(position, chunk.offset)
         position = chunk.end
         yield chunk
@@ -136,9 +144,8 @@ def _iter_gaps(start: int, end: int) -> Iterator[Gap]:
         start += length
 
 
-def _iter_chunks(runs: Iterable[Run], pool: Pool) -> Iterator[Chunk]:
+def _iter_chunks(runs: Iterable[Run], filler: "_Filler") -> Iterator[Chunk]:
     """Yield the chunks alone."""
-    filler = _Filler(pool)
     for offset, content in runs:
         yield from filler.add(offset, content)
     yield from filler.flush()
@@ -147,8 +154,10 @@ def _iter_chunks(runs: Iterable[Run], pool: Pool) -> Iterator[Chunk]:
 class _Filler:
     """Fills one buffer after the other."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, sums: bool) -> None:
         self._pool = pool
+        self._sums = sums
+        self._sum = Sum()
         self._buffer: mmap.mmap | None = None
         self._start = 0
         self._filled = 0
@@ -169,9 +178,11 @@ class _Filler:
         """Give away what is there."""
         if self._buffer is not None:
             padding = -self._filled % ALIGN
-            self._buffer[self._filled : self._filled + padding] = bytes(padding)
-            yield Chunk(self._start, self._filled + padding, self._buffer, self._pool)
+            self._put(self._buffer, bytes(padding), 0, padding)
+            checksum = self._sum.digest() if self._sums else b""
+            yield Chunk(self._start, self._filled, self._buffer, self._pool, checksum)
             self._start, self._filled, self._buffer = self._start + self._filled, 0, None
+            self._sum.reset()
 
     def _fill(self, content: bytes | Span) -> Iterator[Chunk]:
         """Copy content, over as many buffers as it needs."""
@@ -180,13 +191,19 @@ class _Filler:
             if self._buffer is None:
                 self._buffer = self._pool.take()
             limit = HEAD - self._start if self._start < HEAD else CHUNK - self._start % CHUNK
-            count = min(length - done, limit - self._filled)
-            view = memoryview(self._buffer)[self._filled : self._filled + count]
-            _copy(content, done, view)
-            self._filled += count
+            count = min(length - done, limit - self._filled, _PIECE)
+            self._put(self._buffer, content, done, count)
             done += count
             if self._filled == limit:
                 yield from self.flush()
+
+    def _put(self, buffer: mmap.mmap, content: bytes | Span, start: int, count: int) -> None:
+        """Copy some bytes to the end of what is in the buffer; they have room there."""
+        view = memoryview(buffer)[self._filled : self._filled + count]
+        _copy(content, start, view)
+        self._filled += count
+        if self._sums:
+            self._sum.update(view)
 
 
 def _copy(content: bytes | Span, start: int, view: memoryview) -> None:

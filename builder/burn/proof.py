@@ -15,7 +15,7 @@ from builder.formats.disk import MIB
 
 _PIECE = MIB
 """What is read at once: it is still near the processor when it is summed up."""
-_THREADS = 3
+_THREADS = 4
 
 
 def check_ranges(writer: Writer, only: Container[int] | None = None) -> None:

@@ -174,7 +174,8 @@ class _Burning:
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the image."""
-        return iter_tasks(self._image.iter_runs(), self._image.size, self._pool)
+        sums = any(job.writer.manner.verifies for job in self.jobs)
+        return iter_tasks(self._image.iter_runs(), self._image.size, self._pool, sums=sums)
 
     def _noted(self, tasks: Iterator[Task]) -> Iterator[Task]:
         """Pass on the image, and note how far each card is."""

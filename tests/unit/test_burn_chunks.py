@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.burn.chunks import ALIGN, CHUNK, HEAD, Chunk, Gap, Pool, Run, iter_tasks
+from builder.burn.memory import checksum
 from builder.burn.overlay import Overlay
 from builder.errors import FormatError
 from builder.formats.disk import KIB, MIB
@@ -18,13 +19,14 @@ def rebuilt(runs: Iterable[Run], size: int) -> tuple[bytes, list[tuple[str, int,
     """Put an image together from its parts, and return their kinds, offsets and lengths."""
     content, parts = bytearray(b"\xee" * size), []
     position = 0
-    for task in iter_tasks(runs, size, Pool(1)):
+    for task in iter_tasks(runs, size, Pool(1), sums=True):
         assert task.offset == position, "a hole between two parts, or the same twice"
         assert task.offset % ALIGN == 0
         position = task.end
         parts.append((type(task).__name__, task.offset, task.end - task.offset))
         if isinstance(task, Chunk):
             assert task.length <= CHUNK
+            assert task.checksum == checksum(task.view)
             content[task.offset : task.end] = task.view
             task.release()
         else:

@@ -4,6 +4,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,36 @@ def test_several_cards_share_one_reading(card: Card, device: Device, tmp_path: P
     assert len(reads) == len(IMAGE)
     assert content(card)[: 20 * MIB] == other.path.read_bytes()[: 20 * MIB]
     assert [lane.position for lane in lanes] == [20 * MIB, 20 * MIB]
+
+
+def test_each_of_several_cards_is_compared_with_what_it_was_meant_to_hold(
+    card: Card, device: Device, tmp_path: Path
+) -> None:
+    # The third ends within the last run, the second has a block of its own in the first.
+    small = replace(device, name=str(tmp_path / "small"), size=13 * MIB)
+    own = replace(device, name=str(tmp_path / "own"))
+    with ExitStack() as stack:
+        cards = [card]
+        for each in (own, small):
+            each.path.write_bytes(bytes(each.size))
+            fd = os.open(each.path, os.O_RDWR)
+            stack.callback(os.close, fd)
+            cards.append(Card(each, fd, is_direct=True))
+        overlays = [Overlay(), Overlay({2 * MIB: b"D" * 4096}), Overlay()]
+        writers = [
+            Writer(each, Manner(), overlay) for each, overlay in zip(cards, overlays, strict=True)
+        ]
+        tasks = iter_tasks(iter(IMAGE), 20 * MIB, Pool(3), sums=True)
+        spread(tasks, [Lane(writer) for writer in writers], writers[0].stopped)
+        for writer in writers:
+            check_ranges(writer)
+            assert writer.differing == {}
+        for writer, place, length in zip(
+            writers, (5 * MIB // 2, 5 * MIB // 2, 13 * MIB - 1), (3, 3, 1), strict=True
+        ):
+            os.pwrite(writer.card.fd, b"?!", place)
+            check_ranges(writer)
+            assert list(writer.differing.values()) == [length * MIB]
 
 
 def test_a_card_that_refuses_is_given_up_and_the_other_is_done(
