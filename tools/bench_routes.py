@@ -2,16 +2,19 @@
 
 The plain route: unpack, convert to a raw disk, edit that with debugfs, convert back, write
 digests, pack. It needs 16 GiB of address space in a scratch folder, though not of blocks.
+
+And the least that any program does: copies and digests by ``cp`` and ``openssl``, side by side.
 """
 
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.bases import Base
+from tools.bench_measure import Rival
 
 KEY = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItYmVuY2htYXJrLWtl bench@example.org"
@@ -123,6 +126,14 @@ def write_edit(folder: Path) -> Path:
     script = folder / "edit.debugfs"
     script.write_text("\n".join(_debugfs(folder)) + "\n")
     return script
+
+
+def at_once(copy: list[str], digested: list[Path], prepare: Callable[[], None]) -> Rival:
+    """Return the copy and the digests that a build cannot do without, all at the same time."""
+    digests = [["openssl", "dgst", "-sha256", str(path)] for path in digested]
+    lines = " & ".join(map(shlex.join, [copy, *digests]))
+    name = f"{copy[0]} and {len(digests)} digests at once"
+    return Rival(name, ["sh", "-c", f"{lines} & wait"], prepare)
 
 
 def _debugfs(folder: Path) -> list[str]:
