@@ -18,7 +18,7 @@ from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.blob import Blob, Download
 from builder.cache import Cache
 from builder.changes import WriteFile
-from builder.errors import HostError
+from builder.errors import HostError, Problem
 from builder.features import discover as discover_features
 from builder.job import Job, Made, Wanted
 from builder.lock import Lock
@@ -71,12 +71,14 @@ class Outcome(Struct, frozen=True):
         sha256: Its digest; empty for a disk that is not packed: its block map has them.
         size: Its length.
         built: Whether it was made now; ``False``: nothing had changed.
+        warnings: What its plan warns of.
     """
 
     artifact: Path
     sha256: str
     size: int
     built: bool
+    warnings: tuple[Problem, ...] = ()
 
 
 def prepare(request: Request) -> tuple[Plan, Origin]:
@@ -118,7 +120,7 @@ def build(request: Request, cache: Cache, progress: Progress | None = None) -> O
     key = key_of(request, plan, origin)
     standing = None if request.force else up_to_date(request.artifact, key, origin)
     if standing is not None:
-        return standing
+        return replace(standing, warnings=plan.warnings)
     try:
         outcome = _build(request, plan, origin, (cache, progress, key))
     except OSError as error:
@@ -129,7 +131,7 @@ def build(request: Request, cache: Cache, progress: Progress | None = None) -> O
         ) from error
     for text in drawn:
         request.announce(f"{outcome.artifact.name}: {text}")
-    return outcome
+    return replace(outcome, warnings=plan.warnings)
 
 
 def find_standing(request: Request) -> Outcome | None:
@@ -190,8 +192,7 @@ def _build(
     cache, progress, key = tools
     started = reproducible.timestamp()
     opened = open_base(origin, request.target, cache, progress, offline=request.offline)
-    # Read while the base is digested, as is the recipe.
-    from builder.verify import verify
+    from builder.verify import verify  # read while the base is digested, as is the recipe
 
     inputs = plan.downloads()
     plan = with_downloads(plan, opened.path, cache, progress, offline=request.offline)

@@ -54,6 +54,7 @@ class Fault(Struct, frozen=True):
         path: Keys from the value that was examined down to the culprit.
         severity: Whether it stops a build.
         place: Position, when the fault lies in another file than the value.
+        excerpt: The line there.
     """
 
     message: str
@@ -62,6 +63,7 @@ class Fault(Struct, frozen=True):
     path: KeyPath = ()
     severity: Severity = Severity.ERROR
     place: Place | None = None
+    excerpt: str = ""
 
 
 class Problem(Struct, frozen=True):

@@ -215,7 +215,7 @@ def _because(wish: Wish) -> Because | Fault:
 
 def _problem(fault: Fault, overlay: Overlay, place: Place) -> Problem:
     """Return a fault as a problem at its position."""
-    excerpt = "" if fault.place else overlay.document.excerpt(place)
+    excerpt = fault.excerpt if fault.place else overlay.document.excerpt(place)
     return Problem(
         fault.message, fault.code, fault.hint, fault.severity, fault.place or place, excerpt
     )

@@ -8,7 +8,12 @@ _PARTITION = {
     "additionalProperties": False,
     "required": ["mountpoint"],
     "properties": {
-        "mountpoint": {"type": "string", "pattern": "^(/.*)?$", "description": "Such as `/var`."},
+        "mountpoint": {
+            "type": "string",
+            "pattern": "^(/.*)?$",
+            "description": "Such as `/var`.",
+            "x-form": "an absolute path such as /var",
+        },
         "size": {
             "type": "integer",
             "minimum": 0,
@@ -43,6 +48,7 @@ SECTIONS: Mapping[str, Any] = {
             "disk": {
                 "type": "string",
                 "pattern": "^/dev/[A-Za-z0-9/_.:-]+$",
+                "x-form": "a device such as /dev/sda",
                 "description": "Device that is erased and installed to.",
             },
             "partitions": {
@@ -66,6 +72,7 @@ SECTIONS: Mapping[str, Any] = {
             "package_list": {
                 "type": "string",
                 "pattern": "^packages_[a-z0-9_-]+[.]json$",
+                "x-form": "a list on the medium, such as packages_minimal.json",
                 "description": "The installer's list of packages to start from.",
             },
             "timeout": {
@@ -77,16 +84,22 @@ SECTIONS: Mapping[str, Any] = {
             "serial": {
                 "type": "string",
                 "pattern": "^tty[A-Z]+[0-9]+(,[0-9a-z]+)?$",
+                "x-form": "a serial port such as ttyS0, or ttyS0,115200n8",
                 "description": "Serial console, such as ttyS0, on which the installer runs.",
             },
             "volume_id": {
                 "type": "string",
                 "pattern": "^[A-Z0-9_]{1,32}$",
+                "x-form": "at most 32 capital letters, digits and `_`",
                 "description": "Name of the medium. Default: the base's.",
             },
             "kernel_arguments": {
                 "type": "array",
-                "items": {"type": "string", "pattern": "^[!-~]+$"},
+                "items": {
+                    "type": "string",
+                    "pattern": "^[!-~]+$",
+                    "x-form": "one argument without spaces",
+                },
                 "description": "More words for the kernel of the installer.",
             },
         },

@@ -41,6 +41,7 @@ DISK: Mapping[str, Any] = {
             "size": {
                 "type": "string",
                 "pattern": "^[1-9][0-9]{0,5}(MiB|GiB)$",
+                "x-form": "a size such as 512MiB or 16GiB",
                 "examples": ["20GiB"],
                 "description": "Size of the disk; the root filesystem grows with it.",
             }

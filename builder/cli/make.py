@@ -21,6 +21,7 @@ from builder.cli.options import (
     read_spec,
     reporter,
     target_option,
+    warn,
     write_result,
 )
 from builder.cli.report import show_error
@@ -123,6 +124,7 @@ def _build_one(request: Request, *, as_json: bool) -> None:
     begun = time.monotonic()
     outcome = build_artifact(request, Cache(), reporter())
     seconds = time.monotonic() - begun
+    warn(outcome.warnings)
     sys.stderr.write(f"{summary(request, outcome, seconds)}\n")
     write_result(row_of(outcome), as_json=as_json, text=f"{outcome.artifact}\n")
 

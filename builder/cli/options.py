@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -94,9 +94,13 @@ def _faults_of_plan(spec: Spec, known: tuple[Problem, ...]) -> Iterator[Problem]
     yield from (problem for problem in found if problem not in known)
 
 
-def warn(problems: tuple[Problem, ...]) -> None:
-    """Show what is not wrong enough to stop."""
-    show_problems(problems)
+def warn(problems: Iterable[Problem]) -> None:
+    """Show what is not wrong enough to stop, each once in a run of the program."""
+    context = click.get_current_context(silent=True)
+    shown: set[Problem] = context.meta.setdefault(__name__, set()) if context else set()
+    new = [problem for problem in dict.fromkeys(problems) if problem not in shown]
+    shown.update(new)
+    show_problems(new)
 
 
 def chosen_targets(spec: Spec, wanted: tuple[str, ...]) -> list[Target]:

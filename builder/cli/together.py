@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from builder.build import Outcome, Request
-from builder.cli.options import write_result
+from builder.cli.options import warn, write_result
 from builder.cli.report import show_error
 from builder.errors import BuilderError
 
@@ -28,8 +28,9 @@ def build_together(requests: Iterable[Request], *, as_json: bool) -> int:
             sys.stderr.write(f"{_name(one.request)} failed:\n")
             show_error(one.found)
             code = code or one.found.exit_code
-    sys.stderr.write("".join(f"{_line(one)}\n" for one in results))
     outcomes = [one.found for one in results if isinstance(one.found, Outcome)]
+    warn(problem for outcome in outcomes for problem in outcome.warnings)
+    sys.stderr.write("".join(f"{_line(one)}\n" for one in results))
     text = "".join(f"{outcome.artifact}\n" for outcome in outcomes)
     write_result([_row(one) for one in results], as_json=as_json, text=text)
     return code

@@ -58,6 +58,11 @@ class Document:
             node = node.children[step]
         return self._place(at if key else node.position)
 
+    def spot(self, keypath: KeyPath) -> tuple[Place, str]:
+        """Return where a value was written, and the line there."""
+        place = self.place(keypath)
+        return place, self.excerpt(place)
+
     def excerpt(self, place: Place) -> str:
         """Return the source line at ``place``, with anything that looks like a secret left out."""
         if not 0 < place.line <= len(self._lines):

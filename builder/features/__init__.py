@@ -75,6 +75,16 @@ class Feature(Struct, frozen=True):
     for_boards: bool = False
 
 
+def form(pattern: str, words: str) -> dict[str, str]:
+    """Return the part of a schema that wants text of a form.
+
+    Args:
+        pattern: Regular expression, anchored at both ends.
+        words: What it says, to follow "wanted".
+    """
+    return {"pattern": pattern, "x-form": words}
+
+
 def discover() -> tuple[Feature, ...]:
     """Return every feature in this package, by key."""
     modules = (

@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.documents import load_document
 from builder.errors import Fault, SpecError
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Because, Context, Feature, Wish, form
 from builder.features.compose_files import wish_files
 from builder.features.compose_host import wish_host
 from builder.features.compose_pins import wish_pins
@@ -13,6 +13,8 @@ from builder.features.compose_ports import wish_ports
 from builder.features.compose_project import make_project
 from builder.features.sources import at, local_path
 
+_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _REFERENCE = {
     "type": "object",
     "additionalProperties": False,
@@ -28,7 +30,7 @@ SCHEMA = {
     "type": "object",
     "minProperties": 1,
     "description": "Compose projects by name; each lies in /opt/compose/NAME and is up after boot.",
-    "propertyNames": {"pattern": r"^[a-z0-9][a-z0-9_-]*$"},
+    "propertyNames": form(_NAME, "small letters, digits, `_` and `-`"),
     "additionalProperties": {
         "type": "object",
         "additionalProperties": False,
@@ -39,7 +41,7 @@ SCHEMA = {
                 "type": "object",
                 "description": "Variables for it: texts, or `env: NAME` and `file: path` for "
                 "secrets. They go into `.env`, which only root can read.",
-                "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"},
+                "propertyNames": form(_VARIABLE, "letters, digits and `_`"),
                 "additionalProperties": {
                     "anyOf": [{"type": ["string", "integer", "number", "boolean"]}, _REFERENCE]
                 },
@@ -67,9 +69,7 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
     """Yield what one project needs, with paths below its name."""
     if settings.get("preload"):
         message = f"preload of {name}: images cannot be shipped inside yet"
-        yield Fault(
-            message, "CMP020", "write preload: false, and boot with a network", ("preload",)
-        )
+        yield Fault(message, "CMP020", _WITHOUT_PRELOAD, ("preload",))
     file = local_path(settings["file"], context)
     if not file.is_file():
         found = "a folder" if file.is_dir() else "nothing"
@@ -79,7 +79,8 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
         document = load_document(file)
     except SpecError as error:
         for problem in error.problems:
-            yield Fault(problem.message, "CMP001", problem.hint, ("file",), place=problem.place)
+            where = (problem.severity, problem.place, problem.excerpt)
+            yield Fault(problem.message, "CMP001", problem.hint, ("file",), *where)
         return
     project = make_project(name, document, file, settings.get("env", {}), context)
     yield from project.faults

@@ -53,4 +53,5 @@ def _faults(project: Project, used: Used, pin: Pin, context: Context) -> Iterato
     if lack and not used.platform:
         message = f"the image {used.text}, as it is locked, {lack}"
         hint = "use another image or tag, or run `photon-builder lock SPEC --update`"
-        yield Fault(message, "CMP006", hint, place=project.document.place(used.path))
+        place, line = project.document.spot(used.path)
+        yield Fault(message, "CMP006", hint, place=place, excerpt=line)

@@ -80,10 +80,12 @@ def _host_network(
         )
     ]
     if not exposed and not context.overlay.get("firewall", {}).get("open"):
-        place = project.document.place(("services", name, "network_mode"))
+        place, line = project.document.spot(("services", name, "network_mode"))
         message = f"{name} is on the host's network, and nothing says which ports it listens on"
         hint = "list them under firewall.open, or under the service's expose"
-        wishes.append(Fault(message, "CMP005", hint, severity=Severity.WARNING, place=place))
+        wishes.append(
+            Fault(message, "CMP005", hint, severity=Severity.WARNING, place=place, excerpt=line)
+        )
     return exposed, wishes
 
 

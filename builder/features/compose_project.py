@@ -43,10 +43,9 @@ def make_project(
     variables, written, faults = read_variables(text_beside(file), env, context)
     expanded, lacks = interpolate(document.value, variables)
     if not list(iter_services(document.value)):
-        place = document.place(())
-        faults.append(
-            Fault(f"{file}: found no services", "CMP001", "is it a compose file?", place=place)
-        )
+        place, line = document.spot(())
+        text, hint = f"{file}: found no services", "is it a compose file?"
+        faults.append(Fault(text, "CMP001", hint, place=place, excerpt=line))
     faults += _faults_of_variables(document, lacks)
     images = tuple(iter_images(expanded, reader(file.parent, variables)))
     return Project(name, file, document, written, expanded, images, tuple(faults))
@@ -61,4 +60,5 @@ def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator
             said = f": {lack.message}" if lack.message else ""
             message = f"the variable {lack.name} has no value{said}"
             hint = f"add env: {{{lack.name}: …}} to the project, or a default: ${{{lack.name}:-…}}"
-            yield Fault(message, "CMP002", hint, place=document.place(lack.path))
+            place, line = document.spot(lack.path)
+            yield Fault(message, "CMP002", hint, place=place, excerpt=line)

@@ -5,10 +5,13 @@ from typing import Any
 
 from builder.changes import SetFirmware
 from builder.errors import Fault, KeyPath
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 from builder.guest import config_txt
 
-_LINE = {"type": "string", "pattern": r"^[^\s#\[][^\n\r]*$"}
+_LINE = {
+    "type": "string",
+    **form(r"^[^\s#\[][^\n\r]*$", "one line such as dtoverlay=disable-bt"),
+}
 _LINES = {"type": "array", "items": _LINE, "uniqueItems": True}
 SCHEMA = {
     "type": "object",
@@ -24,8 +27,11 @@ SCHEMA = {
             "set": {
                 "type": "object",
                 "description": "Values by key; one takes the place of others of its key.",
-                "propertyNames": {"pattern": r"^[a-z0-9_:.]+$"},
-                "additionalProperties": {"type": ["string", "integer"], "pattern": r"^[^\n\r]*$"},
+                "propertyNames": form(r"^[a-z0-9_:.]+$", "a key such as gpu_mem"),
+                "additionalProperties": {
+                    "type": ["string", "integer"],
+                    **form(r"^[^\n\r]*$", "one line"),
+                },
             },
             "add": {
                 **_LINES,

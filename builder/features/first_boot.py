@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.errors import Fault
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_text
 from builder.guest import first_boot
 from builder.guest.systemd import ETC
@@ -22,7 +22,10 @@ SCHEMA = {
         "properties": {
             "name": {
                 "type": "string",
-                "pattern": "^[a-z0-9][a-z0-9_-]{0,40}$",
+                **form(
+                    "^[a-z0-9][a-z0-9_-]{0,40}$",
+                    "small letters, digits, `_` and `-`, as for a unit's name",
+                ),
                 "description": "Names the script and its unit.",
             },
             "script": {"type": "string", "description": "The script; begins with `#!`."},

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 from builder.guestpath import guest
 
-_SIZE = {"type": "string", "pattern": "^[1-9][0-9]{0,5}[KMG]$"}
+_SIZE = {
+    "type": "string",
+    **form("^[1-9][0-9]{0,5}[KMG]$", "a size such as 64M or 1G"),
+}
 SCHEMA = {
     "type": "object",
     "description": "The journal. A small limit spares the card of a board.",

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from builder.changes import SetKernelArguments
 from builder.errors import Fault
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 
 _WORDS = {
     "type": "array",
     "uniqueItems": True,
-    "items": {"type": "string", "pattern": r"^[!-~]+$"},
+    "items": {"type": "string", **form(r"^[!-~]+$", "one argument without spaces")},
 }
 SCHEMA = {
     "type": "object",

@@ -5,19 +5,20 @@ from collections.abc import Iterator, Mapping
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.errors import Fault, Severity
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 from builder.guestpath import guest
 
 _NAME = r"^[A-Za-z0-9_.@-]+$"
+_FORM = "a locale such as en_US.UTF-8"
 SCHEMA = {
     "description": "LANG alone, or the variables of locale.conf(5) by name.",
     "anyOf": [
-        {"type": "string", "pattern": _NAME},
+        {"type": "string", **form(_NAME, _FORM)},
         {
             "type": "object",
             "minProperties": 1,
-            "propertyNames": {"pattern": r"^(LANG|LANGUAGE|LC_[A-Z]+)$"},
-            "additionalProperties": {"type": "string", "pattern": _NAME},
+            "propertyNames": form(r"^(LANG|LANGUAGE|LC_[A-Z]+)$", "LANG, LANGUAGE or one of LC_…"),
+            "additionalProperties": {"type": "string", **form(_NAME, _FORM)},
         },
     ],
 }

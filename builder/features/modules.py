@@ -4,12 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import EnsureLine
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 from builder.guest import patterns
 from builder.guestpath import guest
 
 _NAME = r"^[A-Za-z0-9_-]+$"
-_NAMES = {"type": "array", "items": {"type": "string", "pattern": _NAME}, "uniqueItems": True}
+_FORM = "a module's name: letters, digits, `_` and `-`"
+_NAMES = {
+    "type": "array",
+    "items": {"type": "string", **form(_NAME, _FORM)},
+    "uniqueItems": True,
+}
 SCHEMA = {
     "type": "object",
     "description": "Kernel modules.",
@@ -20,8 +25,11 @@ SCHEMA = {
         "options": {
             "type": "object",
             "description": "Options by module, as modprobe.d(5) has them.",
-            "propertyNames": {"pattern": _NAME},
-            "additionalProperties": {"type": "string", "pattern": r"^[^\n]+$"},
+            "propertyNames": form(_NAME, _FORM),
+            "additionalProperties": {
+                "type": "string",
+                **form(r"^[^\n]+$", "one line"),
+            },
         },
     },
 }

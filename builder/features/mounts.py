@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import EnsureLine, MakeDirectory, Require, SetUnitState, UnitState
 from builder.errors import Fault
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Because, Context, Feature, Wish, form
 from builder.features.sources import at, guest_path
 from builder.guest import fstab
 from builder.guest.mount_types import (
@@ -34,7 +34,7 @@ SCHEMA = {
             "type": {"enum": list(TYPES), "description": "Kind of filesystem."},
             "options": {
                 "type": "array",
-                "items": {"type": "string", "pattern": r"^[^\s,]+$"},
+                "items": {"type": "string", **form(r"^[^\s,]+$", "one option, without commas")},
                 "description": "Options; they take the place of the type's own.",
             },
         },

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from builder.blob import Blob
 from builder.changes import InstallPackages
 from builder.errors import Fault
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_blob
 
 SCHEMA = {
@@ -13,7 +13,13 @@ SCHEMA = {
     "description": "Package names, and paths of RPM files ending in `.rpm`. A disk installs "
     "them on its first boot with a network; an ISO installs them from the ISO.",
     "uniqueItems": True,
-    "items": {"type": "string", "pattern": r"^[A-Za-z0-9_./~+-][A-Za-z0-9 _./~+-]*$"},
+    "items": {
+        "type": "string",
+        **form(
+            r"^[A-Za-z0-9_./~+-][A-Za-z0-9 _./~+-]*$",
+            "the name of a package, or the path of an .rpm file",
+        ),
+    },
 }
 _SUFFIX = ".rpm"
 _LEAD = b"\xed\xab\xee\xdb"

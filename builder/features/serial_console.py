@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import SetFirmware, SetKernelArguments
 from builder.errors import Fault
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Because, Context, Feature, Wish, form
 
 SCHEMA = {
     "type": "object",
@@ -15,7 +15,7 @@ SCHEMA = {
     "properties": {
         "port": {
             "type": "string",
-            "pattern": r"^[A-Za-z]+[0-9]$",
+            **form(r"^[A-Za-z]+[0-9]$", "a port such as ttyS0 or ttyAMA0"),
             "description": "`ttyS0` or `ttyS1` is the small UART, as Photon's kernel numbers it, "
             "and `ttyAMA0` the full one, which is on the pins after `dtoverlay=disable-bt`.",
         },

@@ -8,7 +8,8 @@ from builder.features import Context
 from builder.guestpath import GuestPath, guest
 from builder.structs import replace
 
-_HINT = "relative paths start at the folder of the file that names them"
+RELATIVE = "relative paths start at the folder of the file that names them"
+"""Hint at a path that leads nowhere."""
 
 
 def local_path(text: str, context: Context) -> Path:
@@ -21,11 +22,11 @@ def read_blob(text: str, context: Context, *, code: str, path: KeyPath) -> Blob 
     file = local_path(text, context)
     if not file.is_file():
         found = "a directory" if file.is_dir() else "nothing"
-        return Fault(f"{file}: found {found}; wanted a file", code, _HINT, path)
+        return Fault(f"{file}: found {found}; wanted a file", code, RELATIVE, path)
     try:
         return Blob.file(file)
     except OSError as error:
-        return Fault(f"{file}: {error.strerror}", code, _HINT, path)
+        return Fault(f"{file}: {error.strerror}", code, RELATIVE, path)
 
 
 def read_text(text: str, context: Context, *, code: str, path: KeyPath) -> str | Fault:
@@ -52,4 +53,5 @@ def guest_path(text: str, *path: str | int) -> GuestPath | Fault:
         return guest(text)
     except ValueError:
         message = f"{text!r} is no path inside the image; wanted an absolute one without `..`"
-        return Fault(message, "FILE001", "start it with a slash", path)
+        hint = "write the path that is meant" if text.startswith("/") else "start it with a slash"
+        return Fault(message, "FILE001", hint, path)

@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
 from builder.errors import Fault
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Because, Context, Feature, Wish, form
 from builder.guest import card, fstab
 
 SCHEMA = {
@@ -23,7 +23,7 @@ SCHEMA = {
         },
         "size": {
             "type": "string",
-            "pattern": "^[1-9][0-9]{0,4}(MiB|GiB)$",
+            **form("^[1-9][0-9]{0,4}(MiB|GiB)$", "a size such as 512MiB or 2GiB"),
             "examples": ["512MiB"],
             "description": "Size of the file, or of zram: half of the memory unless given.",
         },

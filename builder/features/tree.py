@@ -9,6 +9,7 @@ from builder.blob import Blob
 from builder.changes import ROOT, MakeDirectory, MakeSymlink, Owner, WriteFile
 from builder.errors import Fault
 from builder.features import Wish
+from builder.features.sources import RELATIVE
 from builder.guest import modes
 from builder.guestpath import GuestPath, guest, join
 from builder.structs import Struct
@@ -37,7 +38,7 @@ def tree_changes(
     try:
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError as error:
-        yield Fault(f"{directory}: {error.strerror}", "FILE003", "check its permissions")
+        yield _unreadable(directory, error)
         return
     wanted = modes.directory_mode(at)
     if at != _TOP and (not entries or given.owner or wanted != modes.directory_mode(guest("/x"))):
@@ -67,7 +68,7 @@ def file_change(path: Path, at: GuestPath, given: Attributes) -> WriteFile | Fau
     try:
         blob = Blob.file(path)
     except OSError as error:
-        return Fault(f"{path}: {error.strerror}", "FILE003", "check its permissions")
+        return _unreadable(path, error)
     return content_change(blob, at, given)
 
 
@@ -84,3 +85,10 @@ def content_change(blob: Blob, at: GuestPath, given: Attributes) -> WriteFile | 
         return Fault(message, "NET030", 'drop mode, or write mode: "0644"')
     owner = given.owner or Owner(0, modes.file_group(at, head))
     return WriteFile(at, blob, mode, owner, secret=modes.is_secret(at))
+
+
+def _unreadable(path: Path, error: OSError) -> Fault:
+    """Say why a file or a folder of this machine cannot be had."""
+    if isinstance(error, FileNotFoundError):
+        return Fault(f"{path}: found nothing; wanted a file or a folder", "FILE003", RELATIVE)
+    return Fault(f"{path}: {error.strerror}", "FILE003", "check its permissions")

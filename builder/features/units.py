@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.errors import Fault, KeyPath, Severity
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_text
 from builder.guest.systemd import ETC, malformed_lines, parse_install
 from builder.guest.unit_names import complete_name, is_name
@@ -26,7 +26,7 @@ SCHEMA = {
             "dropins": {
                 "type": "object",
                 "description": "Drop-ins by file name, such as `10-mine.conf`.",
-                "propertyNames": {"pattern": r"^[^/\s]+\.conf$"},
+                "propertyNames": form(r"^[^/\s]+\.conf$", "a file name that ends with .conf"),
                 "additionalProperties": _TEXT,
             },
             "enable": {"type": "boolean", "description": "Start it at boot, or do not."},
@@ -56,18 +56,18 @@ def _wish_file(
     unit: str, key: str, settings: Mapping[str, Any], context: Context
 ) -> Iterator[Wish]:
     """Yield the unit file, given inline or as a file of this machine."""
-    given = [form for form in ("content", "source") if form in settings]
+    given = [way for way in ("content", "source") if way in settings]
     if len(given) > 1:
         message = f"{unit} has content and source; wanted one of them"
         yield Fault(message, "UNIT002", "drop one", (key,))
-    for form in given[:1]:
-        text: str | Fault = settings[form]
-        if form == "source":
-            text = read_text(settings[form], context, code="UNIT003", path=(key, form))
+    for way in given[:1]:
+        text: str | Fault = settings[way]
+        if way == "source":
+            text = read_text(settings[way], context, code="UNIT003", path=(key, way))
         if isinstance(text, Fault):
             yield text
             continue
-        yield from _faults_of_text(text, (key, form))
+        yield from _faults_of_text(text, (key, way))
         yield WriteFile(join(ETC, unit), Blob.text(_ended(text)))
         install = parse_install(text)
         if settings.get("enable") and not (install.wanted or install.alias or install.also):

@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import AddUser, WriteFile
 from builder.errors import Fault
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Because, Context, Feature, Wish, form
 from builder.features.passwords import wish_password
 from builder.features.public_keys import wish_keys, wish_root_keys
 from builder.features.sources import guest_path
@@ -19,8 +19,12 @@ _USER = {
     "gid": {"type": ["integer", "string"], "description": "Primary group; `users` by default."},
     "groups": {"type": "array", "items": {"type": "string"}, "description": "More groups."},
     "home": {"type": "string", "description": "Home directory; /home/NAME by default."},
-    "shell": {"type": "string", "pattern": "^/[^:\n]*$", "description": "Login shell."},
-    "comment": {"type": "string", "pattern": "^[^:\n]*$", "description": "Full name."},
+    "shell": {"type": "string", "description": "Login shell.", **form("^/[^:\n]*$", "a full path")},
+    "comment": {
+        "type": "string",
+        "description": "Full name.",
+        **form("^[^:\n]*$", "text without `:`"),
+    },
     "password": {"type": ["object", "string"], "description": _REFERENCE},
     "expire": {
         "anyOf": [{"enum": ["never", "first-login"]}, {"type": "integer", "minimum": 1}],
@@ -35,7 +39,7 @@ _USER = {
 SCHEMA = {
     "type": "object",
     "description": "Accounts by name; `root` exists already and takes no uid.",
-    "propertyNames": {"pattern": _NAME},
+    "propertyNames": form(_NAME, "small letters, digits, `_` and `-`, at most 32"),
     "additionalProperties": {
         "type": "object",
         "additionalProperties": False,

@@ -1,8 +1,9 @@
 """The JSON Schema of a spec, made from the features and targets, and the check against it.
 
 Source: JSON Schema 2020-12. The schema serves editors too. What it cannot say well is said by
-``builder.spec``: keywords beside an ``x-own-check`` are for editors only. This package is the
-only door to jsonschema, and imports it late, because it takes a fifth of the time of a run.
+``builder.spec``: keywords beside an ``x-own-check`` are for editors only, and ``x-form`` is what a
+``pattern`` means, in words. This package is the only door to jsonschema, and imports it late,
+because it takes a fifth of the time of a run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,11 @@ DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 """Algorithm to length in hex digits."""
 
 OWN_CHECK = "x-own-check"
-_NAME = {"type": "string", "pattern": FILE_NAME}
+_NAME = {
+    "type": "string",
+    "pattern": FILE_NAME,
+    "x-form": "letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
+}
 _OVERLAYS = {
     "type": ["array", "null"],
     "items": _NAME,

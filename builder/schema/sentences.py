@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from builder.errors import KeyPath
-from builder.schema.words import FILE_NAME, describe, kinds_in_words, may_be_secret
+from builder.schema.words import describe, kinds_in_words, may_be_secret
 from builder.suggest import nearest
 
 _MANY = 12
@@ -23,6 +23,7 @@ _ALIASES = {
     "host": "hostname",
     "sshd": "ssh",
     "passwd": "password",
+    "passphrase": "psk",
     "authorized_keys": "ssh_keys",
     "kernel": "kernel_arguments",
 }
@@ -91,6 +92,10 @@ def _type(error: Error, path: KeyPath) -> Sentence:
         hint = "write a value, or drop the key"
     elif "array" in names and isinstance(error.instance, str | int):
         hint = "put it in brackets: […]"
+    elif names == ["array"] and isinstance(error.instance, dict):
+        hint = "begin each entry with a dash"
+    elif names == ["object"] and isinstance(error.instance, list):
+        hint = "write `key: value`, without dashes and brackets"
     found = describe(error.instance, path)
     return Sentence(
         path, "SCH001", f"{_name(path)}: found {found}; wanted {kinds_in_words(wanted)}", hint
@@ -162,8 +167,8 @@ def _pattern(error: Error, path: KeyPath) -> Sentence:
 def _bad_key(error: Error, path: KeyPath) -> Sentence:
     """Say that a key has not the form it needs."""
     message = f"`{error.instance}` is no valid key of {_name(path)}"
-    wanted = f"wanted a key that matches {error.validator_value}"
-    return Sentence((*path, str(error.instance)), "SCH005", message, wanted, at_key=True)
+    hint = f"wanted {_described(error, 'a key')}"
+    return Sentence((*path, str(error.instance)), "SCH005", message, hint, at_key=True)
 
 
 def _form(error: Error, path: KeyPath) -> str:
@@ -171,12 +176,10 @@ def _form(error: Error, path: KeyPath) -> str:
     return f"{_name(path)}: found {describe(error.instance, path)}, which is not of the right form"
 
 
-def _described(error: Error) -> str:
-    """Return what a value should be, from its schema."""
-    described = error.schema.get("description")
-    if error.validator == "pattern" and error.validator_value == FILE_NAME:
-        return "letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
-    return str(described) if described else f"text that matches {error.validator_value}"
+def _described(error: Error, kind: str = "text") -> str:
+    """Return what a value or a key should be, from its schema."""
+    described = error.schema.get("x-form") or error.schema.get("description")
+    return str(described) if described else f"{kind} that matches {error.validator_value}"
 
 
 def _bound(error: Error, path: KeyPath) -> Sentence:
@@ -187,12 +190,12 @@ def _bound(error: Error, path: KeyPath) -> Sentence:
         "exclusiveMinimum": "more than {}",
         "exclusiveMaximum": "less than {}",
         "multipleOf": "a multiple of {}",
-        "minLength": "{} letters or more",
-        "maxLength": "{} letters or fewer",
-        "minItems": "{} entries or more",
-        "maxItems": "{} entries or fewer",
-        "minProperties": "{} keys or more",
-        "maxProperties": "{} keys or fewer",
+        "minLength": "{} or more letters",
+        "maxLength": "{} or fewer letters",
+        "minItems": "{} or more entries",
+        "maxItems": "{} or fewer entries",
+        "minProperties": "{} or more keys",
+        "maxProperties": "{} or fewer keys",
     }
     wanted = words[str(error.validator)].format(error.validator_value)
     found = describe(error.instance, path)

@@ -321,5 +321,17 @@ def test_several_specs_are_built_and_one_that_fails_can_be_passed_over(bench: Be
     judge("sh", "-c", f"cd '{bench.output}' && sha256sum --strict --check SHA256SUMS")
 
 
+@pytest.mark.parametrize("targets", ["targets: [ova, gce]", "targets: [all-images]"])
+def test_what_a_feature_warns_of_is_shown_once_whenever_it_is_built(
+    targets: str, bench: Bench
+) -> None:
+    text = SPEC.replace("target: ova", targets).replace("edge-1", "edge-1.local")
+    spec = bench.write("specs/edge.yaml", text)
+    for command in ("build", "build", "plan"):
+        done = bench.run(command, spec, **SECRET)
+        assert done.code == 0, done.err
+        assert done.err.count("warning[NAME002]") == 1, command
+
+
 def test_version_is_said_at_once(bench: Bench) -> None:
     assert re.fullmatch(r"photon-builder \d+\.\d+\.\d+\n", bench.run("--version").out)

@@ -143,6 +143,17 @@ def test_a_wrong_project_has_its_code(
     assert _wish(tmp_path, text, settings).codes == codes
 
 
+def test_what_is_wrong_in_a_compose_file_is_shown_with_its_line(tmp_path: Path) -> None:
+    text = "services:\n  a:\n    image: ${GONE}\n    network_mode: host\n"
+    faults = _wish(tmp_path, text, {}).faults
+    assert {(fault.code, fault.excerpt) for fault in faults} == {
+        ("CMP002", "    image: ${GONE}"),
+        ("CMP005", "    network_mode: host"),
+    }
+    (fault,) = _wish(tmp_path, "services:\n  a: 5: 6\n", {}).faults
+    assert (fault.code, fault.excerpt) == ("CMP001", "  a: 5: 6")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (fault,) = wish(compose.FEATURE, {"a": {"file": "gone.yaml"}}, tmp_path).faults
     assert (fault.code, fault.path) == ("CMP021", ("a", "file"))

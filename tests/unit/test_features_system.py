@@ -138,6 +138,21 @@ def test_a_wrong_value_has_its_code(
     assert all(fault.message for fault in found.faults)
 
 
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ({"path": "relative", "content": ""}, "start it with a slash"),
+        ({"path": "/a/../b", "content": ""}, "write the path that is meant"),
+        ({"path": "/a", "source": "gone"}, "relative paths start at the folder of the file"),
+    ],
+)
+def test_a_wrong_path_is_told_with_what_to_do(
+    entry: dict[str, str], hint: str, tmp_path: Path
+) -> None:
+    (fault,) = wish(FILES, [entry], tmp_path).faults
+    assert hint in fault.hint
+
+
 def test_a_time_zone_is_a_link_and_a_demand() -> None:
     found = wish(timezone.FEATURE, "Asia/Shanghai")
     assert found.links() == {"/etc/localtime": "../usr/share/zoneinfo/Asia/Shanghai"}

@@ -1,6 +1,6 @@
 """The JSON Schema of a spec, and the sentences for what does not fit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from builder import features
+from builder import features, targets
 from builder.documents import parse_document
 from builder.errors import Place
 from builder.schema import check_schema, overlay_schema, spec_schema
@@ -77,6 +77,8 @@ SCHEMA: dict[str, Any] = {
         },
         "when": {"anyOf": [{"enum": ["never", "always"]}, {"type": "integer", "minimum": 1}]},
         "map": {"type": "object", "propertyNames": {"pattern": "^[a-z]$"}},
+        "form": {"type": "string", "pattern": "^[A-Z]$", "x-form": "one capital"},
+        "forms": {"propertyNames": {"pattern": "^[A-Z]$", "x-form": "one capital"}},
         "password": {"type": ["object"]},
         "own": {"enum": ["a"], "x-own-check": ["enum"]},
     },
@@ -90,6 +92,8 @@ SCHEMA: dict[str, Any] = {
         ("name: a\ncount: x", "SCH001", (2, 8), "found the text 'x'; wanted a whole number", ""),
         ("name: a\nflag: yes", "SCH001", (2, 7), "wanted true or false", "YAML 1.2"),
         ("name: a\nlist: x", "SCH001", (2, 7), "wanted a list", "brackets"),
+        ("name: a\nlist: {x: y}", "SCH001", (2, 7), "found a mapping; wanted a list", "dash"),
+        ("name: a\nmap: [x]", "SCH001", (2, 6), "found a list; wanted a mapping", "`key: value`"),
         ("name: a\nmap:", "SCH001", (2, 5), "found nothing", "drop the key"),
         ("name: a\nnmae: b", "SCH002", (2, 1), "`nmae` is no key", "did you mean `name`?"),
         ("name: a\nzzz: b", "SCH002", (2, 1), "`zzz` is no key", "known: count,"),
@@ -97,11 +101,13 @@ SCHEMA: dict[str, Any] = {
         ("name: a\nkind: oav", "SCH004", (2, 7), "one of iso, ova, true", "did you mean `ova`?"),
         ("name: a\none: 2", "SCH004", (2, 6), "found the number 2; wanted 1", ""),
         ("name: A1", "SCH005", (1, 7), "not of the right form", "Small letters."),
-        ("name: a\nmap: {AB: 1}", "SCH005", (2, 7), "`AB` is no valid key of map", ""),
+        ("name: a\nmap: {AB: 1}", "SCH005", (2, 7), "`AB` is no valid key of map", "^[a-z]$"),
+        ("name: a\nform: x", "SCH005", (2, 7), "found the text 'x'", "wanted one capital"),
+        ("name: a\nforms: {x: 1}", "SCH005", (2, 9), "`x` is no valid key", "wanted one capital"),
         ("name: a\ncount: 0", "SCH006", (2, 8), "found the number 0; wanted 1 or more", ""),
         ("name: a\ncount: 10", "SCH006", (2, 8), "wanted 9 or less", ""),
-        ("name: a\nlist: []", "SCH006", (2, 7), "found none; wanted 1 entries or more", ""),
-        ("name: a\ntext: x", "SCH006", (2, 7), "found 1; wanted 2 letters or more", ""),
+        ("name: a\nlist: []", "SCH006", (2, 7), "found none; wanted 1 or more entries", ""),
+        ("name: a\ntext: x", "SCH006", (2, 7), "found 1; wanted 2 or more letters", ""),
         ("name: a\nlist: [x, y, x]", "SCH007", (2, 14), "the text 'x' is there twice", ""),
         ("name: a\neither: 5", "SCH001", (2, 9), "wanted text or a mapping", ""),
         ("name: a\neither: {prot: 1}", "SCH002", (2, 10), "`prot`", "did you mean `port`?"),
@@ -122,6 +128,22 @@ def test_what_does_not_fit_is_said_at_its_place(
 
 def test_what_is_checked_elsewhere_is_left_alone() -> None:
     assert check_schema(parse_document("name: a\nown: b", FILE), SCHEMA) == ()
+
+
+def test_every_form_of_the_spec_is_told_in_words() -> None:
+    def patterns(schema: object) -> Iterator[dict[str, object]]:
+        if isinstance(schema, dict):
+            if isinstance(schema.get("pattern"), str):
+                yield schema
+            for inner in schema.values():
+                yield from patterns(inner)
+        elif isinstance(schema, list):
+            for inner in schema:
+                yield from patterns(inner)
+
+    found = list(patterns(spec_schema(features.discover(), targets.discover())))
+    assert len(found) > 30
+    assert [each for each in found if not each.get("x-form", each.get("description"))] == []
 
 
 def test_no_message_quotes_a_secret() -> None:
