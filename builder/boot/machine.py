@@ -97,6 +97,7 @@ class Setting(Struct, frozen=True):
         network: The network around it.
         disk: A raw disk that the guest may change; ``None`` for a throw-away copy.
         ends_at_restart: Whether the machine is switched off when the guest wants to restart.
+        cpu: Model of the processor, as QEMU names it; empty for the usual one.
     """
 
     accelerator: Accelerator = "tcg"
@@ -104,6 +105,7 @@ class Setting(Struct, frozen=True):
     network: Network = field(default_factory=Network)
     disk: Path | None = None
     ends_at_restart: bool = False
+    cpu: str = ""
 
 
 def read_machine(artifact: Path) -> Machine:

@@ -6,10 +6,10 @@ negotiated once; events may come between a command and its answer.
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from builder.boot.screenshot import convert_ppm
 from builder.errors import ToolError
@@ -20,9 +20,9 @@ _SECONDS = 30.0
 class Monitor:
     """A connection to QEMU's control socket."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, lines: BinaryIO) -> None:
         self._connection = connection
-        self._lines = connection.makefile("rb")
+        self._lines = lines
         self._read()
         self.do("qmp_capabilities")
 
@@ -66,9 +66,22 @@ class Monitor:
 
 
 @contextmanager
-def open_monitor(path: Path) -> Iterator[Monitor]:
-    """Connect to the control socket of a QEMU that runs."""
-    with socket.socket(socket.AF_UNIX) as connection:
+def open_monitor(path: Path, gone: Callable[[], None]) -> Iterator[Monitor]:
+    """Connect to the control socket of a QEMU that runs.
+
+    Args:
+        path: The socket.
+        gone: Raises, with what QEMU said, when it has ended instead of answering.
+
+    Raises:
+        ToolError: there is no answer.
+    """
+    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as lines:
         connection.settimeout(_SECONDS)
-        connection.connect(str(path))
-        yield Monitor(connection)
+        try:
+            connection.connect(str(path))
+            monitor = Monitor(connection, lines)
+        except (OSError, ToolError) as error:
+            gone()
+            raise ToolError(f"QEMU: no answer on its control socket: {error}") from error
+        yield monitor

@@ -99,7 +99,7 @@ def on_terminal() -> list[str]:
 
 def _board(machine: Machine, setting: Setting) -> list[str]:
     """Return the program and the arguments for board, processor and screen."""
-    cpu = "host" if setting.accelerator == "kvm" else ""
+    cpu = setting.cpu or ("host" if setting.accelerator == "kvm" else "")
     if machine.architecture == "aarch64":
         program = find_tool("qemu-system-aarch64", hint=_INSTALL_ARM)
         # Processors of the boards that these images are for; "max" costs twice the time.

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from builder.boot.console import Console, open_console
@@ -18,6 +19,9 @@ from builder.boot.qemu import (
 )
 from builder.formats.foreign import Running, lend_terminal, start_tool
 from builder.structs import Struct
+
+_MOMENT = 2.0
+"""Seconds that QEMU may take to end after it has closed its sockets."""
 
 
 class Session(Struct, frozen=True):
@@ -61,7 +65,7 @@ def start_machine(
         with (
             start_tool(argv, folder / "qemu.log") as running,
             open_console(folder / "console", running.check) as console,
-            open_monitor(folder / "monitor") as monitor,
+            open_monitor(folder / "monitor", partial(_check_end, running)) as monitor,
         ):
             yield Session(console, monitor, folder, begun, running)
 
@@ -70,6 +74,12 @@ def attend_machine(machine: Machine, setting: Setting, pieces: dict[int, bytes])
     """Start a machine with its console on our terminal and return QEMU's exit status."""
     with _throw_away(machine, setting, pieces) as folder:
         return lend_terminal(format_arguments(machine, setting, folder) + on_terminal())
+
+
+def _check_end(running: Running) -> None:
+    """Complain when it has ended with a failure, or does so in a moment."""
+    running.wait(_MOMENT)
+    running.check()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from builder.errors import HostError, UsageError
 from builder.structs import Struct, replace
 
 if TYPE_CHECKING:
-    from builder.boot.machine import Forward, Machine, Setting
+    from builder.boot.machine import Accelerator, Forward, Machine, Setting
     from builder.boot.trial import Trial
     from builder.spec import Spec
 
@@ -29,6 +29,7 @@ class Choices(TypedDict):
     spec: str | None
     forwards: tuple[str, ...]
     accelerator: str
+    cpu: str
     firmware: str | None
     memory: int | None
     disk: Path | None
@@ -53,6 +54,10 @@ class Choices(TypedDict):
 @click.option(
     "--accel", "accelerator", type=click.Choice(["auto", "kvm", "tcg"]), default="auto",
     help="How instructions are executed [auto: KVM when a guest really runs under it].",
+)  # fmt: skip
+@click.option(
+    "--cpu", default="", metavar="MODEL",
+    help="Instead of the usual processor, as QEMU names it; under TCG, qemu64 is the quickest.",
 )  # fmt: skip
 @click.option("--firmware", type=click.Choice(["bios", "efi"]), help="Instead of the artifact's.")
 @click.option("--memory", type=click.IntRange(128), metavar="MIB", help="Instead of its own.")
@@ -254,7 +259,9 @@ def _setting(machine: "Machine", choices: Choices) -> "Setting":
 
     wanted = choices["accelerator"]
     chosen = choose_accelerator(machine.architecture) if wanted == "auto" else wanted
-    return Setting("kvm" if chosen == "kvm" else "tcg", tuple(map(_forward, choices["forwards"])))
+    accelerator: Accelerator = "kvm" if chosen == "kvm" else "tcg"
+    forwards = tuple(map(_forward, choices["forwards"]))
+    return Setting(accelerator, forwards, cpu=choices["cpu"])
 
 
 def _forward(text: str) -> "Forward":

@@ -97,7 +97,7 @@ def ask(folder: Path, key: Path, base: Base | Path, head: str, *options: str) ->
     artifact = bench.build(spec, **SECRETS)
     facts = bench.write("facts", FACTS)
     done = bench.run(
-        "boot", artifact, "--test", spec, "--accel", "tcg", "--once", "--json",
+        "boot", artifact, "--test", spec, "--accel", "tcg", "--cpu", "qemu64", "--once", "--json",
         "--identity", key, "--run", facts, "--report", "report", *options, **SECRETS,
     )  # fmt: skip
     console = (folder / "report/console.log").read_text()

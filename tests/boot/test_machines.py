@@ -13,11 +13,11 @@ import pytest
 from builder.boot.accelerator import runs_guests
 from builder.boot.console import open_console
 from builder.boot.installation import install, installed_machine, make_empty_disk
-from builder.boot.machine import Machine, Setting, read_machine
+from builder.boot.machine import Architecture, Machine, Setting, read_machine
 from builder.boot.qemu import format_arguments
 from builder.boot.session import start_machine
 from builder.boot.unpacked import ready
-from builder.errors import FormatError, UsageError, VerifyError
+from builder.errors import FormatError, ToolError, UsageError, VerifyError
 from builder.formats.disk import GIB, SECTOR, FileDisk
 from builder.formats.foreign import start_tool
 from builder.structs import replace
@@ -77,6 +77,25 @@ def test_the_disk_has_the_name_that_is_wanted(disk: str, device: str, tmp_path: 
     argv = " ".join(format_arguments(machine, Setting(), tmp_path))
     assert device in argv
     assert "media=cdrom" in argv
+
+
+@pytest.mark.parametrize(
+    ("architecture", "setting", "cpu"),
+    [
+        ("x86_64", Setting(), "max,la57=off"),
+        ("x86_64", Setting("kvm"), "host"),
+        ("x86_64", Setting("kvm", cpu="Nehalem"), "Nehalem"),
+        ("aarch64", Setting(), "cortex-a72"),
+        ("aarch64", Setting(cpu="cortex-a53"), "cortex-a53"),
+    ],
+)
+def test_the_processor_can_be_chosen(
+    architecture: Architecture, setting: Setting, cpu: str, tmp_path: Path
+) -> None:
+    require("qemu-system-aarch64")
+    machine = Machine("home", source="disk", architecture=architecture, firmware="efi")
+    arguments = format_arguments(machine, setting, tmp_path)
+    assert arguments[arguments.index("-cpu") + 1] == cpu
 
 
 def test_a_board_s_disk_gets_a_machine_of_its_kind(tmp_path: Path) -> None:
@@ -195,6 +214,18 @@ def test_what_the_guest_writes_stays_in_the_copy(tmp_path: Path) -> None:
         with pytest.raises(VerifyError, match="switched off"):
             session.console.expect("never", seconds=1, what="nothing")
     assert path.read_bytes() == before
+
+
+def test_a_machine_that_qemu_does_not_make_is_told_in_qemu_s_words(tmp_path: Path) -> None:
+    require("qemu-system-x86_64")
+    path = tmp_path / "disk.raw"
+    write_sector(path, RESTART)
+    with (
+        pytest.raises(ToolError, match="failed with exit status 1") as caught,
+        start_machine(read_machine_of(path), Setting(cpu="i4004"), {}),
+    ):
+        pass
+    assert "unable to find CPU model 'i4004'" in "".join(caught.value.__notes__)
 
 
 def read_machine_of(path: Path) -> Machine:

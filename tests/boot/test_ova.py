@@ -109,8 +109,8 @@ def test_a_guest_that_is_not_what_the_spec_says_fails_everywhere(
     spec = bench.write("specs/other.yaml", WISHES.format(base=bootable.path, key=identity))
     script = bench.write("never", "echo no; exit 3\n")
     done = bench.run(
-        "boot", bootable.path, "--test", spec, "--accel", "tcg", "--once", "--json",
-        "--identity", identity, "--run", script,
+        "boot", bootable.path, "--test", spec, "--accel", "tcg", "--cpu", "qemu64", "--once",
+        "--json", "--identity", identity, "--run", script,
     )  # fmt: skip
     assert done.code == 11
     rows = json.loads(done.out)
@@ -162,8 +162,8 @@ def test_a_compose_project_serves_the_network(bootable: Base, bench: Bench) -> N
     resolve = bench.write("resolve", f"getent ahostsv4 registry.example.org | grep -q {ADDRESS}\n")
     with serve_dns():
         done = bench.run(
-            "boot", artifact, "--test", spec, "--accel", "tcg", "--once", "--json",
-            "--run", resolve, **SECRETS,
+            "boot", artifact, "--test", spec, "--accel", "tcg", "--cpu", "qemu64", "--once",
+            "--json", "--run", resolve, **SECRETS,
         )  # fmt: skip
     assert done.code == 0, done.err
     names = {row["name"] for row in json.loads(done.out)}
