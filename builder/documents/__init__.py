@@ -23,9 +23,11 @@ _UNPRINTABLE = re.compile(
 """What YAML does not take as text; named one by one, which compiles at once."""
 
 _SECRET = re.compile(
-    r"(?i)((?:password|passwd|passphrase|secret|token|psk)[\w-]*[\"']?\s*[:=]\s*)"
-    r"(?![{\[>|&*#\s$])[^,}\s][^,}#]*"
+    r"(?i)((?:password|passwd|passphrase|secret|token|psk|(?:api|access|private)[_-]?key)"
+    r"[\w-]*[\"']?\s*[:=]\s*)(?![{\[>|&*#\s$])[^,}\s][^,}#]*"
 )
+_USERINFO = re.compile(r"(://[^\s:@/]*:)\S+@")
+"""The password in an address, RFC 3986 section 3.2.1."""
 _WIDEST = 400
 
 
@@ -68,7 +70,7 @@ class Document:
         if not 0 < place.line <= len(self._lines):
             return ""
         line = self._lines[place.line - 1].rstrip().replace("\t", " ")
-        return _SECRET.sub(r"\1…", line)[:_WIDEST]
+        return _USERINFO.sub(r"\1…@", _SECRET.sub(r"\1…", line))[:_WIDEST]
 
     def _place(self, position: Position) -> Place:
         """Return a position as a place in this file."""

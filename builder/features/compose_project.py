@@ -60,5 +60,5 @@ def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator
             said = f": {lack.message}" if lack.message else ""
             message = f"the variable {lack.name} has no value{said}"
             hint = f"add env: {{{lack.name}: …}} to the project, or a default: ${{{lack.name}:-…}}"
-            place, line = document.spot(lack.path)
-            yield Fault(message, "CMP002", hint, place=place, excerpt=line)
+            # Without its line: variables and secrets stand side by side.
+            yield Fault(message, "CMP002", hint, place=document.place(lack.path))

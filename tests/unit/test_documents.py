@@ -203,14 +203,18 @@ def test_a_value_knows_its_place(
 
 def test_an_excerpt_is_the_source_line_without_secrets() -> None:
     text = "a: 1  \npassword: hunter2\nb: {DB_PASSWORD: x y, c: 1}\nd: {password: {env: NAME}}\n"
+    text += "e: [API_KEY=hunter3, x]\nf: nfs://ada:hunt@er4@nas/x\ng: https://nas:80/a\n"
     document = parse_document(text, FILE)
-    lines = [document.excerpt(Place(FILE, line, 1)) for line in range(6)]
+    lines = [document.excerpt(Place(FILE, line, 1)) for line in range(9)]
     assert lines == [
         "",
         "a: 1",
         "password: …",
         "b: {DB_PASSWORD: …, c: 1}",
         "d: {password: {env: NAME}}",
+        "e: [API_KEY=…, x]",
+        "f: nfs://ada:…@nas/x",
+        "g: https://nas:80/a",
         "",
     ]
 
