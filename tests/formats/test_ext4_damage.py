@@ -152,7 +152,7 @@ def test_damage_gives_only_our_errors(variant: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_much_damage_gives_only_our_errors(variant: str, seed: int, tmp_path: Path) -> None:
     assert _fuzz(_make_base(tmp_path, variant), 100 + seed, 400) > 40
