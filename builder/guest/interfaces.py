@@ -14,6 +14,9 @@ from builder.structs import replace
 
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
 _NAME = re.compile(r"[^\s/*?\[\]!]{1,15}")
+_PREFIX = re.compile(r"[0-9]{1,3}", re.ASCII)
+"""What systemd's in_addr_prefix_from_string() takes after the slash; no netmask."""
+
 _DHCP = {True: "yes", False: "no", "true": "yes", "false": "no"}
 
 
@@ -113,9 +116,22 @@ def _fault_of_interface(text: str, path: KeyPath) -> Iterator[Fault]:
         yield Fault(message, "NET021", "add /24 for the mask 255.255.255.0", path)
         return
     try:
-        ipaddress.ip_interface(text)
+        found = ipaddress.ip_interface(text)
     except ValueError:
-        yield Fault(f"{text!r} is no address with a prefix length", "NET021", path=path)
+        message = f"{text!r} is not a valid address with a prefix length"
+        yield Fault(message, "NET021", "write one such as 192.168.1.53/24", path)
+        return
+    address, _, length = text.partition("/")
+    if "%" in address:
+        message = f"{text!r} has a scope; wanted an address and a prefix length"
+        yield Fault(message, "NET021", f"write {address.partition('%')[0]}/{length}", path)
+    elif not _PREFIX.fullmatch(length):
+        yield Fault(_has_netmask(text), "NET021", f"write {found.with_prefixlen}", path)
+
+
+def _has_netmask(text: str) -> str:
+    """Return the message for an address or network with a netmask."""
+    return f"{text!r} has a netmask, which systemd-networkd ignores; wanted a prefix length"
 
 
 def _faults_of_plain(texts: Iterable[tuple[KeyPath, str]]) -> Iterator[Fault]:
@@ -132,8 +148,14 @@ def _faults_of_route(route: Mapping[str, Any], path: KeyPath) -> Iterator[Fault]
     """Yield what is wrong with one route."""
     if "via" in route:
         yield from _faults_of_plain([((*path, "via"), route["via"])])
+    to = route["to"]
+    if to == "default":
+        return
     try:
-        if route["to"] != "default":
-            ipaddress.ip_network(route["to"])
+        network = ipaddress.ip_network(to)
     except ValueError as error:
         yield Fault(f"{error}; wanted a network or `default`", "NET025", path=(*path, "to"))
+        return
+    _, slash, length = to.partition("/")
+    if slash and not _PREFIX.fullmatch(length):
+        yield Fault(_has_netmask(to), "NET025", f"write {network}", (*path, "to"))

@@ -4,6 +4,7 @@ Source: systemd.network(5): the first file in the order of names whose [Match] f
 is taken, all others are passed over; networkd runs as its own user.
 """
 
+import ipaddress
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -89,6 +90,20 @@ def _wildcards(subject: Subject) -> Iterator[Finding]:
                 yield file.told(message, hint)
 
 
+def _netmasks(subject: Subject) -> Iterator[Finding]:
+    """Find addresses of ``.network`` files with a netmask in the place of the prefix length."""
+    for file in _files(subject):
+        for (_, key), value in file.settings.items():
+            if key not in {"Address", "Destination"} or "." not in value.partition("/")[2]:
+                continue
+            try:
+                meant = ipaddress.ip_interface(value).with_prefixlen
+            except ValueError:
+                continue
+            message = f"{file.name}: systemd-networkd ignores {key}={value}, which has a netmask"
+            yield file.told(message, f"write {key}={meant}")
+
+
 def _too_late(subject: Subject) -> Iterator[Finding]:
     """Find files that the base's own come before."""
     for file in _files(subject):
@@ -137,8 +152,10 @@ RULES: tuple[Rule, ...] = (
         "NET021",
         "an address without a prefix length",
         "systemd-networkd takes an address without a prefix length as a network of one machine, so "
-        "no neighbour is reachable. Write the address with its prefix: 192.168.1.53/24 is the mask "
-        "255.255.255.0. IPv6 addresses usually have /64.",
+        "no neighbour is reachable, and ignores one with a netmask, as in "
+        "192.168.1.53/255.255.255.0. Write the address with its prefix length: 192.168.1.53/24 is "
+        "the mask 255.255.255.0. IPv6 addresses usually have /64.",
+        _netmasks,
     ),
     error(
         "NET022",

@@ -289,6 +289,39 @@ def test_a_wrong_interface_has_its_code_and_place(
     assert (fault.code, fault.path) == (code, path)
 
 
+ADDRESSES = {
+    "192.168.1.5/24": "",
+    "192.168.1.5/255.255.255.0": "write 192.168.1.5/24",
+    "10.1.2.3/255.255.240.0": "write 10.1.2.3/20",
+    "192.168.1.5/0.0.0.255": "write 192.168.1.5/24",
+    "fd00::5/64": "",
+    "fe80::1%eth0/64": "write fe80::1/64",
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_an_address_is_one_that_systemd_takes_or_the_hint_says_what_to_write(
+    text: str, tmp_path: Path
+) -> None:
+    faults = wish(network.FEATURE, {"eth0": {"addresses": [text]}}).faults
+    assert [(fault.code, fault.hint) for fault in faults] == (
+        [("NET021", ADDRESSES[text])] if ADDRESSES[text] else []
+    )
+    for written in (text, *(fault.hint.removeprefix("write ") for fault in faults)):
+        # IPAddressAllow= is read by the function that reads Address= of a .network file.
+        unit = tmp_path / "judge.service"
+        unit.write_text(f"[Service]\nExecStart=/bin/true\nIPAddressAllow={written}\n")
+        told = judge("systemd-analyze", "verify", unit, check=False).stderr
+        assert ("Address prefix is invalid" in told) is (written == text and bool(faults))
+
+
+def test_a_route_with_a_netmask_is_refused_with_the_prefix_length() -> None:
+    route = {"to": "10.9.0.0/255.255.0.0", "via": "192.168.1.1"}
+    value = {"eth0": {"addresses": ["192.168.1.5/24"], "routes": [route]}}
+    (fault,) = wish(network.FEATURE, value).faults
+    assert (fault.code, fault.hint) == ("NET025", "write 10.9.0.0/16")
+
+
 @pytest.mark.parametrize("ciphers", ["aes256-ctr,arcfour256,arcfour128,aes128-ctr", "aes128-ctr"])
 def test_the_client_of_a_cloud_image_starts_again(ciphers: str, tmp_path: Path) -> None:
     path = tmp_path / "ssh_config"

@@ -240,6 +240,12 @@ FILES = [
         "[Match]\\nMACAddress=00:50:56:00:00:01\\n",
         "[Match]\\nName=wlan0\\n",
     ),
+    (
+        "NET021",
+        "10-x.network",
+        "[Match]\\nName=eth0\\n[Network]\\nAddress=10.0.0.5/255.255.255.0\\n",
+        "[Match]\\nName=eth0\\n[Network]\\nAddress=10.0.0.5/24\\n",
+    ),
 ]
 
 
