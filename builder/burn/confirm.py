@@ -12,7 +12,7 @@ from builder.structs import Struct
 
 _LARGE = 128 * 10**9
 _TIMES = 32
-_BY_ID = "/dev/disk/by-id/"
+_BY_ID = Path("/dev/disk/by-id")
 
 
 class Said(Struct, frozen=True):
@@ -22,13 +22,13 @@ class Said(Struct, frozen=True):
         path: The device as it was given.
         yes: Whether ``--yes`` was given.
         is_pinned: Whether a serial number or a size was expected.
-        token: What ``--confirm`` says, empty without it.
+        tokens: What ``--confirm`` says, each time that it was given.
     """
 
     path: Path
     yes: bool
     is_pinned: bool
-    token: str
+    tokens: tuple[str, ...] = ()
 
 
 def token(device: Device) -> str:
@@ -47,11 +47,11 @@ def needs_answer(device: Device, image_size: int, said: Said, *, on_terminal: bo
     Raises:
         DeviceError: somebody has to be asked, and nobody is there.
     """
-    if said.token:
-        check_answer(device, said.token)
+    if said.tokens:
+        check_answer(device, *said.tokens)
         return False
     large = is_large(device, image_size)
-    if said.yes and not large and (said.is_pinned or str(said.path).startswith(_BY_ID)):
+    if said.yes and not large and (said.is_pinned or _is_by_id(said.path)):
         return False
     if on_terminal:
         return True
@@ -62,19 +62,25 @@ def needs_answer(device: Device, image_size: int, said: Said, *, on_terminal: bo
     if said.yes:
         raise DeviceError(
             f"{device.path}: --yes says nothing of which disk is meant: names change",
-            hint=f"give its {_BY_ID} path, --expect-serial, --expect-size, or {typed}",
+            hint=f"give its {_BY_ID}/ path, --expect-serial, --expect-size, or {typed}",
         )
     raise DeviceError(f"{device.path}: nobody is there to confirm it", hint=typed)
 
 
-def check_answer(device: Device, answer: str) -> None:
-    """Compare what was typed.
+def _is_by_id(path: Path) -> bool:
+    """Tell a path that names one disk wherever it is plugged in; one with ``..`` may name any."""
+    return path.parent == _BY_ID and ".." not in path.parts
+
+
+def check_answer(device: Device, *answers: str) -> None:
+    """Compare what was typed, or said in advance of several devices.
 
     Raises:
-        DeviceError: it is something else.
+        DeviceError: none of it names the device.
     """
-    if " ".join(answer.split()) != token(device):
+    if token(device) not in {" ".join(answer.split()) for answer in answers}:
+        said = ", ".join(map(repr, answers))
         raise DeviceError(
-            f"{device.path}: not confirmed: {answer!r}; wanted {token(device)!r}",
+            f"{device.path}: not confirmed: {said}; wanted {token(device)!r}",
             hint="nothing was written",
         )

@@ -2,9 +2,11 @@
 
 The file is ``never-burn`` in the folder of :mod:`builder.burn.config`. A line is a serial number, a
 world-wide name, or a pattern (fnmatch(3)) for a name in ``/dev/disk/by-id``; what follows a ``#``
-is a comment. Under sudo(8) the list of the user who called it counts as well as root's.
+is a comment, ``[#]`` is that character itself. Under sudo(8) the list of the user who called it
+counts as well as root's.
 """
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +19,7 @@ from builder.errors import DeviceError
 from builder.host import host_errors
 
 _NAME = "never-burn"
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 def list_path() -> Path:
@@ -37,14 +40,32 @@ def protect(device: Device, system: System) -> str:
             f"{device.path}: has neither a serial number nor a name in /dev/disk/by-id",
             hint="nothing would tell it from others the next time",
         )
-    line = f"{name}  # {device.model} {format_size(device.size)}"
+    line = f"{_escape(name)}  # {device.model} {format_size(device.size)}"
     path = list_path()
     if next(never_refusals(device, system), None) is None:
         with host_errors(path, hint="check the permissions of that folder"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(f"{line}\n")
+            _append(path, line)
+        if next(never_refusals(device, system), None) is None:
+            raise DeviceError(
+                f"{device.path}: the line {line!r} of {path} does not protect it",
+                hint="write a pattern for its name in /dev/disk/by-id into that file",
+            )
     return line
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line to the list, also to one whose last line has no end."""
+    with path.open("a+", encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
+        stream.seek(0)
+        content = stream.read()
+        broken = "\n" if content and not content.endswith("\n") else ""
+        stream.write(f"{broken}{line}\n")
+
+
+def _escape(name: str) -> str:
+    """Return the pattern that matches a name and nothing else, without a ``#`` of its own."""
+    return "".join(f"[{each}]" if each in "[*?#" else each for each in name)
 
 
 def never_refusals(device: Device, system: System) -> Iterator[Refusal]:
@@ -64,8 +85,11 @@ def _iter_entries(path: Path) -> Iterator[tuple[int, str]]:
     with host_errors(path, hint="check the permissions of that file"):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
-        if entry := line.partition("#")[0].strip().removeprefix("/dev/disk/by-id/"):
-            yield number, entry
+        # What begins a comment is not certain within a word: both readings protect.
+        readings = (_COMMENT.sub("", line), line.partition("#")[0])
+        for text in dict.fromkeys(reading.strip() for reading in readings):
+            if entry := text.removeprefix("/dev/disk/by-id/"):
+                yield number, entry
 
 
 def _ids(device: Device, system: System) -> list[str]:

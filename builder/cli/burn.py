@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from builder.cli.burn_options import Options, own_settings, permits, said_of, something
 from builder.cli.burned import report
 from builder.cli.options import PATH, reporter
 from builder.errors import UsageError
@@ -24,29 +25,6 @@ if TYPE_CHECKING:
     from builder.cli.burn_image import Given
 
 
-class Options(TypedDict):
-    """The options of ``burn``."""
-
-    yes: bool
-    confirm: str
-    expect_serial: str
-    expect_size: str
-    allow_fixed_disk: bool
-    allow_loop: bool
-    unmount: bool
-    settings: tuple[str, ...]
-    sha256: str
-    key: Path | None
-    no_signature: bool
-    delta: bool
-    probe: bool
-    verify: bool
-    blank: bool
-    eject: bool
-    to_file: Path | None
-    as_json: bool
-
-
 @click.command(
     epilog="Exit codes: 6 another digest or no signature that fits, 7 no image of a disk, 10 the "
     "device fails, 11 it does not hold what was written, 12 it must not be written, or not without "
@@ -55,9 +33,18 @@ class Options(TypedDict):
 @click.argument("image", metavar="IMAGE|URL")
 @click.argument("paths", nargs=-1, type=PATH, metavar="DEVICE…")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; something else has to name the disk.")
-@click.option("--confirm", default="", metavar="TOKEN", help="What would be typed: 'sdb 31.9G'.")
-@click.option("--expect-serial", default="", metavar="S", help="The disk must have this serial.")
-@click.option("--expect-size", default="", metavar="SIZE", help="And this size, within 2 %: 32G.")
+@click.option(
+    "--confirm", multiple=True, metavar="TOKEN", callback=something,
+    help="What would be typed, once for each disk: 'sdb 31.9G'.",
+)  # fmt: skip
+@click.option(
+    "--expect-serial", default="", metavar="S", callback=something,
+    help="The disk must have this serial.",
+)  # fmt: skip
+@click.option(
+    "--expect-size", default="", metavar="SIZE", callback=something,
+    help="And this size, within 2 %: 32G.",
+)  # fmt: skip
 @click.option("--allow-fixed-disk", is_flag=True, help="Allow a disk that cannot be taken out.")
 @click.option("--allow-loop", is_flag=True, help="Allow a loop device, to try an image.")
 @click.option("--unmount", is_flag=True, help="Unmount what is mounted from it.")
@@ -65,7 +52,10 @@ class Options(TypedDict):
     "--set", "settings", multiple=True, metavar="[DEVICE:]KEY=VALUE",
     help="A setting of this card alone, as in an overlay: hostname=pi1.",
 )  # fmt: skip
-@click.option("--sha256", default="", metavar="HEX", help="What the image file's digest must be.")
+@click.option(
+    "--sha256", default="", metavar="HEX", callback=something,
+    help="What the image file's digest must be.",
+)  # fmt: skip
 @click.option("--key", type=PATH, metavar="FILE", help="A minisign key that must have signed it.")
 @click.option("--no-signature", is_flag=True, help="Pass over the key that is configured, once.")
 @click.option("--delta", is_flag=True, help="Read first, and write only what differs.")
@@ -101,7 +91,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
     if len({device.number for device in chosen.values()}) != len(paths):
         raise UsageError("the same device is given twice")
     for device in chosen.values():
-        _check_target(device, image, system, backing, _permits(options))
+        _check_target(device, image, system, backing, permits(options))
     with opened(given, progress) as source:
         _confirm(chosen, source, options)
         if options["unmount"]:
@@ -150,16 +140,15 @@ def _check_target(
 
 def _confirm(chosen: dict[Path, "Device"], source: "Image", options: Options) -> None:
     """Let a person say of every device that it is meant."""
-    from builder.burn.confirm import Said, check_answer, needs_answer, token
+    from builder.burn.confirm import check_answer, needs_answer, token
     from builder.burn.contents import describe_contents
     from builder.burn.session import check_size
 
-    pinned = bool(options["expect_serial"] or options["expect_size"])
     for path, device in chosen.items():
         check_size(source, device)
         holds = describe_contents(device.path, device.size)
         sys.stderr.write(f"will be erased: {device.describe()}  [{holds}]\n")
-        said = Said(path, options["yes"], pinned, options["confirm"])
+        said = said_of(path, options)
         if needs_answer(device, source.size, said, on_terminal=sys.stdin.isatty()):
             wanted = token(device)
             answer = click.prompt(f"type `{wanted}` to erase it", err=True, prompt_suffix=": ")
@@ -182,7 +171,7 @@ def _orders(
     """Work out what each card has of its own."""
     from builder.burn.order import Order
 
-    settings = {path: _own(options["settings"], path, list(chosen)) for path in chosen}
+    settings = {path: own_settings(options["settings"], path, list(chosen)) for path in chosen}
     if not any(settings.values()):
         yield [Order(device) for device in chosen.values()], source
         return
@@ -199,21 +188,6 @@ def _orders(
             ],
             ready,
         )
-
-
-def _own(settings: Sequence[str], path: Path, paths: list[Path]) -> list[str]:
-    """Return the settings of one card: those for it, and those for all."""
-    own = []
-    for setting in settings:
-        name, colon, rest = setting.partition(":")
-        if colon and name.startswith("/"):
-            if Path(name) not in paths:
-                raise UsageError(f"--set {setting}: {name} is not written now")
-            if Path(name) == path:
-                own.append(rest)
-        else:
-            own.append(setting)
-    return own
 
 
 def _run(
@@ -240,31 +214,6 @@ def _run(
             if options["eject"] and (said := eject(verdict.device)):
                 verdict.remarks.append(said)
     return verdicts
-
-
-def _permits(options: Options) -> "Permits":
-    """Return what the command line allows."""
-    from builder.burn.safety import Permits
-
-    return Permits(
-        allow_fixed=options["allow_fixed_disk"],
-        allow_loop=options["allow_loop"],
-        serial=options["expect_serial"],
-        size=_size(options["expect_size"]),
-        unmount=options["unmount"],
-    )
-
-
-def _size(text: str) -> int:
-    """Return a size as it is printed on cards."""
-    if not text:
-        return 0
-    units = {"": 1, "M": 10**6, "G": 10**9, "T": 10**12}
-    number, unit = text.rstrip("MGTBmgtb"), text.lstrip("0123456789.").upper().removesuffix("B")
-    try:
-        return int(float(number) * units[unit])
-    except (ValueError, KeyError):
-        raise UsageError(f"--expect-size {text}: wanted a size such as 32G") from None
 
 
 def _to_file(given: "Given", paths: tuple[Path, ...], target: Path, options: Options) -> int:

@@ -231,6 +231,27 @@ def test_nothing_is_written_that_is_not_confirmed(
     assert stick.head == before
 
 
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--yes", "--expect-size", "0"), "0: is not a valid size of a disk"),
+        (("--yes", "--expect-size", "0G"), "0G: is not a valid size of a disk"),
+        (("--yes", "--expect-size", "0.5"), "0.5: is not a valid size of a disk"),
+        (("--yes", "--expect-size", ""), "--expect-size: the value is empty"),
+        (("--yes", "--expect-serial", ""), "--expect-serial: the value is empty"),
+        (("--sha256", ""), "--sha256: the value is empty"),
+    ],
+)
+def test_a_size_that_a_script_failed_to_compute_names_no_disk(
+    more: tuple[str, ...], sentence: str, image: Path, stick: LoopCard, bench: Bench
+) -> None:
+    before = stick.whole
+    done = bench.run("burn", image, stick.device, "--allow-loop", *more)
+    assert done.code == 2
+    assert sentence in done.err
+    assert stick.whole == before
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_a_person_types_the_name_and_the_size(
     image: Path, stick: LoopCard, bench: Bench, *, right: bool

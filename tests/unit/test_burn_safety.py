@@ -256,6 +256,20 @@ def test_a_protected_disk_stays_refused_and_the_line_is_named(
     assert found == [f"you protected it: {config}, line 1: 4C53"]
 
 
+@pytest.mark.parametrize("serial", ["A[1]B", "A#B", "#A", "A *", "A #B", "[!x]", "A*?"])
+def test_a_protected_disk_is_protected_whatever_its_serial_number_holds(
+    machine: Machine, config: Path, serial: str
+) -> None:
+    machine.disk("sdc", f"{SATA}/c", serial=serial)
+    machine.disk("sdd", f"{SATA}/d", serial="A1B")
+    config.parent.mkdir(parents=True)
+    config.write_text("mine")
+    protect(machine.device("sdc"), machine.system)
+    assert list(never_refusals(machine.device("sdc"), machine.system))
+    assert not list(never_refusals(machine.device("sdd"), machine.system)), "another disk"
+    assert config.read_text().startswith("mine\n")
+
+
 def test_under_sudo_the_list_of_whoever_called_it_counts(
     machine: Machine, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
