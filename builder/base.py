@@ -6,7 +6,7 @@ before it holds.
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ from builder import __version__
 from builder.artifact import digest_of, stage
 from builder.cache import Cache
 from builder.catalog import Source, find_source
-from builder.errors import DigestMismatch, HostError
+from builder.errors import BuilderError, DigestMismatch, HostError
+from builder.facts import Facts, build_in_name, facts_of, facts_of_build
 from builder.lock import Lock
 from builder.progress import Progress
-from builder.spec import Base, CatalogBase, FileBase, SampleBase, UrlBase
-from builder.structs import Struct
+from builder.spec import Base, CatalogBase, FileBase, SampleBase, Spec, UrlBase
+from builder.structs import Struct, field
 from builder.targets import Target
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _SAMPLE = Path(__file__).with_name("sample")
 _SAMPLE_TIMESTAMP = 1_600_000_000
 SAMPLE_RELEASE = "5.0"
+_ARCHS = ("aarch64", "x86_64")
 MAP = "bmap-sha256"
 """Name in the records of the digest of a block map, which stands for all of a sparse file."""
 
@@ -44,6 +46,7 @@ class Origin(Struct, frozen=True):
         source: What has to be in the cache; ``None`` for a file or the sample.
         path: A file on this machine.
         digests: Algorithm to lowercase hex: what the file must have.
+        facts: What is known of it, by the catalog or by the name of the file.
     """
 
     text: str
@@ -53,6 +56,7 @@ class Origin(Struct, frozen=True):
     source: Source | None = None
     path: Path | None = None
     digests: Mapping[str, str] | None = None
+    facts: Facts = field(default_factory=lambda: facts_of(""))
 
 
 class Opened(Struct, frozen=True):
@@ -102,14 +106,19 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
     match base:
         case SampleBase():
             identity = f"sample {target.name} {sample_revision()}"
-            return Origin("the sample base", identity, SAMPLE_RELEASE, _usual_arch(target))
+            arch = _usual_arch(target)
+            known = facts_of(SAMPLE_RELEASE, revision="GA", image=target.image, arch=arch)
+            return Origin("the sample base", identity, SAMPLE_RELEASE, arch, facts=known)
         case FileBase(path, digests):
-            return _file_origin(path, digests, _usual_arch(target))
+            return _file_origin(path, digests, target)
         case UrlBase(url, digests):
             name = url.rpartition("/")[2]
             source = Source(name, (url,), dict(digests), None, "", "", "", target.name)
-            arch = _usual_arch(target)
-            return Origin(url, _identity(digests), "", arch, source, None, digests)
+            known = _facts_by_name(name, target)
+            identity = _identity(digests)
+            return Origin(
+                url, identity, known.release, known.arch, source, digests=digests, facts=known
+            )
         case CatalogBase(release, revision, arch):
             source = find_source(
                 release, target.name, revision, arch, locked=locked.files if locked else None
@@ -122,7 +131,35 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
                 source,
                 None,
                 source.digests,
+                _facts_of_source(source, target),
             )
+
+
+def find_facts(spec: Spec, targets: Iterable[Target], locked: Lock) -> dict[str, Facts]:
+    """Return what is known of the base of each target, without those whose base is not found."""
+    found = {}
+    for target in targets:
+        try:
+            found[target.name] = find_base(spec.base, target, locked).facts
+        except BuilderError:  # said with its reason when the target is planned
+            continue
+    return found
+
+
+def _facts_of_source(source: Source, target: Target) -> Facts:
+    """Return what is known of a published file."""
+    _, build = build_in_name(source.filename)
+    by_build = facts_of_build(source.release, build, image=target.image, arch=source.arch)
+    if by_build.is_known:
+        return by_build
+    return facts_of(source.release, revision=source.revision, image=target.image, arch=source.arch)
+
+
+def _facts_by_name(name: str, target: Target) -> Facts:
+    """Return what is known of a file that has kept the name that it was published under."""
+    release, build = build_in_name(name)
+    arch = next((arch for arch in _ARCHS if arch in name), _usual_arch(target))
+    return facts_of_build(release, build, image=target.image, arch=arch)
 
 
 def open_base(
@@ -187,7 +224,7 @@ def _usual_arch(target: Target) -> str:
     return "aarch64" if target.is_board else "x86_64"
 
 
-def _file_origin(path: Path, digests: Mapping[str, str], arch: str) -> Origin:
+def _file_origin(path: Path, digests: Mapping[str, str], target: Target) -> Origin:
     """Return the origin for a file on this machine."""
     try:
         path.stat()
@@ -197,7 +234,17 @@ def _file_origin(path: Path, digests: Mapping[str, str], arch: str) -> Origin:
         ) from error
     if path.is_dir():
         raise HostError(f"{path} is a directory; wanted an image file")
-    return Origin(str(path), _identity(digests), "", arch, None, path, digests or None)
+    known = _facts_by_name(path.name, target)
+    return Origin(
+        str(path),
+        _identity(digests),
+        known.release,
+        known.arch,
+        None,
+        path,
+        digests or None,
+        known,
+    )
 
 
 def _identity(digests: Mapping[str, str]) -> str:

@@ -91,8 +91,7 @@ def prepare(request: Request) -> tuple[Plan, Origin]:
     plan = make_plan(
         request.spec,
         features_for(request.spec, request.target, discover_features()),
-        release=origin.release,
-        arch=origin.arch,
+        facts=origin.facts,
         announce=request.announce,
     )
     if not request.target.has_defaults:

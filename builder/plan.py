@@ -21,6 +21,7 @@ from builder.errors import (
     Severity,
     SpecError,
 )
+from builder.facts import Facts, facts_of
 from builder.features import Because, Context, Feature, Wish
 from builder.features.tree import tree_changes
 from builder.plain import row_of
@@ -103,7 +104,7 @@ def make_plan(
     features: Iterable[Feature],
     *,
     release: str = "",
-    arch: str = "x86_64",
+    facts: Facts | None = None,
     announce: Callable[[str], None] = lambda _: None,
 ) -> Plan:
     """Expand a spec's overlays into one plan.
@@ -114,8 +115,8 @@ def make_plan(
     Args:
         spec: The spec; its values fit the features' schemas.
         features: What the keys of an overlay mean.
-        release: Photon release of the base, empty when it is not known.
-        arch: Architecture of the base.
+        release: Photon release of the base, when nothing else is known of it.
+        facts: What is known of the base; unless given, of the oldest revision of ``release``.
         announce: Told what a person must read now and nowhere else.
 
     Raises:
@@ -123,7 +124,10 @@ def make_plan(
     """
     problems: list[Problem] = []
     decided: dict[str, Step] = {}
-    for step in _steps(spec, tuple(features), (release, arch), announce, problems):
+    known = facts or facts_of(release)
+    base = Context(spec.name, spec.path.parent, known.release, known.arch, facts=known)
+    base = replace(base, announce=announce)
+    for step in _steps(spec, tuple(features), base, problems):
         subject = step.change.subject
         other = decided.setdefault(subject, step)
         agreed = _agreed(other.change, step.change)
@@ -140,17 +144,16 @@ def make_plan(
 def _steps(
     spec: Spec,
     features: tuple[Feature, ...],
-    base: tuple[str, str],
-    announce: Callable[[str], None],
+    base: Context,
     problems: list[Problem],
 ) -> Iterator[Step]:
     """Yield what every key of every overlay asks for, then the defaults."""
     together = _merged(spec.overlays)
     for overlay in spec.overlays:
-        known = Context(spec.name, overlay.directory, *base, together, spec.pins, announce)
+        context = replace(base, directory=overlay.directory, overlay=together, pins=spec.pins)
         for feature in features:
             if feature.key in overlay.values:
-                wishes = _wishes(feature, overlay.values[feature.key], known)
+                wishes = _wishes(feature, overlay.values[feature.key], context)
                 yield from _placed(wishes, feature.key, overlay, problems)
         if overlay.files is not None:
             yield from _placed(tree_changes(overlay.files), "files", overlay, problems)
@@ -172,14 +175,13 @@ def _merged(overlays: Iterable[Overlay]) -> dict[str, Any]:
     return merged
 
 
-def _defaults(spec: Spec, features: tuple[Feature, ...], base: tuple[str, str]) -> Iterator[Step]:
+def _defaults(spec: Spec, features: tuple[Feature, ...], base: Context) -> Iterator[Step]:
     """Yield what features mean by their defaults, for the keys that no overlay has."""
     given = {key for overlay in spec.overlays for key in overlay.values}
-    context = Context(spec.name, spec.path.parent, *base)
     for feature in features:
         if feature.default is None or feature.key in given:
             continue
-        for because in map(_because, _wishes(feature, feature.default, context)):
+        for because in map(_because, _wishes(feature, feature.default, base)):
             if not isinstance(because, Fault):
                 yield Step(because.change, f"default: {feature.key}", None, because.reason)
 

@@ -68,13 +68,14 @@ def read_spec(name: str, *, quiet: bool = False) -> Spec:
         SpecError: with everything found wrong.
     """
     from builder import features, rules, targets
+    from builder.base import find_facts
     from builder.spec import load_spec
 
     known = targets.discover()
     path = find_spec(name)
     locked = read_lock(path.parent)
     spec = load_spec(path, features=features.discover(), targets=known, locked=locked)
-    problems = rules.check_rules(spec)
+    problems = rules.check_rules(spec, find_facts(spec, chosen_targets(spec, ()), locked))
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError((*problems, *_faults_of_plan(spec, problems)))
     if not quiet:

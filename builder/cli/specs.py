@@ -92,11 +92,15 @@ def init(path: Path, target: str, *, force: bool) -> None:
 def _problems_of(name: str) -> tuple[tuple[Problem, ...], int]:
     """Return everything found in one spec, and the exit code for it."""
     from builder import rules
+    from builder.base import find_facts
+    from builder.lock import read_lock
 
     try:
         spec = read_spec(name, quiet=True)
-        found = list(rules.check_rules(spec))
-        for target in chosen_targets(spec, ()):
+        targets = chosen_targets(spec, ())
+        bases = find_facts(spec, targets, read_lock(spec.path.parent))
+        found = list(rules.check_rules(spec, bases))
+        for target in targets:
             made, _ = prepare(question(spec, target))
             found += [problem for problem in made.warnings if problem not in found]
     except SpecError as error:

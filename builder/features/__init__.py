@@ -8,6 +8,7 @@ from typing import Any
 
 from builder.changes import Change
 from builder.errors import Fault
+from builder.facts import Facts, facts_of
 from builder.image_names import Pin
 from builder.structs import Struct, field
 
@@ -38,6 +39,7 @@ class Context(Struct, frozen=True):
         overlay: What all overlays of the spec say together, for wishes that depend on others.
         pins: What the lock file has of container images, by their full names.
         announce: Told once what a person must read now and nowhere else (a drawn password).
+        facts: What is known of the base.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Context(Struct, frozen=True):
     overlay: Mapping[str, Any] = field(default_factory=dict)
     pins: Mapping[str, Pin] = field(default_factory=dict)
     announce: Callable[[str], None] = lambda _: None
+    facts: Facts = field(default_factory=lambda: facts_of(""))
 
 
 Wish = Change | Because | Fault

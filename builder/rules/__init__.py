@@ -7,10 +7,11 @@ features, documents, schema, carriers and the plan raise have their explanation 
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from builder.documents import problem_order
 from builder.errors import Problem, UsageError
+from builder.facts import Facts
 from builder.rules.model import Finding, Rule, Subject
 from builder.spec import Spec
 from builder.suggest import did_you_mean
@@ -42,9 +43,14 @@ def explain(code: str) -> Rule:
     return found
 
 
-def check_rules(spec: Spec) -> tuple[Problem, ...]:
-    """Return every breach of a rule that the spec alone shows, in the order of the places."""
-    problems = dict.fromkeys(_iter_problems(Subject(spec)))
+def check_rules(spec: Spec, bases: Mapping[str, Facts] | None = None) -> tuple[Problem, ...]:
+    """Return every breach of a rule, in the order of the places.
+
+    Args:
+        spec: A valid spec.
+        bases: What is known of the base of each target, by its name.
+    """
+    problems = dict.fromkeys(_iter_problems(Subject(spec, bases or {})))
     return tuple(sorted(problems, key=problem_order))
 
 

@@ -1,12 +1,13 @@
 """What a rule is: a code with its explanation and, when a spec alone can break it, a check."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from builder.documents import Document
 from builder.errors import KeyPath, Place, Severity
+from builder.facts import Facts
 from builder.spec import CatalogBase, Overlay, SampleBase, Spec
-from builder.structs import Struct
+from builder.structs import Struct, field
 
 CLOUDS = ("ami", "gce", "azure")
 """Targets whose network and first login are the fabric's affair."""
@@ -38,9 +39,16 @@ class Finding(Struct, frozen=True):
 
 
 class Subject(Struct, frozen=True):
-    """A valid spec, as rules look at it."""
+    """A valid spec, as rules look at it.
+
+    Attributes:
+        spec: The spec.
+        bases: What is known of the base of each of its targets, by the target's name; a target
+            whose base is not known is not among them.
+    """
 
     spec: Spec
+    bases: Mapping[str, Facts] = field(default_factory=dict)
 
     @property
     def is_sample(self) -> bool:

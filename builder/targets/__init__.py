@@ -32,6 +32,8 @@ class Target(Struct, frozen=True):
         is_board: Whether it is a card for a board: features for boards are for it alone.
         boards: Release to the tags that Raspberry Pi Imager has for the boards it runs on; the
             empty release stands for any other.
+        image: Photon's name of the image that it starts from, by which the facts know it; empty
+            when they do not.
         warn: Returns what a person must know before building, from the sections.
     """
 
@@ -48,6 +50,7 @@ class Target(Struct, frozen=True):
     has_defaults: bool = True
     boards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_board: bool = False
+    image: str = ""
     warn: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ()
 
 

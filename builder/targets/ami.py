@@ -32,4 +32,5 @@ TARGET = Target(
     options=PACKING,
     sections=DISK,
     suffix_for=lambda options: f".ami{_PACKING.suffix(options)}",
+    image="ami",
 )

@@ -32,4 +32,5 @@ TARGET = Target(
     options=PACKING,
     sections=DISK,
     suffix_for=lambda options: f".azure{_PACKING.suffix(options)}",
+    image="azure",
 )

@@ -33,4 +33,5 @@ TARGET = Target(
     options=LEVEL,
     sections=DISK,
     suffix_for=lambda options: f".gce{_PACKING.suffix(options)}",
+    image="gce",
 )

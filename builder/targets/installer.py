@@ -13,7 +13,11 @@ from builder.targets import Target
 
 
 def make_installer(
-    name: str, summary: str, suffix: str, defaults: Mapping[str, str] | None = None
+    name: str,
+    summary: str,
+    suffix: str,
+    defaults: Mapping[str, str] | None = None,
+    image: str = "iso-minimal",
 ) -> Target:
     """Return a target that makes unattended media; ``defaults`` are those of its packages."""
     work_out = partial(_work_out, dict(defaults or {}))
@@ -26,6 +30,7 @@ def make_installer(
         sample=_sample,
         sections=SECTIONS,
         work_out=work_out,
+        image=image,
         warn=_warn,
     )
 

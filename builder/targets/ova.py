@@ -30,4 +30,5 @@ TARGET = Target(
     sample=_sample,
     options=OPTIONS,
     sections=DISK,
+    image="ova",
 )

@@ -34,4 +34,5 @@ TARGET = Target(
     is_board=True,
     boards={"": ("pi3-64bit", "pi4-64bit"), "3.0": ("pi3-64bit",)},
     suffix_for=lambda options: f".rpi3{_PACKING.suffix(options)}",
+    image="rpi",
 )

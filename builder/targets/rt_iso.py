@@ -7,4 +7,5 @@ TARGET = make_installer(
     "Unattended installer of the real-time kernel",
     ".rt.iso",
     {"package_list": "packages_rt.json", "linux_flavor": "linux-rt"},
+    image="rt-iso",
 )

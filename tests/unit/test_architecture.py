@@ -19,6 +19,7 @@ FLOOR = {
     "host",
     "digests",
     "image_names",
+    "facts",
 }
 MAY_IMPORT = {
     "reproducible": {"errors"},
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     "features": {"changes", "documents", "guest", "secret"} | FLOOR,
     "rules": {"documents", "features", "guest", "spec", "suggest"} | FLOOR,
     "spec": {"documents", "features", "lock", "rules", "schema", "suggest", "targets"} | FLOOR,
+    "facts": set[str](),
     "scaffold": {"errors", "features", "suggest", "targets"},
     "plain": {"changes"} | FLOOR,
     "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
