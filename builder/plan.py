@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob, Download
@@ -164,15 +164,22 @@ def _merged(overlays: Iterable[Overlay]) -> dict[str, Any]:
     """Return what all overlays say, for wishes that depend on others: lists and mappings joined."""
     merged: dict[str, Any] = {}
     for overlay in overlays:
-        for key, value in overlay.values.items():
-            known = merged.get(key)
-            if isinstance(known, list) and isinstance(value, list):
-                merged[key] = [*known, *value]
-            elif isinstance(known, dict) and isinstance(value, dict):
-                merged[key] = {**known, **value}
-            else:
-                merged[key] = value
+        merged = _joined(merged, overlay.values)
     return merged
+
+
+def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two mappings as one; what both have is joined, at every depth."""
+    joined = dict(one)
+    for key, value in other.items():
+        known = joined.get(key)
+        if isinstance(known, list) and isinstance(value, list):
+            joined[key] = [*known, *value]
+        elif isinstance(known, dict) and isinstance(value, dict):
+            joined[key] = _joined(known, value)
+        else:
+            joined[key] = value
+    return joined
 
 
 def _defaults(spec: Spec, features: tuple[Feature, ...], base: Context) -> Iterator[Step]:

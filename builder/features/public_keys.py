@@ -47,7 +47,7 @@ def wish_root_keys(context: Context) -> Iterator[Wish]:
         text = "".join(f"{line}\n" for line in lines)
         yield Because(WriteFile(KEYS_DROPIN, Blob.text(text), 0o600), reason)
         yield Because(EnsureLine(CONFIG, INCLUDE, before="", mode=0o600), reason)
-    yield from wish_server(reason)
+    yield from wish_server(reason, context)
 
 
 def _iter_keys(given: Sequence[str], user: str, context: Context) -> Iterator[str | Fault]:

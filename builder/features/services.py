@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from builder.changes import SetUnitState, UnitState
+from builder.changes import UnitState
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish
+from builder.features.unit_states import wish_state
 from builder.guest.unit_names import complete_name, is_name
 
 _UNITS = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
@@ -19,13 +20,17 @@ SCHEMA = {
     "additionalProperties": False,
     "properties": {
         "enable": {**_UNITS, "description": "Started at boot; a mask is taken off."},
-        "disable": {**_UNITS, "description": "Not started at boot, unless another unit does."},
+        "disable": {
+            **_UNITS,
+            "description": "Not started at boot, unless another unit "
+            "starts it; `sshd` is masked, as cloud-init would start it.",
+        },
         "mask": {**_UNITS, "description": "Cannot be started at all."},
     },
 }
 
 
-def changes(value: Mapping[str, Sequence[str]], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wish]:
     """Yield one state a unit."""
     seen: dict[str, str] = {}
     for verb, state in _STATES.items():
@@ -39,7 +44,7 @@ def changes(value: Mapping[str, Sequence[str]], _: Context) -> Iterator[Wish]:
                 yield Fault(message, "SVC011", "drop one", path)
             else:
                 seen[unit] = verb
-                yield SetUnitState(unit, state)
+                yield from wish_state(unit, state, context)
 
 
 FEATURE = Feature(

@@ -6,6 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
 from builder.features import Because, Context, Feature, Wish
+from builder.features.unit_states import SSHD, wish_state
 from builder.guest import firewall, patterns
 from builder.guestpath import guest
 
@@ -55,7 +56,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     if "sftp" in value:
         sftp = _SFTP_LINES[value["sftp"]]
         yield EnsureLine(CONFIG, sftp, before="", replaces=_SFTP, mode=0o600)
-    yield from wish_server("ssh is configured, so it shall run")
+    yield from wish_server("ssh is configured, so it shall run", context)
     port = value.get("port", _STANDARD_PORT)
     if port != _STANDARD_PORT:
         for file, rule in firewall.format_rules(firewall.Opening(port, port)):
@@ -80,9 +81,9 @@ def _settings(value: Mapping[str, Any], context: Context) -> Iterator[tuple[str,
         yield "AllowTcpForwarding", "yes" if value["tcp_forwarding"] else "no"
 
 
-def wish_server(reason: str) -> Iterator[Wish]:
+def wish_server(reason: str, context: Context) -> Iterator[Wish]:
     """Yield the units of the server; newer installers mask it."""
-    yield Because(SetUnitState("sshd.service", UnitState.ENABLED), reason)
+    yield from wish_state(SSHD, UnitState.ENABLED, context, reason)
     keygen = SetUnitState("sshd-keygen.service", UnitState.ENABLED, if_present=True)
     yield Because(keygen, "it makes the host keys on the first boot")
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob
-from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.changes import UnitState, WriteFile
 from builder.errors import Fault, KeyPath, Severity
 from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_text
+from builder.features.unit_states import wish_state
 from builder.guest.systemd import ETC, malformed_lines, parse_install
 from builder.guest.unit_names import complete_name, is_name
 from builder.guestpath import join
@@ -47,9 +48,8 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
             yield from _faults_of_text(text, (given, "dropins", name))
             yield WriteFile(join(ETC, f"{unit}.d", name), Blob.text(_ended(text)))
         if "enable" in settings:
-            yield SetUnitState(
-                unit, UnitState.ENABLED if settings["enable"] else UnitState.DISABLED
-            )
+            state = UnitState.ENABLED if settings["enable"] else UnitState.DISABLED
+            yield from wish_state(unit, state, context)
 
 
 def _wish_file(

@@ -178,6 +178,14 @@ KINDS: dict[str, tuple[Change, ...]] = {
         SetUnitState("cloud-init.service", DISABLED),
     ),
     "a unit masked": (SetUnitState("iptables.service", MASKED),),
+    "a server without its socket": (
+        SetUnitState("sshd.service", ENABLED),
+        SetUnitState("sshd.socket", DISABLED, if_present=True),
+    ),
+    "a server and its socket masked": (
+        SetUnitState("sshd.service", MASKED),
+        SetUnitState("sshd.socket", MASKED, if_present=True),
+    ),
     "instances of a template": (
         WriteFile(
             guest("/usr/lib/systemd/system/app@.service"),

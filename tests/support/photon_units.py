@@ -99,6 +99,14 @@ PHOTON_SERVICES: Final = {
         "ExecStart=/usr/bin/ssh-keygen -A\nRemainAfterExit=yes\n\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
+    "sshd.socket": (
+        "[Unit]\nDescription=Port 22 for one server a connection\nConflicts=sshd.service\n\n"
+        "[Socket]\nListenStream=22\nAccept=yes\n\n[Install]\nWantedBy=sockets.target\n"
+    ),
+    "sshd@.service": (
+        "[Unit]\nDescription=OpenSSH Daemon, one connection\n\n[Service]\n"
+        "ExecStart=-/usr/sbin/sshd -i\nStandardInput=socket\n"
+    ),
     "vmtoolsd.service": _service("VMware guest tools", "/usr/bin/vmtoolsd"),
     "vgauthd.service": _service("VMware guest authentication", "/usr/bin/VGAuthService -s"),
     "cloud-init.target": (
@@ -110,7 +118,11 @@ PHOTON_SERVICES: Final = {
         "WantedBy=cloud-init.target",
     ),
     "cloud-init.service": _service(
-        "Initial cloud-init job", "/usr/bin/cloud-init init", "WantedBy=cloud-init.target"
+        "Initial cloud-init job",
+        "/usr/bin/cloud-init init",
+        "WantedBy=cloud-init.target",
+        more="Wants=sshd-keygen.service\nWants=sshd.service\n"
+        "Before=sshd-keygen.service\nBefore=sshd.service\n",
     ),
     "cloud-config.service": _service(
         "Apply cloud-config", "/usr/bin/cloud-init modules", "WantedBy=cloud-init.target"
@@ -168,6 +180,8 @@ def enablement(release: Release) -> Tree:
     tree[f"{presets}/50-rpcbind.preset"] = text("disable rpcbind.service\n")
     if release.number != "3.0":
         tree[f"{presets}/10-defaults.preset"] = text(_PRESETS)
+    if release.number == "5.0":
+        tree[f"{_ETC}/sockets.target.wants/sshd.socket"] = Link(f"{_UNITS}/sshd.socket")
     tree[f"{_UNITS}/default.target"] = Link("multi-user.target")
     tree["/etc/systemd/system-preset"] = Directory()
     return tree

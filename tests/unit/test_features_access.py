@@ -137,7 +137,11 @@ def test_a_root_key_opens_ssh_for_keys_alone(key: str) -> None:
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
     )
     assert found.lines(ssh.CONFIG) == [ssh.INCLUDE]
-    assert found.units() == {"sshd.service": "enabled", "sshd-keygen.service": "enabled"}
+    assert found.units() == {
+        "sshd.service": "enabled",
+        "sshd-keygen.service": "enabled",
+        "sshd.socket": "disabled",
+    }
     assert any("root has ssh keys" in reason for reason in found.reasons)
 
 
