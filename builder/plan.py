@@ -23,6 +23,7 @@ from builder.errors import (
 )
 from builder.facts import Facts, facts_of
 from builder.features import Because, Context, Feature, Wish
+from builder.features.companions import with_companions
 from builder.features.tree import tree_changes
 from builder.plain import row_of
 from builder.spec import Overlay, Spec
@@ -123,22 +124,28 @@ def make_plan(
         SpecError: with everything found wrong, contradictions included.
     """
     problems: list[Problem] = []
-    decided: dict[str, Step] = {}
     known = facts or facts_of(release)
     base = Context(spec.name, spec.path.parent, known.release, known.arch, facts=known)
     base = replace(base, announce=announce)
-    for step in _steps(spec, tuple(features), base, problems):
-        subject = step.change.subject
-        other = decided.setdefault(subject, step)
-        agreed = _agreed(other.change, step.change)
-        if agreed is None:
-            problems.append(_contradiction(other, step, subject))
-        else:
-            decided[subject] = replace(other, change=agreed)
+    decided = _decided(_steps(spec, tuple(features), base, problems), problems)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError(tuple(problems))
     ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
     return Plan(tuple(ordered), tuple(problems))
+
+
+def _decided(steps: Iterable[Step], problems: list[Problem]) -> dict[str, Step]:
+    """Return one step a subject; contradictions go to ``problems``."""
+    decided: dict[str, Step] = {}
+    for step in steps:
+        subject = step.change.subject
+        other = decided.setdefault(subject, step)
+        agreed = _agreed(other.change, step.change)
+        if agreed is not None:
+            decided[subject] = replace(other, change=agreed)
+        elif step.place is not None:  # what is asked for goes before a default
+            problems.append(_contradiction(other, step, subject))
+    return decided
 
 
 def _steps(
@@ -156,7 +163,8 @@ def _steps(
                 wishes = _wishes(feature, overlay.values[feature.key], context)
                 yield from _placed(wishes, feature.key, overlay, problems)
         if overlay.files is not None:
-            yield from _placed(tree_changes(overlay.files), "files", overlay, problems)
+            wishes = with_companions(tree_changes(overlay.files), context)
+            yield from _placed(wishes, "files", overlay, problems)
     yield from _defaults(spec, features, base)
 
 
@@ -233,8 +241,7 @@ def _problem(fault: Fault, overlay: Overlay, place: Place) -> Problem:
 def _contradiction(first: Step, second: Step, subject: str) -> Problem:
     """Say that two keys want different things of one subject."""
     return Problem(
-        f"`{first.origin}` ({first.place or 'a default'}) and `{second.origin}` "
-        f"disagree about {subject}",
+        f"`{first.origin}` ({first.place}) and `{second.origin}` disagree about {subject}",
         "PLAN001",
         "overlays are merged by what they do: drop one of the two, or make them equal",
         place=second.place or first.place,

@@ -22,6 +22,8 @@ table='
 /usr/share/AAVMF/AAVMF_CODE.fd qemu-efi-aarch64
 /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+/usr/lib/systemd/systemd systemd
+/usr/lib/systemd/systemd-sysctl systemd
 7z p7zip-full
 blkid util-linux
 bmaptool bmap-tools
@@ -49,6 +51,9 @@ grub-mkrescue grub-common
 grub-script-check grub-common
 gzip gzip
 igzip isal
+ip iproute2
+ip6tables iptables
+ip6tables-restore iptables
 losetup mount
 make-bcache bcache-tools
 minisign minisign
@@ -78,9 +83,12 @@ sgdisk gdisk
 shellcheck shellcheck
 skopeo skopeo
 ssh-keygen openssh-client
+sshd openssh-server
 systemctl systemd
 systemd-analyze systemd
 tar tar
+unshare util-linux
+visudo sudo
 wpa_passphrase wpasupplicant
 wpa_supplicant wpasupplicant
 xmllint libxml2-utils

@@ -5,6 +5,7 @@ from typing import Any
 
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish
+from builder.features.companions import with_companions
 from builder.features.entries import entry_changes
 from builder.features.sources import at
 
@@ -46,7 +47,7 @@ SCHEMA = {
 def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wish]:
     """Yield the changes of each entry."""
     for index, entry in enumerate(value):
-        for wish in entry_changes(entry, context):
+        for wish in with_companions(entry_changes(entry, context), context):
             yield at(wish, index) if isinstance(wish, Fault) else wish
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from builder.blob import Blob
 from builder.changes import Remove, WriteFile
 from builder.features import Because, Context, Feature, Wish
+from builder.features.host_keys import wish_kept
 from builder.guestpath import guest
 
 SCHEMA = {
@@ -25,9 +26,10 @@ GONE = (
 )
 
 
-def changes(value: str, _: Context) -> Iterator[Wish]:
+def changes(value: str, context: Context) -> Iterator[Wish]:
     """Yield an empty machine id and the removal of what the first boot makes anew."""
     if value == "keep":
+        yield from wish_kept(context)
         return
     reason = "machines from one image must not share it"
     yield Because(WriteFile(guest("/etc/machine-id"), Blob.of(b""), 0o444), reason)

@@ -21,12 +21,18 @@ _BY_CLOUD_INIT = (
 
 def wish_state(unit: str, state: UnitState, context: Context, reason: str = "") -> Iterator[Wish]:
     """Yield the state of a unit, and of those that would undo it."""
-    if unit == SSHD and state is UnitState.DISABLED:
+    if unit == SSHD and state is UnitState.DISABLED and _has_cloud_init(context):
         state, reason = UnitState.MASKED, reason or _BY_CLOUD_INIT
     yield Because(SetUnitState(unit, state), reason)
     if unit == SSHD and SSHD_SOCKET not in named_units(context.overlay):
         other = UnitState.MASKED if state is UnitState.MASKED else UnitState.DISABLED
         yield Because(SetUnitState(SSHD_SOCKET, other, if_present=True), _BY_SOCKET)
+
+
+def _has_cloud_init(context: Context) -> bool:
+    """Return whether the machine may have cloud-init: only a base that is known has none."""
+    brought = "cloud-init" in context.overlay.get("packages", ())
+    return brought or context.facts.cloud_init is not None
 
 
 def named_units(overlay: Mapping[str, Any]) -> set[str]:

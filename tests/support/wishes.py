@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from builder.changes import Change, EnsureLine, MakeSymlink, SetUnitState, WriteFile
 from builder.errors import Fault
+from builder.facts import Facts
 from builder.features import Because, Context, Feature
 from builder.image_names import Pin
 
@@ -17,6 +18,7 @@ class Known(TypedDict, total=False):
 
     release: str
     arch: str
+    facts: Facts
     pins: Mapping[str, Pin]
     announce: Callable[[str], None]
 

@@ -7,13 +7,14 @@ import pytest
 
 from builder.carriers.edit import edit
 from builder.changes import UnitState
+from builder.facts import facts_of
 from builder.features import Feature, services, ssh, units, users
 from builder.plan import Step
 from builder.roots.memory import MemoryRoot
 from tests.support import photon_units
 from tests.support.boot_jobs import boot_jobs
 from tests.support.photon_releases import RELEASES
-from tests.support.roots import link, materialise, merged_root, put, text_of
+from tests.support.roots import link, materialise, merged_root, put, steps, text_of
 from tests.support.tree import File, Link
 from tests.support.wishes import wish
 
@@ -87,6 +88,19 @@ def test_the_plan_tells_why_a_disabled_server_is_masked() -> None:
     assert found.units()["sshd.service"] == UnitState.MASKED
     assert any("cloud-init.service starts sshd.service" in reason for reason in found.reasons)
     assert any("systemctl unmask sshd" in reason for reason in found.reasons)
+
+
+def test_a_board_without_cloud_init_disables_the_server_and_no_more(tmp_path: Path) -> None:
+    facts = facts_of("5.0", image="rpi", arch="aarch64")
+    found = wish(services.FEATURE, {"disable": ["sshd"]}, release="5.0", facts=facts)
+    assert found.units() == {"sshd.service": "disabled", "sshd.socket": "disabled"}
+    more = {"packages": ["cloud-init"]}
+    brought = wish(services.FEATURE, {"disable": ["sshd"]}, facts=facts, overlay=more)
+    assert brought.units()["sshd.service"] == "masked"
+    root = base("5.0")
+    link(root, "/etc/systemd/system/cloud-init.service", "/dev/null")
+    edit(root, steps(*found.changes), 0)
+    assert servers(root, tmp_path) == set()
 
 
 def test_presets_keep_the_socket_down(tmp_path: Path) -> None:

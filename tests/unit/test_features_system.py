@@ -204,13 +204,12 @@ def test_dead_hosts_are_replaced_by_default() -> None:
     assert wish(repositories.FEATURE, {"fix_host": False}).changes == ()
 
 
-def test_the_identity_is_reset_by_default_and_kept_on_request() -> None:
+def test_the_identity_is_reset_by_default() -> None:
     found = wish(identity.FEATURE, identity.FEATURE.default)
     assert found.text("/etc/machine-id") == ""
     assert found.file("/etc/machine-id").mode == 0o444
     gone = {change.path for change in found.changes if isinstance(change, Remove)}
     assert {"/etc/ssh/ssh_host_rsa_key.pub", "/var/lib/cloud/instances"} <= gone
-    assert wish(identity.FEATURE, "keep").changes == ()
 
 
 def test_openings_are_rules_of_both_families_before_the_end() -> None:
