@@ -9,7 +9,7 @@ from builder.features import Because, Context, Wish
 from builder.features.compose_project import Project
 from builder.guest.compose import project_directory
 from builder.guest.compose_images import OTHER_OVERRIDES, OVERRIDE, Used, format_override
-from builder.guest.interpolation import parse_env
+from builder.guest.dotenv import parse_env
 from builder.guestpath import join
 from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
 
@@ -21,7 +21,7 @@ def wish_pins(project: Project, context: Context) -> Iterator[Wish]:
     pinned = list(_pinned(project, context))
     if not pinned:
         return
-    if _FILES in parse_env(project.env):
+    if _FILES in parse_env(project.env).variables:
         message = f"{_FILES} in .env makes compose pass over {OVERRIDE}, which pins the images"
         yield Fault(message, "CMP025", f"drop {_FILES}: compose finds its files", ("file",))
     for used, _, pin in pinned:

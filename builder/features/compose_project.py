@@ -10,7 +10,7 @@ from builder.features import Context
 from builder.features.compose_variables import read_variables
 from builder.guest.compose import iter_services
 from builder.guest.compose_images import Used, iter_images, reader
-from builder.guest.interpolation import Undefined, interpolate, text_beside
+from builder.guest.interpolation import Undefined, interpolate
 from builder.structs import Struct
 
 
@@ -40,7 +40,7 @@ def make_project(
     name: str, document: Document, file: Path, env: Mapping[str, Any], context: Context
 ) -> Project:
     """Return the project that a compose file and the variables of the spec make."""
-    variables, written, faults = read_variables(text_beside(file), env, context)
+    variables, written, faults = read_variables(file, env, context)
     expanded, lacks = interpolate(document.value, variables)
     if not list(iter_services(document.value)):
         place, line = document.spot(())
@@ -52,13 +52,18 @@ def make_project(
 
 
 def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator[Fault]:
-    """Yield a fault for each variable without a value, once a name."""
+    """Yield a fault for each variable that is not valid, or has no value: that once a name."""
     seen: set[str] = set()
     for lack in lacks:
-        if lack.name not in seen:
+        place = document.place(lack.path)
+        if lack.is_invalid:
+            message = "found `${`, which begins no valid variable"
+            hint = "write ${NAME} with letters, digits and `_`; a literal `$` is written `$$`"
+            yield Fault(message, "CMP027", hint, place=place)
+        elif lack.name not in seen:
             seen.add(lack.name)
             said = f": {lack.message}" if lack.message else ""
             message = f"the variable {lack.name} has no value{said}"
             hint = f"add env: {{{lack.name}: …}} to the project, or a default: ${{{lack.name}:-…}}"
             # Without its line: variables and secrets stand side by side.
-            yield Fault(message, "CMP002", hint, place=document.place(lack.path))
+            yield Fault(message, "CMP002", hint, place=place)

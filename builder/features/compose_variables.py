@@ -2,41 +2,55 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from builder.errors import Fault, FaultError
+from builder.errors import Fault, FaultError, Place
 from builder.features import Context
 from builder.features.sources import at
-from builder.guest.interpolation import env_text, format_env, parse_env
+from builder.guest.dotenv import (
+    env_text,
+    format_env,
+    parse_env,
+    text_beside,
+    without_names,
+)
 from builder.secret import read_secret
 
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
 
 
 def read_variables(
-    beside: str, env: Mapping[str, Any], context: Context
+    file: Path, env: Mapping[str, Any], context: Context
 ) -> tuple[dict[str, str], str, list[Fault]]:
     """Return the variables, the text of the guest's ``.env``, and what is wrong with them.
 
     Args:
-        beside: Text of the ``.env`` beside the compose file; the spec goes before it.
+        file: The compose file; the spec goes before the ``.env`` beside it.
         env: What the spec has.
         context: For values by reference.
     """
     faults: list[Fault] = []
-    variables = parse_env(beside)
-    lines = [line for line in beside.splitlines() if line.partition("=")[0].strip() not in env]
-    for key, given in env.items():
-        value = _value(key, given, context)
+    given: dict[str, str] = {}
+    lines: list[str] = []
+    for key, wanted in env.items():
+        value = _value(key, wanted, context)
         if isinstance(value, Fault):
             faults.append(at(value, "env", key))
             value = "0"
-        variables[key] = value
+        given[key] = value
         try:
             lines.append(format_env(key, value))
         except ValueError as error:
             faults.append(Fault(str(error), "CMP023", "encode it, or mount a file", ("env", key)))
-    return variables, "".join(f"{line}\n" for line in lines), faults
+    beside = text_beside(file)
+    read = parse_env(beside, given)
+    if read.error:
+        place = Place(file.with_name(".env"), read.error.line, 1)
+        message = f"compose does not read this file: {read.error}"
+        faults.append(Fault(message, "CMP026", read.error.hint, place=place))
+    written = "".join(f"{line}\n" for line in lines)
+    return read.variables, written + without_names(beside, given), faults
 
 
 def _value(key: str, given: object, context: Context) -> str | Fault:

@@ -1,29 +1,40 @@
 """Variables in a compose file: ``$NAME``, ``${NAME:-default}`` and their kin.
 
-Source: Compose Specification, "Interpolation". Only values are expanded, never keys.
+Source: Compose Specification, "Interpolation", and what compose 2.33 does where that leaves a
+choice: a ``$`` that begins no variable stays, a braced one ends on its own line, and the braces
+inside a default are counted, the character after an opening one aside. Only values are expanded,
+never keys.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from builder.errors import KeyPath
 from builder.structs import Struct, field
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_PLAIN = re.compile(_NAME)
-_BRACED = re.compile(rf"({_NAME})(:?[-?+])?")
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PLAIN = re.compile(NAME)
+_HEAD = re.compile(rf"\{{({NAME})(:?[-?+])?")
 _MAX_DEPTH = 16
-_BOOLEANS = {True: "true", False: "false"}
+_SHOWN = 20
 
 
 class Undefined(Struct, frozen=True):
-    """A variable without a value: where it stands, and what the file says about that."""
+    """A variable without a value: where it stands, and what the file says about that.
+
+    Attributes:
+        path: Keys from the top of the file.
+        name: Its name, or the text that is not valid.
+        message: What ``${NAME:?message}`` says.
+        is_required: Whether compose stops because of it.
+        is_invalid: Whether the text after the ``$`` is not a valid reference to a variable.
+    """
 
     path: KeyPath
     name: str
     message: str = ""
     is_required: bool = False
+    is_invalid: bool = False
 
 
 class _Text(Struct):
@@ -35,35 +46,38 @@ class _Text(Struct):
 
     def expand(self, text: str, depth: int = 0) -> str:
         """Return ``text`` with its variables' values."""
-        parts, rest = [], text
-        while True:
-            before, dollar, rest = rest.partition("$")
-            parts.append(before)
-            if not dollar:
-                return "".join(parts)
-            value, rest = self._variable(rest, depth)
+        parts, position = [], 0
+        while (dollar := text.find("$", position)) >= 0:
+            parts.append(text[position:dollar])
+            value, position = self._reference(text, dollar + 1, depth)
             parts.append(value)
+        return "".join((*parts, text[position:]))
 
-    def _variable(self, rest: str, depth: int) -> tuple[str, str]:
-        """Return the value that stands behind a dollar sign, and the text after it."""
-        if rest.startswith("$"):
-            return "$", rest[1:]
-        if plain := _PLAIN.match(rest):
-            return self._value(plain[0], "", ""), rest[plain.end() :]
-        end = _closing_brace(rest)
-        inner = _BRACED.match(rest, 1) if end else None
-        if not inner or depth > _MAX_DEPTH or (not inner[2] and inner.end() != end):
-            self.lacks.append(Undefined(self.path, f"${rest[:20]}", "is no variable", True))
-            return "", ""
-        word = rest[inner.end() : end]
-        if inner[2] and not inner[2].endswith("?"):
-            word = self._word(inner[1], inner[2], word, depth)
-        return self._value(inner[1], inner[2] or "", word), rest[end + 1 :]
+    def _reference(self, text: str, start: int, depth: int) -> tuple[str, int]:
+        """Return what the text after a dollar sign stands for, and where it ends."""
+        if text.startswith("$", start):
+            return "$", start + 1
+        if plain := _PLAIN.match(text, start):
+            return self._value(plain[0], "", ""), plain.end()
+        if not text.startswith("{", start):
+            return "$", start
+        head = _HEAD.match(text, start)
+        end = _end(text, head) if head and depth < _MAX_DEPTH else -1
+        if not head or end < 0:
+            shown = text[start - 1 : start + _SHOWN]
+            self.lacks.append(Undefined(self.path, shown, is_required=True, is_invalid=True))
+            return "", start
+        name, operator = head[1], head[2] or ""
+        word = self._word(name, operator, text[head.end() : end], depth) if operator else ""
+        return self._value(name, operator, word), end + 1
 
     def _word(self, name: str, operator: str, word: str, depth: int) -> str:
-        """Return an alternative expanded, when it is the one that counts."""
-        present = self._is_present(name, operator)
-        return self.expand(word, depth + 1) if present == operator.endswith("+") else ""
+        """Return an alternative or message expanded; compose reads it even when it is not used."""
+        inner = _Text(self.variables, self.path)
+        expanded = inner.expand(word, depth + 1)
+        is_used = self._is_present(name, operator) == operator.endswith("+")
+        self.lacks += [lack for lack in inner.lacks if is_used or lack.is_required]
+        return expanded
 
     def _is_present(self, name: str, operator: str) -> bool:
         """Say whether a variable counts as set; a colon makes an empty one count as unset."""
@@ -83,17 +97,26 @@ class _Text(Struct):
         return ""
 
 
-def _closing_brace(rest: str) -> int:
-    """Return where the brace that ``rest`` begins with is closed, or 0."""
-    depth = 0
-    for index, letter in enumerate(rest):
-        if letter == "{" and (index == 0 or rest[index - 1] == "$"):
-            depth += 1
-        elif letter == "}":
-            depth -= 1
+def _end(text: str, head: re.Match[str]) -> int:
+    """Return where the brace of a reference is closed, -1 when it is not."""
+    if not head[2]:
+        return head.end() if text.startswith("}", head.end()) else -1
+    line_end = text.find("\n", head.end())
+    last = text.rfind("}", head.end(), line_end if line_end >= 0 else len(text))
+    depth, position = 1, head.start() + 2
+    while position <= last:
+        letter = text[position]
+        depth += (letter == "{") - (letter == "}")
         if not depth:
-            return index
-    return 0
+            return position
+        position += 2 if letter == "{" else 1
+    return last
+
+
+def expand(text: str, variables: Mapping[str, str]) -> tuple[str, list[Undefined]]:
+    """Return one text with its variables expanded, and what was undefined."""
+    found = _Text(variables, ())
+    return found.expand(text), found.lacks
 
 
 def interpolate(
@@ -120,46 +143,3 @@ def _expand(
             return [_expand(v, variables, (*path, i), lacks) for i, v in enumerate(value)]
         case _:
             return value
-
-
-def env_text(value: object) -> str:
-    """Return what a plain value of YAML is as a variable."""
-    return _BOOLEANS[value] if isinstance(value, bool) else str(value)
-
-
-def text_beside(compose_file: Path) -> str:
-    """Return the text of the ``.env`` beside a compose file; nothing when there is none."""
-    path = compose_file.parent / ".env"
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def parse_env(text: str) -> dict[str, str]:
-    """Return the variables of a ``.env`` file; of a name given twice, the last."""
-    return dict(_env_pairs(text))
-
-
-def _env_pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each assignment."""
-    for line in map(str.strip, text.splitlines()):
-        name, equals, value = line.removeprefix("export ").partition("=")
-        if not equals or not _PLAIN.fullmatch(name.strip()):
-            continue
-        value = value.strip()
-        quoted = re.fullmatch(r"""(['"])(.*)\1(?:\s+#.*)?""", value)
-        yield name.strip(), quoted[2] if quoted else re.sub(r"(^|\s+)#.*$", "", value)
-
-
-def format_env(name: str, value: str) -> str:
-    """Return a line of a ``.env`` file that means exactly ``value``.
-
-    Raises:
-        ValueError: no line can mean it, as it holds a line break.
-    """
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise ValueError(f"the value of {name} holds a line break")
-    if re.fullmatch(r"[A-Za-z0-9_./:@%+,=-]*", value):
-        return f"{name}={value}"
-    if "'" not in value and not value.endswith("\\"):
-        return f"{name}='{value}'"
-    escaped = re.sub(r'([\\"$])', r"\\\1", value)
-    return f'{name}="{escaped}"'

@@ -118,14 +118,6 @@ RULES: tuple[Rule, ...] = (
         "file. Compose reads YAML 1.2: 53:53 is text, and a key given twice is an error.",
     ),
     error(
-        "CMP002",
-        "a variable of a compose file has no value",
-        "On the guest nothing but the project's .env gives values: the shell of the build is not "
-        "there. Compose would put an empty text in its place, or stop when the file says "
-        "${NAME:?…}. Add the variable under env of the project, or a default in the compose file: "
-        "${NAME:-value}. A dollar sign that is meant is written $$.",
-    ),
-    error(
         "CMP003",
         "two want one port of the host",
         "Only one program can listen on a port of the host. sshd has 22 unless `ssh.port` says "
@@ -199,11 +191,5 @@ RULES: tuple[Rule, ...] = (
         "Ports are written host:container, with an address before and /tcp or /udp after it if "
         "need be, or as a mapping with target and published. IPv6 addresses stand in brackets. "
         "Ranges have the lower port first.",
-    ),
-    error(
-        "CMP023",
-        "a variable that no .env file can hold",
-        "A .env file has one variable a line, and versions of compose differ about longer values. "
-        "Put the value into a file and mount that, or encode it.",
     ),
 )

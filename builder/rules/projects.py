@@ -14,7 +14,8 @@ from builder.guest.compose import (
     iter_published,
 )
 from builder.guest.compose import iter_services as services_of
-from builder.guest.interpolation import env_text, interpolate, parse_env, text_beside
+from builder.guest.dotenv import env_text, parse_env, text_beside
+from builder.guest.interpolation import interpolate
 from builder.rules.model import Finding, Subject
 from builder.spec import Overlay
 from builder.structs import Struct
@@ -69,7 +70,7 @@ def projects(subject: Subject) -> Iterator[Project]:
             if document is not None:
                 env = settings.get("env", {})
                 given = {key: "0" if isinstance(v, dict) else env_text(v) for key, v in env.items()}
-                variables = {**parse_env(text_beside(document.path)), **given}
+                variables = parse_env(text_beside(document.path), given).variables
                 value, _ = interpolate(document.value, variables)
                 references = tuple(key for key, v in env.items() if isinstance(v, dict))
                 preload = bool(settings.get("preload"))

@@ -13,6 +13,7 @@ from builder.errors import Severity
 from builder.features import compose, docker
 from builder.features.compose_host import DIGESTS
 from builder.guest.compose import iter_local_files, iter_published
+from builder.guest.dotenv import parse_env
 from builder.image_names import Pin
 from tests.support.judges import judge
 from tests.support.wishes import Known, Wishes, wish
@@ -69,8 +70,27 @@ def test_a_project_is_copied_with_its_neighbours(tmp_path: Path) -> None:
 def test_an_env_file_beside_it_is_kept_and_overruled(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("# mine\nTAG=1\nPIHOLE_PASSWORD=old\n")
     found = _wish(tmp_path, settings={"env": {"PIHOLE_PASSWORD": {"env": "PIHOLE_PASSWORD"}}})
-    assert found.text("/opt/compose/pihole/.env").startswith('# mine\nTAG=1\nPIHOLE_PASSWORD="')
-    assert "old" not in found.text("/opt/compose/pihole/.env")
+    text = found.text("/opt/compose/pihole/.env")
+    assert text == 'PIHOLE_PASSWORD="it\'s a secret"\n# mine\nTAG=1\n'
+
+
+def test_a_env_file_may_stand_on_what_the_spec_says(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=1\nDNS=${PORT}\n")
+    text = 'services: {a: {image: x, ports: ["${DNS}:53/udp"]}}\n'
+    found = _wish(tmp_path, text, {"env": {"PORT": 53}})
+    assert found.codes == []
+    assert "compose.pihole publishes 53/udp" in found.reasons
+    assert parse_env(found.text("/opt/compose/pihole/.env")).variables == {
+        "PORT": "53",
+        "DNS": "53",
+    }
+
+
+def test_a_env_file_that_compose_refuses_is_shown_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=1\nB='x\n")
+    (fault,) = _wish(tmp_path, "services: {a: {image: x}}\n").faults
+    assert (fault.code, fault.excerpt) == ("CMP026", "")
+    assert str(fault.place) == f"{tmp_path / '.env'}:2:1"
 
 
 def test_port_53_turns_the_stub_off_and_says_why(tmp_path: Path) -> None:
@@ -129,7 +149,9 @@ def test_the_bases_own_plugin_can_be_kept(tmp_path: Path) -> None:
         (PIHOLE, {"env": ENV, "preload": True}, ["CMP020"]),
         (PIHOLE, {"env": {"PIHOLE_PASSWORD": "plain"}}, ["SEC001"]),
         (PIHOLE, {"env": {"PIHOLE_PASSWORD": {"env": "NOT_SET_ANYWHERE"}}}, ["SEC002"]),
-        (PIHOLE, {"env": {**ENV, "A": "x\ny"}}, ["CMP023"]),
+        (PIHOLE, {"env": {**ENV, "A": "x\ny"}}, []),
+        (PIHOLE, {"env": {**ENV, "A": "x\0y"}}, ["CMP023"]),
+        ("services: {a: {image: 'x:${T'}}\n", {}, ["CMP027"]),
         ("services: {}\n", {}, ["CMP001"]),
         ("- list\n", {}, ["CMP001"]),
         ("services: [\n", {}, ["CMP001"]),
