@@ -6,7 +6,7 @@ from builder.blob import Blob, Download
 from builder.changes import MakeSymlink, SetUnitState, UnitState, WriteFile
 from builder.features import Because, Context, Wish
 from builder.features.clock import wish_epoch
-from builder.features.docker import wish_engine
+from builder.features.docker_engine import wish_engine
 from builder.guest import compose_units
 from builder.guest.systemd import ETC
 from builder.guestpath import guest, join

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from builder.changes import Change, EnsureLine, MakeSymlink, SetUnitState, WriteFile
 from builder.errors import Fault
-from builder.facts import Facts
+from builder.facts import Facts, facts_of
 from builder.features import Because, Context, Feature
 from builder.image_names import Pin
 
@@ -71,6 +71,7 @@ def wish(
 ) -> Wishes:
     """Return what ``feature`` makes of ``value``; the overlay holds it, and what is given."""
     whole = {feature.key: value, **overlay}
+    known.setdefault("facts", facts_of(known.get("release", ""), arch=known.get("arch", "x86_64")))
     context = Context("homelab", directory, overlay=whole, **known)
     found = list(feature.changes(value, context))
     whys = [w for w in found if isinstance(w, Because)]

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "suggest": set[str](),
     "image_names": set[str](),
     "schema": {"documents", "errors", "features", "suggest", "targets"},
-    "guest": {"errors", "guestpath", "documents"},
+    "guest": {"errors", "guestpath", "documents", "facts"},
     "roots": {"changes", "formats", "guest"} | FLOOR,
     "features": {"changes", "documents", "guest", "secret"} | FLOOR,
     "rules": {"documents", "features", "guest", "spec", "suggest"} | FLOOR,

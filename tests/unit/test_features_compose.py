@@ -10,7 +10,7 @@ from builder.blob import Download
 from builder.changes import EnsureLine, Remove
 from builder.documents import parse_document
 from builder.errors import Severity
-from builder.features import compose, docker
+from builder.features import compose
 from builder.features.compose_host import DIGESTS
 from builder.guest.compose import iter_local_files, iter_published
 from builder.guest.dotenv import parse_env
@@ -331,10 +331,3 @@ def test_pins_that_compose_would_not_read_are_refused(tmp_path: Path, *, beside:
     (tmp_path / ".env").write_text("COMPOSE_FILE=compose.yaml\n" if beside else "")
     assert _wish(tmp_path, text, settings, pins={OTHER: PIN}).codes == ["CMP025"]
     assert _wish(tmp_path, text, settings).codes == []
-
-
-def test_docker_settings_take_the_place_of_ours() -> None:
-    found = wish(docker.FEATURE, {"daemon": {"log-driver": "journald", "mtu": 1400}})
-    settings = json.loads(found.text("/etc/docker/daemon.json"))
-    assert settings == {"log-driver": "journald", "live-restore": True, "mtu": 1400}
-    assert wish(docker.FEATURE, {"enable": False}).units()["docker.service"] == "disabled"

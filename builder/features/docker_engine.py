@@ -1,0 +1,59 @@
+"""What the container engine needs at boot, for `docker` and for `compose`; no feature itself."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from builder.blob import Blob
+from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.features import Because, Context, Wish
+from builder.guest import engine
+
+_FLUSHED = "a restart of iptables.service flushes docker's rules; docker writes them when it starts"
+
+
+def wish_engine(
+    context: Context, reason: str, own: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Wish]:
+    """Yield all that the engine needs; equal wishes of several apps become one.
+
+    Args:
+        context: Its overlay says what daemon.json has.
+        reason: Why the engine is on.
+        own: What the overlay at hand says of daemon.json; contradictions show as such.
+    """
+    given = {**context.overlay.get("docker", {}).get("daemon", {}), **own}
+    yield Because(SetUnitState("docker.service", UnitState.ENABLED), reason)
+    text = engine.format_daemon(engine.daemon_settings(given, context.facts))
+    yield Because(
+        WriteFile(engine.DAEMON, Blob.text(text)), "container logs must not fill the disk"
+    )
+    yield Because(
+        WriteFile(engine.dropin("docker.service"), Blob.text(engine.AFTER_FILTER)),
+        "iptables.service flushes docker's rules when it starts after docker",
+    )
+    yield Because(WriteFile(engine.dropin("iptables.service"), Blob.text(engine.RESTART)), _FLUSHED)
+    yield from _wish_profile(given, context)
+    yield from _wish_listening(given, context)
+
+
+def _wish_profile(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield the seccomp profile, where the engine's own fails images of today."""
+    profile = engine.profile_of(context.facts)
+    if profile is None or engine.PROFILE_KEY in given:
+        return
+    reason = (
+        f"docker {context.facts.docker.version} answers EPERM to calls that it does not know, so "
+        "images with glibc 2.34, Alpine 3.14 or newer fail; "
+        f'`docker: {{daemon: {{{engine.PROFILE_KEY}: ""}}}}` keeps its own profile'
+    )
+    yield Because(WriteFile(engine.PROFILE, Blob.file(profile)), reason)
+
+
+def _wish_listening(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield the drop-in without ``-H``, when daemon.json says where dockerd listens."""
+    text = engine.listening_dropin(context.facts) if "hosts" in given else ""
+    if text:
+        path = engine.dropin("docker.service", "20-photon-builder-hosts.conf")
+        reason = "dockerd refuses `hosts` in daemon.json beside the -H of its unit"
+        yield Because(WriteFile(path, Blob.text(text)), reason)

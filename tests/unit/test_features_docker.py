@@ -1,0 +1,242 @@
+"""The container engine: what is written for the engine that a base has, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import features, targets
+from builder.base import find_facts
+from builder.changes import Require, WriteFile
+from builder.errors import Problem, Severity, SpecError
+from builder.facts import facts_of, revisions
+from builder.features import docker
+from builder.lock import Lock
+from builder.plan import make_plan
+from builder.rules import check_rules
+from builder.spec import load_spec
+from builder.targets import ova
+from tests.support.judges import judge
+from tests.support.wishes import Wishes, wish
+
+DAEMON = "/etc/docker/daemon.json"
+PROFILE = "/etc/docker/seccomp-photon.json"
+KERNEL_OF = {
+    "3.0 GA": "4.19",
+    "3.0 Rev2": "4.19",
+    "3.0 Rev2 Update3": "4.19",
+    "3.0 Rev3 Update1": "",
+    "4.0 GA": "5.10",
+    "4.0 Rev1": "",
+    "4.0 Rev2": "",
+    "5.0 GA": "",
+}
+"""Base to the profile without which images of today fail there."""
+
+LISTENING = "/etc/systemd/system/docker.service.d/20-photon-builder-hosts.conf"
+LOCAL = "unix:///var/run/docker.sock"
+
+
+def on(base: str, daemon: dict[str, Any] | None = None) -> Wishes:
+    """Return what `docker` with settings means on a base, such as ``3.0 Rev2``."""
+    release, _, revision = base.partition(" ")
+    value = {} if daemon is None else {"daemon": daemon}
+    return wish(docker.FEATURE, value, facts=facts_of(release, revision=revision))
+
+
+def settings(found: Wishes) -> dict[str, Any]:
+    """Return what daemon.json says."""
+    said: dict[str, Any] = json.loads(found.text(DAEMON))
+    return said
+
+
+def written(found: Wishes) -> set[str]:
+    """Return the files that are written."""
+    return {change.path for change in found.changes if isinstance(change, WriteFile)}
+
+
+def test_every_published_base_is_in_the_table() -> None:
+    assert {f"{row['release']} {row['names'][0]}" for row in revisions()} == set(KERNEL_OF)
+
+
+@pytest.mark.parametrize("base", KERNEL_OF)
+def test_an_old_engine_gets_a_profile_that_images_of_today_run_in(base: str) -> None:
+    found = on(base)
+    if kernel := KERNEL_OF[base]:
+        assert settings(found)["seccomp-profile"] == PROFILE
+        assert found.text(PROFILE) == Path(f"builder/data/seccomp-{kernel}.json").read_text()
+        assert found.file(PROFILE).mode == 0o644
+        assert any("answers EPERM" in reason for reason in found.reasons)
+    else:
+        assert PROFILE not in written(found)
+        assert "seccomp-profile" not in settings(found)
+
+
+@pytest.mark.parametrize(("base", "kernel"), [("3.0", "4.19"), ("4.0", "5.10"), ("5.0", "")])
+def test_a_base_of_the_users_own_gets_the_profile_of_its_release(base: str, kernel: str) -> None:
+    assert (PROFILE in written(on(base))) is bool(kernel)
+
+
+def test_nothing_is_assumed_of_a_base_without_a_release() -> None:
+    found = wish(docker.FEATURE, {})
+    assert PROFILE not in written(found)
+    assert settings(found)["log-driver"] == "json-file"
+
+
+@pytest.mark.parametrize("value", ["", "/etc/docker/mine.json"])
+def test_the_profile_of_the_spec_is_kept(value: str) -> None:
+    found = on("3.0 Rev2", {"seccomp-profile": value})
+    assert settings(found)["seccomp-profile"] == value
+    assert PROFILE not in written(found)
+    needs = [change.path for change in found.changes if isinstance(change, Require)]
+    assert needs == [value] * bool(value)
+
+
+@pytest.mark.parametrize("key", ["seccomp-profile", "tlscacert", "tlscert", "tlskey"])
+def test_files_that_the_engine_dies_without_are_demanded(key: str) -> None:
+    (need,) = [c for c in on("5.0 GA", {key: "/x"}).changes if isinstance(c, Require)]
+    assert (need.path, need.code) == ("/x", "DKR002")
+    assert on("5.0 GA", {key: "x"}).codes == ["FILE001"]
+
+
+@pytest.mark.parametrize(("base", "codes"), [("4.0 Rev2", ["DKR002"]), ("5.0 GA", [])])
+@pytest.mark.parametrize("word", ["builtin", "unconfined"])
+def test_words_for_profiles_are_files_to_an_old_engine(
+    word: str, base: str, codes: list[str]
+) -> None:
+    found = on(base, {"seccomp-profile": word})
+    assert found.codes == codes
+    assert not [change for change in found.changes if isinstance(change, Require)]
+
+
+@pytest.mark.parametrize(
+    ("base", "driver"),
+    [
+        ("3.0 GA", "json-file"),
+        ("3.0 Rev2", "json-file"),
+        ("3.0 Rev2 Update3", "local"),
+        ("4.0 GA", "local"),
+        ("5.0 GA", "local"),
+        ("3.0", "json-file"),
+    ],
+)
+def test_the_log_driver_is_one_that_the_engine_has(base: str, driver: str) -> None:
+    found = settings(on(base))
+    assert found["log-driver"] == driver
+    assert found["log-opts"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_a_log_driver_that_the_engine_lacks_is_refused() -> None:
+    (fault,) = on("3.0 Rev2", {"log-driver": "local"}).faults
+    assert (fault.code, fault.path) == ("DKR001", ("daemon", "log-driver"))
+    assert "docker 18.06.2 of Photon 3.0 Rev2" in fault.message
+    assert on("3.0 Rev2 Update3", {"log-driver": "local"}).codes == []
+
+
+def test_docker_settings_take_the_place_of_ours() -> None:
+    found = on("5.0 GA", {"log-driver": "journald", "mtu": 1400})
+    assert settings(found) == {"log-driver": "journald", "live-restore": True, "mtu": 1400}
+    assert wish(docker.FEATURE, {"enable": False}).units()["docker.service"] == "disabled"
+
+
+@pytest.mark.parametrize(
+    ("base", "command"),
+    [
+        ("3.0 GA", ""),
+        ("3.0 Rev2 Update3", "/usr/bin/dockerd --containerd=/run/containerd/containerd.sock"),
+        ("5.0 GA", "/usr/bin/dockerd --containerd=/run/containerd/containerd.sock"),
+        ("", "/usr/bin/dockerd"),
+    ],
+)
+def test_hosts_take_the_place_of_the_units_own(base: str, command: str, tmp_path: Path) -> None:
+    found = on(base, {"hosts": [LOCAL, "tcp://127.0.0.1:2375"]})
+    assert found.codes == []
+    assert (LISTENING in written(found)) is bool(command)
+    if command:
+        unit = tmp_path / "docker.service"
+        unit.write_text("[Service]\nType=notify\nExecStart=/bin/true -H fd://\n")
+        text = found.text(LISTENING)
+        assert text.splitlines() == ["[Service]", "ExecStart=", f"ExecStart={command}"]
+        (tmp_path / "docker.service.d").mkdir()
+        (tmp_path / "docker.service.d/20.conf").write_text(text.replace(command, "/bin/false"))
+        judge("systemd-analyze", "verify", "--man=no", unit)
+    assert LISTENING not in written(on(base))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "codes"),
+    [
+        ([LOCAL], []),
+        (["fd://"], []),
+        ([LOCAL, "tcp://0.0.0.0:2375"], ["DKR004"]),
+        ([LOCAL, "tcp://:2375"], ["DKR004"]),
+        ([LOCAL, "tcp://127.0.0.1:2375"], []),
+        (["tcp://127.0.0.1:2375"], ["DKR003"]),
+        ("tcp://127.0.0.1:2375", ["DKR003"]),
+        ([5], ["DKR003"]),
+    ],
+)
+def test_places_to_listen_are_looked_at(hosts: object, codes: list[str]) -> None:
+    assert on("5.0 GA", {"hosts": hosts}).codes == codes
+
+
+def test_an_engine_without_docker_socket_gets_no_socket_from_it() -> None:
+    (fault,) = on("3.0 Rev2", {"hosts": ["fd://"]}).faults
+    assert (fault.code, fault.path) == ("DKR003", ("daemon", "hosts", 0))
+
+
+def test_a_port_with_verified_clients_is_no_hole() -> None:
+    files = {key: f"/etc/docker/{key}.pem" for key in ("tlscacert", "tlscert", "tlskey")}
+    hosts = [LOCAL, "tcp://0.0.0.0:2376"]
+    (fault,) = on("5.0 GA", {"hosts": hosts, "tls": True, **files}).faults
+    assert (fault.code, fault.severity) == ("DKR004", Severity.WARNING)
+    assert on("5.0 GA", {"hosts": hosts, "tlsverify": True, **files}).codes == []
+
+
+def test_buildkit_is_not_reached_by_the_profile() -> None:
+    daemon = {"features": {"buildkit": True}}
+    (fault,) = on("3.0 Rev2 Update3", daemon).faults
+    assert (fault.code, fault.severity) == ("DKR005", Severity.WARNING)
+    assert on("5.0 GA", daemon).codes == []
+    assert on("3.0 Rev2 Update3", {**daemon, "seccomp-profile": ""}).codes == []
+
+
+def test_podman_is_not_reached_by_the_profile(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    for base, warned in (
+        ("{release: '3.0', revision: Rev2 Update3}", True),
+        ("{release: '5.0'}", False),
+    ):
+        path.write_text(f"version: 1\ntarget: ova\nbase: {base}\noverlay: {{packages: [podman]}}\n")
+        spec = load_spec(path, features=features.discover(), targets=targets.discover())
+        bases = find_facts(spec, [ova.TARGET], Lock())
+        found = {problem.code for problem in check_rules(spec, bases)}
+        assert ("DKR005" in found) is warned
+
+
+def _planned(folder: Path, *overlays: str) -> tuple[Problem, ...]:
+    """Return what is wrong with a plan of overlays; an empty tuple when nothing is."""
+    for index, text in enumerate(overlays):
+        (folder / f"overlays/{index}").mkdir(parents=True)
+        (folder / f"overlays/{index}/overlay.yaml").write_text(text)
+    path = folder / "specs/lab.yaml"
+    path.parent.mkdir()
+    listed = ", ".join(f'"{index}"' for index in range(len(overlays)))
+    path.write_text(f"version: 1\ntarget: ova\nbase: {{sample: true}}\noverlays: [{listed}]\n")
+    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    try:
+        plan = make_plan(spec, features.discover(), release="5.0")
+    except SpecError as error:
+        return error.problems
+    file = next(c for c in plan.changes if isinstance(c, WriteFile) and c.path == DAEMON)
+    with file.content.open() as stream:
+        assert json.load(stream).items() >= {"mtu": 1400, "debug": True}.items()
+    return ()
+
+
+def test_settings_of_two_overlays_are_one_file(tmp_path: Path) -> None:
+    first = "docker: {daemon: {mtu: 1400}}\n"
+    assert _planned(tmp_path / "a", first, "docker: {daemon: {debug: true}}\n") == ()
+    (problem,) = _planned(tmp_path / "b", first, "docker: {daemon: {mtu: 1500}}\n")
+    assert problem.code == "PLAN001"
