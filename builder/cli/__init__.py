@@ -25,6 +25,7 @@ COMMANDS = {
     "lock": "lock",
     "targets": "knowledge",
     "catalog": "knowledge",
+    "facts": "facts",
     "schema": "knowledge",
     "explain": "knowledge",
     "init": "specs",

@@ -17,7 +17,8 @@ from tests.support.judges import judge
 from tests.support.program import Bench
 
 COMMANDS = (
-    "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "init",
+    "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "facts",
+    "init",
     "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "burn", "devices", "nightly",
     "os-list", "cache", "cache ls", "cache verify", "cache gc", "cache add",
 )  # fmt: skip
@@ -211,6 +212,23 @@ def test_the_cache_can_be_filled_listed_proved_and_emptied(bench: Bench) -> None
     swept = json.loads(bench.run("cache", "gc", "--all", "--json").out)
     assert [entry["filename"] for entry in swept["removed"]] == ["some.file"]
     assert json.loads(bench.run("cache", "ls", "--json").out) == []
+
+
+def test_facts_of_every_base_are_shown_by_release_and_target(bench: Bench) -> None:
+    story = bench.run("facts", "3.0")
+    assert story.code == 0, story.err
+    assert "Photon 3.0 Rev2 Update3 (a38373200, 2020-08-12), ova, x86_64" in story.out
+    board = json.loads(bench.run("facts", "5.0", "--target", "rpi3", "--json").out)
+    assert [(row["arch"], row["docker"]) for row in board] == [("aarch64", None)]
+    everything = json.loads(bench.run("facts", "--json").out)
+    assert [row["revision"] for row in everything][-1] == "5.0-GA"
+
+
+def test_facts_of_a_release_that_nobody_knows_name_those_that_are_known(bench: Bench) -> None:
+    missing = bench.run("facts", "6.0")
+    assert missing.code == 2
+    assert "there are facts for 3.0, 4.0, 5.0" in missing.err
+    assert bench.run("facts", "--target", "src-iso").code == 2
 
 
 def test_diagnostics_can_be_explained(bench: Bench) -> None:
