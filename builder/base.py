@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from builder import __version__
 from builder.artifact import digest_of, stage
+from builder.base_facts import facts_by_name, facts_of_file, facts_of_source, usual_arch
 from builder.cache import Cache
 from builder.catalog import Source, find_source
 from builder.errors import BuilderError, DigestMismatch, HostError
-from builder.facts import Facts, build_in_name, facts_of, facts_of_build
+from builder.facts import Facts, facts_of
 from builder.lock import Lock
 from builder.progress import Progress
 from builder.spec import Base, CatalogBase, FileBase, SampleBase, Spec, UrlBase
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _SAMPLE = Path(__file__).with_name("sample")
 _SAMPLE_TIMESTAMP = 1_600_000_000
 SAMPLE_RELEASE = "5.0"
-_ARCHS = ("aarch64", "x86_64")
 MAP = "bmap-sha256"
 """Name in the records of the digest of a block map, which stands for all of a sparse file."""
 
@@ -106,7 +106,7 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
     match base:
         case SampleBase():
             identity = f"sample {target.name} {sample_revision()}"
-            arch = _usual_arch(target)
+            arch = usual_arch(target)
             known = facts_of(SAMPLE_RELEASE, revision="GA", image=target.image, arch=arch)
             return Origin("the sample base", identity, SAMPLE_RELEASE, arch, facts=known)
         case FileBase(path, digests):
@@ -114,7 +114,7 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
         case UrlBase(url, digests):
             name = url.rpartition("/")[2]
             source = Source(name, (url,), dict(digests), None, "", "", "", target.name)
-            known = _facts_by_name(name, target)
+            known = facts_by_name(name, target)
             identity = _identity(digests)
             return Origin(
                 url, identity, known.release, known.arch, source, digests=digests, facts=known
@@ -131,7 +131,7 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
                 source,
                 None,
                 source.digests,
-                _facts_of_source(source, target),
+                facts_of_source(source, target),
             )
 
 
@@ -144,22 +144,6 @@ def find_facts(spec: Spec, targets: Iterable[Target], locked: Lock) -> dict[str,
         except BuilderError:  # said with its reason when the target is planned
             continue
     return found
-
-
-def _facts_of_source(source: Source, target: Target) -> Facts:
-    """Return what is known of a published file."""
-    _, build = build_in_name(source.filename)
-    by_build = facts_of_build(source.release, build, image=target.image, arch=source.arch)
-    if by_build.is_known:
-        return by_build
-    return facts_of(source.release, revision=source.revision, image=target.image, arch=source.arch)
-
-
-def _facts_by_name(name: str, target: Target) -> Facts:
-    """Return what is known of a file that has kept the name that it was published under."""
-    release, build = build_in_name(name)
-    arch = next((arch for arch in _ARCHS if arch in name), _usual_arch(target))
-    return facts_of_build(release, build, image=target.image, arch=arch)
 
 
 def open_base(
@@ -219,11 +203,6 @@ def _opened(origin: Origin, path: Path, digests: Mapping[str, str]) -> Opened:
     )
 
 
-def _usual_arch(target: Target) -> str:
-    """Return the architecture of a base that does not say it: Photon's boards are all ARM's."""
-    return "aarch64" if target.is_board else "x86_64"
-
-
 def _file_origin(path: Path, digests: Mapping[str, str], target: Target) -> Origin:
     """Return the origin for a file on this machine."""
     try:
@@ -234,7 +213,7 @@ def _file_origin(path: Path, digests: Mapping[str, str], target: Target) -> Orig
         ) from error
     if path.is_dir():
         raise HostError(f"{path} is a directory; wanted an image file")
-    known = _facts_by_name(path.name, target)
+    known = facts_of_file(path, target)
     return Origin(
         str(path),
         _identity(digests),

@@ -54,7 +54,8 @@ class Facts(Struct, frozen=True):
         """Name of the base for messages: ``Photon 3.0 Rev2 Update3``."""
         row = next(row for row in revisions() if row["id"] == self.revision)
         known = f"Photon {row['release']} {row['names'][0]}"
-        return known if self.is_known else f"Photon {self.release} (taken for {known})"
+        own = f"Photon {self.release}" if self.release else "an unknown release of Photon"
+        return known if self.is_known else f"{own}, taken for {known}"
 
     def has_package(self, name: str) -> bool | None:
         """Return whether the image holds a package; ``None`` for an image that is not known."""

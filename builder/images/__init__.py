@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.errors import FormatError, GuestError, HostError
+from builder.errors import BuilderError, FormatError, GuestError, HostError
 from builder.formats.disk import Disk
+from builder.guest.os_release import Release
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
 from builder.structs import Struct
@@ -58,12 +59,14 @@ class Container(Struct, frozen=True):
         sniff: Tells whether a file is one from its first 256 KiB, followed by its last 512 bytes.
         open: Opens it.
         order: Sniffed in this order: the pickiest first.
+        is_direct: Whether a guest's file can be read without unpacking all of it.
     """
 
     name: str
     sniff: Callable[[bytes], bool]
     open: Callable[[Path], AbstractContextManager[Image]]
     order: int = 0
+    is_direct: bool = False
 
 
 def discover() -> tuple[Container, ...]:
@@ -93,6 +96,23 @@ def open_image(path: Path) -> Iterator[Image]:
         f"{path}: neither of {known}" if head else f"{path}: the file is empty",
         hint="give an artifact of this tool, or one that Photon publishes",
     )
+
+
+def read_release_of(path: Path) -> Release | None:
+    """Return what the guest in an artifact says it is.
+
+    ``None`` when that would take unpacking all of it, when there is no Photon in it, and when it
+    cannot be read: whoever opens it next says why.
+    """
+    try:
+        head = read_head(path)
+        kind = next((each for each in discover() if each.sniff(head)), None)
+        if kind is None or not kind.is_direct:
+            return None
+        with kind.open(path) as image:
+            return read_release(image.root()) if image.has_guest else None
+    except BuilderError:
+        return None
 
 
 def describe(image: Image) -> dict[str, Any]:

@@ -57,4 +57,4 @@ def _facts(ova: "Ova", capacity: int) -> dict[str, object]:
     }
 
 
-CONTAINER = Container("ova", _sniff, _open)
+CONTAINER = Container("ova", _sniff, _open, is_direct=True)

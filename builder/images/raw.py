@@ -29,4 +29,4 @@ def _check(disk: FileDisk) -> None:
     read_partitions(disk)
 
 
-CONTAINER = Container("raw", _sniff, _open, order=9)
+CONTAINER = Container("raw", _sniff, _open, order=9, is_direct=True)

@@ -34,4 +34,4 @@ def _open(path: Path) -> Iterator[Image]:
         yield Image("vhd", ShadowDisk(disk), facts, lambda _: check_partitions(disk))
 
 
-CONTAINER = Container("vhd", _sniff, _open, order=8)
+CONTAINER = Container("vhd", _sniff, _open, order=8, is_direct=True)

@@ -23,4 +23,4 @@ def _open(path: Path) -> Iterator[Image]:
         yield Image("vmdk", GrainOverlay(vmdk), {}, lambda full: vmdk.check(full=full))
 
 
-CONTAINER = Container("vmdk", _sniff, _open)
+CONTAINER = Container("vmdk", _sniff, _open, is_direct=True)

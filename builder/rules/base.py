@@ -18,6 +18,15 @@ def _weak_digest(subject: Subject) -> Iterator[Finding]:
         yield Finding(message, subject.spec.document, ("base", name), hint)
 
 
+def _unknown_base(subject: Subject) -> Iterator[Finding]:
+    """Find bases that no table of facts describes."""
+    told = {facts.text for facts in subject.bases.values() if not facts.is_known}
+    for text in sorted(told):
+        message = f"the base is not one of the published revisions that are known: it is {text}"
+        hint = "photon-builder facts; a file that keeps its published name is known by it"
+        yield Finding(message, subject.spec.document, ("base",), hint)
+
+
 RULES: tuple[Rule, ...] = (
     error(
         "BASE001",
@@ -54,6 +63,16 @@ RULES: tuple[Rule, ...] = (
         "Two files with one MD5 or SHA-1 can be made on purpose. Over http from a stranger's "
         "mirror that matters.",
         _weak_digest,
+    ),
+    warning(
+        "BASE008",
+        "a base that is not known",
+        "What the base can do (its docker, kernel, packages, firewall) is looked up in tables made "
+        "from Photon's sources, by the commit that the name of a published file carries or that "
+        "/etc/photon-release has. For another one the oldest revision of its release answers, "
+        "which is the least able: the plan may hold more than this base needs. What the base "
+        "really has is still looked at when it is edited.",
+        _unknown_base,
     ),
     error("TGT001", "an unknown target", "`photon-builder targets` lists what can be built."),
     error(

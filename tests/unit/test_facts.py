@@ -82,7 +82,7 @@ def test_a_base_is_found_by_the_commit_in_its_name() -> None:
 def test_a_base_that_is_not_known_is_taken_for_the_least_able_of_its_release() -> None:
     unknown = facts_of_build("4.0", "0123456789")
     assert (unknown.revision, unknown.is_known) == ("4.0-GA", False)
-    assert unknown.text == "Photon 4.0 (taken for Photon 4.0 GA)"
+    assert unknown.text == "Photon 4.0, taken for Photon 4.0 GA"
     assert facts_of("2.0").revision == "3.0-GA"
     assert facts_of("6.0").revision == "5.0-GA"
     assert facts_of("").revision == "3.0-GA"
