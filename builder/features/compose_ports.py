@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob
-from builder.changes import EnsureLine, MakeSymlink, WriteFile
+from builder.changes import MakeSymlink, WriteFile
 from builder.errors import Fault, Severity
 from builder.features import Because, Context, Wish
 from builder.features.compose_project import Project
+from builder.features.openings import rule, wish_opening
 from builder.guest import firewall
 from builder.guest.compose import (
     Published,
@@ -35,8 +36,9 @@ def wish_ports(project: Project, context: Context) -> Iterator[Wish]:
         return
     bridge = f"containers of compose.{project.name} reach the host by its bridges"
     for line in firewall.DOCKER_BRIDGES:
-        yield Because(_rule(line), bridge)
-    yield Because(_rule(firewall.PING), f"compose.{project.name} serves others, who may ping it")
+        yield Because(rule(firewall.IP4SAVE, line), bridge)
+    ping = rule(firewall.IP4SAVE, firewall.PING)
+    yield Because(ping, f"compose.{project.name} serves others, who may ping it")
     for name, service in iter_services(project.expanded):
         if is_on_host_network(service):
             exposed, wishes = _host_network(project, name, service, context)
@@ -70,13 +72,12 @@ def _host_network(
     except ValueError as error:
         return [], [Fault(f"{project.file}: {error}", "CMP022", path=("file",))]
     wishes: list[Wish] = [
-        Because(
-            EnsureLine(file, line, before=firewall.BEFORE),
-            f"compose.{project.name}: {name} listens on the host's own {port}",
-        )
+        wish
         for port in exposed
-        for file, line in firewall.format_rules(
-            firewall.Opening(port.first, port.last, port.protocol)
+        for wish in wish_opening(
+            firewall.Opening(port.first, port.last, port.protocol),
+            context,
+            f"compose.{project.name}: {name} listens on the host's own {port}",
         )
     ]
     if not exposed and not context.overlay.get("firewall", {}).get("open"):
@@ -87,8 +88,3 @@ def _host_network(
             Fault(message, "CMP005", hint, severity=Severity.WARNING, place=place, excerpt=line)
         )
     return exposed, wishes
-
-
-def _rule(line: str) -> EnsureLine:
-    """Return the change that adds an IPv4 rule."""
-    return EnsureLine(firewall.IP4SAVE, line, before=firewall.BEFORE)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.changes import EnsureLine, Require
+from builder.changes import Require
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish
+from builder.features.openings import rule, wish_opening
 from builder.guest import firewall
-from builder.guestpath import GuestPath
 
 _PORT = {
     "type": ["string", "integer"],
@@ -41,7 +41,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield a rule an opening and protocol version."""
     if value.get("ping"):
         yield rule(firewall.IP4SAVE, firewall.PING)
@@ -54,14 +54,8 @@ def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
         except ValueError as error:
             yield Fault(str(error), "FWL002", "try 80/tcp, from: 192.168.1.0/24", ("open", index))
             continue
-        for file, line in firewall.format_rules(opening):
-            yield rule(file, line)
+        yield from wish_opening(opening, context, path=("open", index))
     yield has_firewall()
-
-
-def rule(file: GuestPath, line: str) -> EnsureLine:
-    """Return the change that adds a rule."""
-    return EnsureLine(file, line, before=firewall.BEFORE)
 
 
 def has_firewall() -> Require:

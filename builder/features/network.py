@@ -7,6 +7,7 @@ from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.features import Because, Context, Feature, Wish
 from builder.features.network_daemons import wish_daemons
+from builder.features.openings import wish_ipv6
 from builder.guest import networkd
 from builder.guest.interfaces import iter_faults, make_links
 from builder.guestpath import guest
@@ -78,6 +79,8 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         if vlan := value[key].get("vlan"):
             made = networkd.format_vlan(networkd.Vlan(link.name, vlan["id"]))
             yield WriteFile(networkd.file_path(key, "netdev"), Blob.text(made))
+        if link.wants_ipv6:
+            yield from wish_ipv6(context, (key,))
         text = networkd.format_network(link, release=context.release)
         yield WriteFile(networkd.file_path(key, "network"), Blob.text(text))
     yield Because(

@@ -13,6 +13,7 @@ from builder.guest.authorized_keys import find_fault, key_lines
 from builder.guestpath import GuestPath, join
 
 _FILE = "file:"
+_FEW_ATTEMPTS = "MaxAuthTries 2"
 _BASE_PERMIT = "^PermitRootLogin[ \t]+(no|yes)"
 
 
@@ -24,9 +25,19 @@ def wish_keys(
     keys = list(_iter_keys(settings.get("ssh_keys", ()), user, context))
     if keys:
         yield MakeDirectory(join(home, ".ssh"), 0o700, owner)
+        yield from _wish_attempts(context)
     path = join(home, ".ssh", "authorized_keys")
     for key in keys:
         yield key if isinstance(key, Fault) else EnsureLine(path, key, mode=0o600, owner=owner)
+
+
+def _wish_attempts(context: Context) -> Iterator[Because]:
+    """Yield OpenSSH's own limit where Photon's is so low that agents run into it."""
+    if _FEW_ATTEMPTS in context.facts.sshd_lines:
+        yield Because(
+            EnsureLine(CONFIG, "MaxAuthTries 6", replaces=f"^{_FEW_ATTEMPTS}[ \t]*$", mode=0o600),
+            "Photon 3.0 allows two attempts, and an agent may offer two other keys first",
+        )
 
 
 def wish_root_keys(context: Context) -> Iterator[Wish]:

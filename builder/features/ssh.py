@@ -6,6 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
 from builder.features import Because, Context, Feature, Wish
+from builder.features.openings import wish_opening
 from builder.features.unit_states import SSHD, wish_state
 from builder.guest import firewall, patterns
 from builder.guestpath import guest
@@ -59,11 +60,8 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     yield from wish_server("ssh is configured, so it shall run", context)
     port = value.get("port", _STANDARD_PORT)
     if port != _STANDARD_PORT:
-        for file, rule in firewall.format_rules(firewall.Opening(port, port)):
-            line = EnsureLine(file, rule, before=firewall.BEFORE)
-            yield Because(
-                line, f"sshd listens on {port}; Photon's firewall opens 22 only", ("port",)
-            )
+        reason = f"sshd listens on {port}; Photon's firewall opens 22 only"
+        yield from wish_opening(firewall.Opening(port, port), context, reason, ("port",))
 
 
 def _settings(value: Mapping[str, Any], context: Context) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 ``iptables.service`` flushes all tables and restores ``/etc/systemd/scripts/ip4save``
 and ``ip6save``, each with one ``*filter`` table that drops by default. A rule takes
-effect anywhere before ``COMMIT``. Photon's IPv6 rules accept all of ICMPv6 already.
+effect anywhere before ``COMMIT``. Early revisions drop ICMPv6, and with it neighbour discovery.
 """
 
 import ipaddress
@@ -11,11 +11,17 @@ import re
 from builder.guestpath import GuestPath, guest
 from builder.structs import Struct
 
+UNIT = "iptables.service"
 SCRIPT = guest("/etc/systemd/scripts/iptables")
 IP4SAVE = guest("/etc/systemd/scripts/ip4save")
 IP6SAVE = guest("/etc/systemd/scripts/ip6save")
 BEFORE = "COMMIT"
 """The line before which every rule goes."""
+
+ICMPV6 = "-A INPUT -p ipv6-icmp -j ACCEPT"
+DHCPV6 = "-A INPUT -s fe80::/10 -p udp -m udp --sport 547 --dport 546 -j ACCEPT"
+"""Servers answer from link-local addresses, RFC 8415, to a question that was for a group: it is
+no connection that the rules know of."""
 
 PING = "-A INPUT -p icmp -m icmp --icmp-type echo-request -j ACCEPT"
 DOCKER_BRIDGES = ("-A INPUT -i docker0 -j ACCEPT", "-A INPUT -i br-+ -j ACCEPT")

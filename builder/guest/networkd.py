@@ -64,6 +64,12 @@ class Link(Struct, frozen=True):
     accept_ra: bool = False
     required: bool = True
 
+    @property
+    def wants_ipv6(self) -> bool:
+        """Say whether anything but a link-local address is to come of IPv6."""
+        asks = self.accept_ra or self.dhcp in {"yes", "ipv6"}
+        return asks or any(":" in address for address in self.addresses)
+
 
 def file_path(key: str, suffix: str) -> GuestPath:
     """Return where the file for interface ``key`` goes: ``network`` or ``netdev``."""

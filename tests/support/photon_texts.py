@@ -17,7 +17,7 @@ def configuration(release: Release, placement: Placement) -> Tree:
         **dict(_identity(release)),
         **dict(_accounts(release)),
         **dict(_network(release)),
-        **dict(_firewall()),
+        **dict(_firewall(release)),
         **dict(boot_files(release, placement)),
         **dict(_repositories(release)),
         "/etc/fstab": text(fstab(release, placement)),
@@ -165,12 +165,13 @@ done
 """
 
 
-def _firewall() -> Iterator[tuple[str, File]]:
-    """Yield the packet filter: only ssh comes in."""
+def _firewall(release: Release) -> Iterator[tuple[str, File]]:
+    """Yield the packet filter: only ssh comes in, in early revisions not even ICMPv6."""
+    more = "" if release.ga or release.number == "4.0" else _IPV6
     yield "/etc/systemd/scripts/iptables", text(_FIREWALL_UP, 0o755)
     yield "/etc/systemd/scripts/iptables.stop", text(_FIREWALL_DOWN, 0o755)
     yield "/etc/systemd/scripts/ip4save", text(_FILTER.format(more=""))
-    yield "/etc/systemd/scripts/ip6save", text(_FILTER.format(more=_IPV6))
+    yield "/etc/systemd/scripts/ip6save", text(_FILTER.format(more=more))
 
 
 def _sshd_config(release: Release) -> str:
@@ -182,7 +183,7 @@ def _sshd_config(release: Release) -> str:
         "#UsePAM no\n#AllowAgentForwarding yes\n#AllowTcpForwarding yes\n"
         "Subsystem\tsftp\t/usr/libexec/sftp-server\n"
     )
-    tries = {"3.0": "MaxAuthTries 2\n" if release.ga else "MaxAuthTries 4\n"}
+    tries = {"3.0": "MaxAuthTries 2\n", "5.0": "MaxAuthTries 4\n"}
     return (
         f"{upstream}AllowAgentForwarding no\nAllowTcpForwarding no\nClientAliveCountMax 2\n"
         f"Compression no\n{tries.get(release.number, '')}TCPKeepAlive no\nPermitRootLogin yes\n"

@@ -12,10 +12,12 @@ from builder.errors import SpecError
 from builder.facts import Facts, facts_of
 from builder.features import files, identity, ssh, sysctl
 from builder.features.host_keys import CLOUD
+from builder.guestpath import guest
 from builder.lock import Lock
 from builder.plan import Plan, make_plan
 from builder.roots.memory import MemoryRoot
 from builder.spec import load_spec
+from tests.support import photon_units
 from tests.support.judges import judge
 from tests.support.namespace import run_in_namespace
 from tests.support.photon_releases import RELEASES
@@ -44,6 +46,9 @@ def built(made: Plan, release: str = "5.0") -> MemoryRoot:
     for path, entry in configuration(RELEASES[release], PLACEMENT).items():
         if isinstance(entry, File) and path.startswith("/etc/"):
             put(root, path, entry.content.decode(), entry.mode)
+    for path, entry in photon_units.units(photon_units.PHOTON_SERVICES).items():
+        assert isinstance(entry, File)
+        put(root, path, entry.content.decode())
     edit(root, made.steps, 0)
     return root
 
@@ -52,8 +57,9 @@ def sshd_settings(root: MemoryRoot, folder: Path) -> set[str]:
     """Return what the real sshd makes of its configuration."""
     place = folder / "sshd_config.d"
     place.mkdir(exist_ok=True)
-    for name in root.names("/etc/ssh/sshd_config.d"):  # type: ignore[arg-type]
-        (place / name).write_text(text_of(root, f"/etc/ssh/sshd_config.d/{name}"))
+    dropins = guest("/etc/ssh/sshd_config.d")
+    for name in root.names(dropins) if root.lstat(dropins) else ():
+        (place / name).write_text(text_of(root, f"{dropins}/{name}"))
     text = text_of(root, "/etc/ssh/sshd_config").replace("/etc/ssh/sshd_config.d", str(place))
     (folder / "sshd_config").write_text(text)
     if not (folder / "host_key").exists():
@@ -143,7 +149,7 @@ def after_boot(made: Plan, folder: Path) -> list[int]:
     """Return the parameters after sysctl.d, the packet filter and its drop-in had their turn."""
     root = built(made)
     (folder / "sysctl.d").mkdir()
-    for name in root.names("/etc/sysctl.d"):  # type: ignore[arg-type]
+    for name in root.names(guest("/etc/sysctl.d")):
         (folder / "sysctl.d" / name).write_text(text_of(root, f"/etc/sysctl.d/{name}"))
     (folder / "filter").write_text(FILTER)
     lines = text_of(root, sysctl.AFTER_FIREWALL).splitlines()
@@ -202,3 +208,28 @@ def test_parameters_of_several_overlays_share_a_drop_in_that_systemd_takes(tmp_p
 )
 def test_other_parameters_need_no_drop_in(value: dict[str, Any]) -> None:
     assert wish(sysctl.FEATURE, value).lines(sysctl.AFTER_FIREWALL) == []
+
+
+MANY_KEYS = "users: {root: {ssh_keys: ['ssh-ed25519 KEY a']}}".replace(
+    "KEY", "AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFydC1r"
+)
+
+
+@pytest.mark.parametrize(
+    ("release", "revision", "attempts"),
+    [("3.0", "GA", 6), ("3.0", "Rev3 Update1", 6), ("4.0", "Rev2", 6), ("5.0", "GA", 4)],
+)
+def test_an_agent_with_several_keys_gets_in(
+    release: str, revision: str, attempts: int, tmp_path: Path
+) -> None:
+    facts = facts_of(release, revision=revision, image="ova")
+    assert facts.is_known
+    root = built(plan(tmp_path, f"overlay: {{{MANY_KEYS}}}\n", facts), release)
+    assert f"maxauthtries {attempts}" in sshd_settings(root, tmp_path)
+
+
+def test_a_limit_of_the_users_own_stays(tmp_path: Path) -> None:
+    own = "files: [{path: /etc/ssh/sshd_config, lines: [MaxAuthTries 3]}]"
+    facts = facts_of("3.0", revision="GA", image="ova")
+    root = built(plan(tmp_path, f"overlay: {{{MANY_KEYS}, {own}}}\n", facts), "3.0")
+    assert "maxauthtries 3" in sshd_settings(root, tmp_path)

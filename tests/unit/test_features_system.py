@@ -19,6 +19,7 @@ from builder.changes import (
     WriteFile,
 )
 from builder.errors import Severity
+from builder.facts import facts_of
 from builder.features import (
     Feature,
     discover,
@@ -214,7 +215,9 @@ def test_the_identity_is_reset_by_default() -> None:
 
 def test_openings_are_rules_of_both_families_before_the_end() -> None:
     found = wish(
-        firewall.FEATURE, {"open": [443, {"port": "53/udp", "from": "10.0.0.0/8"}], "ping": True}
+        firewall.FEATURE,
+        {"open": [443, {"port": "53/udp", "from": "10.0.0.0/8"}], "ping": True},
+        facts=facts_of("5.0", revision="GA", image="ova"),
     )
     assert len(found.lines("/etc/systemd/scripts/ip4save")) == 3
     assert len(found.lines("/etc/systemd/scripts/ip6save")) == 1
