@@ -142,7 +142,7 @@ def write_sums(artifact: Path, sha256: str) -> None:
 
     Without a digest there is no line, and what another build wrote goes.
     """
-    with _locked(artifact.parent):
+    with locked(artifact.parent):
         sums = {**read_sums(artifact.parent), artifact.name: sha256}
         lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items()) if digest]
         write_beside(artifact.with_name(SUMS), "".join(lines))
@@ -195,7 +195,7 @@ def _remove_stale(directory: Path) -> None:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Hold a lock on a directory: two builds may finish at once."""
     fd = os.open(directory, os.O_RDONLY)
     try:

@@ -101,7 +101,7 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
     """Return what a spec's ``base`` means for a target, without network.
 
     Raises:
-        BuilderError: the catalog has no such artifact, or none with a published digest.
+        BuilderError: the catalog has no such artifact, or the file is not there.
     """
     match base:
         case SampleBase():
@@ -109,11 +109,11 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
             arch = usual_arch(target)
             known = facts_of(SAMPLE_RELEASE, revision="GA", image=target.image, arch=arch)
             return Origin("the sample base", identity, SAMPLE_RELEASE, arch, facts=known)
-        case FileBase(path, digests):
-            return _file_origin(path, digests, target)
+        case FileBase():
+            return _file_origin(base, target)
         case UrlBase(url, digests):
             name = url.rpartition("/")[2]
-            source = Source(name, (url,), dict(digests), None, "", "", "", target.name)
+            source = Source(name, (url,), dict(digests), target=target.name, key=url)
             known = facts_by_name(name, target)
             identity = _identity(digests)
             return Origin(
@@ -203,17 +203,21 @@ def _opened(origin: Origin, path: Path, digests: Mapping[str, str]) -> Opened:
     )
 
 
-def _file_origin(path: Path, digests: Mapping[str, str], target: Target) -> Origin:
+def _file_origin(base: FileBase, target: Target) -> Origin:
     """Return the origin for a file on this machine."""
+    path, digests = base.path, base.digests
     try:
         path.stat()
     except OSError as error:
         raise HostError(
-            f"{path}: {error.strerror}", hint="check `base.file` in the spec, or BASE="
+            f"{path}: {error.strerror}", hint="check `base.file` in the spec, or --base"
         ) from error
     if path.is_dir():
         raise HostError(f"{path} is a directory; wanted an image file")
     known = facts_of_file(path, target)
+    if not known.release and base.release:
+        arch = base.arch or usual_arch(target)
+        known = facts_of(base.release, image=target.image, arch=arch)
     return Origin(
         str(path),
         _identity(digests),

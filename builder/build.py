@@ -24,7 +24,7 @@ from builder.job import Job, Made, Wanted
 from builder.lock import Lock
 from builder.plan import Plan, make_plan
 from builder.progress import Progress, Silent
-from builder.spec import Base, Spec
+from builder.spec import Spec
 from builder.structs import Struct, field, replace
 from builder.support import check_support, features_for
 from builder.targets import Target
@@ -39,7 +39,6 @@ class Request(Struct, frozen=True):
         spec: The spec.
         target: One of its targets.
         output: Folder for the artifact.
-        base: Used instead of the spec's, when given.
         force: Build even when nothing changed.
         offline: Never use the network.
         locked: What the lock file has.
@@ -49,7 +48,6 @@ class Request(Struct, frozen=True):
     spec: Spec
     target: Target
     output: Path
-    base: Base | None = None
     force: bool = False
     offline: bool = False
     locked: Lock = field(default_factory=Lock)
@@ -58,8 +56,7 @@ class Request(Struct, frozen=True):
     @property
     def artifact(self) -> Path:
         """Where the artifact goes."""
-        chosen = self.target.suffix_for
-        suffix = chosen(self.spec.output) if chosen else self.target.suffix
+        suffix = self.target.suffix_with(self.spec.output)
         return self.output / f"{self.spec.name}{suffix}"
 
 
@@ -87,7 +84,7 @@ def prepare(request: Request) -> tuple[Plan, Origin]:
     Raises:
         SpecError, UnsupportedError: the request cannot be carried out as it is.
     """
-    origin = find_base(request.base or request.spec.base, request.target, request.locked)
+    origin = find_base(request.spec.base, request.target, request.locked)
     plan = make_plan(
         request.spec,
         features_for(request.spec, request.target, discover_features()),
@@ -263,6 +260,7 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
     from builder.rules.images import pinned_images
 
     source = opened.origin.source
+    recorded = source is not None and source.is_recorded
     return {
         "schema": SCHEMA,
         "builder": {"name": "photon-builder", "version": __version__},
@@ -274,7 +272,8 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
             "name": opened.origin.path.name if opened.origin.path else opened.origin.text,
             "release": opened.origin.release,
             "arch": opened.origin.arch,
-            "published": dict(opened.origin.digests or {}),
+            "published": {} if recorded else dict(opened.origin.digests or {}),
+            "recorded": dict(opened.origin.digests or {}) if recorded else {},
             "urls": list(source.urls) if source else [],
         },
         "artifact": {

@@ -6,6 +6,7 @@ It does not download anything, and it completes nothing: what is not in the data
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,8 @@ class Source(Struct, frozen=True):
         arch: Architecture.
         target: What it is a base for.
         notes: What one should know before using it.
+        key: What the lock file calls it: its name, or its path when several files have that name.
+        is_recorded: Whether its digests are those of the lock file, since none was published.
     """
 
     filename: str
@@ -50,6 +53,18 @@ class Source(Struct, frozen=True):
     arch: str = ""
     target: str = ""
     notes: str = ""
+    key: str = ""
+    is_recorded: bool = False
+
+
+class UnknownName(UsageError):  # noqa: N818 - what is raised for a name that is not known
+    """The catalog does not have what was asked for.
+
+    Attributes:
+        what: The selector that found nothing: ``release``, ``target``, ``revision`` or ``arch``.
+    """
+
+    what = ""
 
 
 class _Entry(Struct, frozen=True):
@@ -60,11 +75,6 @@ class _Entry(Struct, frozen=True):
     hw_version: int
     withdrawn: str
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether it can be checked and may be used."""
-        return bool(self.source.digests) and not self.withdrawn
-
 
 def find_source(
     release: str,
@@ -74,15 +84,15 @@ def find_source(
     *,
     locked: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Source:
-    """Return the base of ``target``; by default of the newest revision that can be checked.
+    """Return the base of ``target``; by default that of the newest revision.
 
     Revisions are compared without case and spaces. A file without a published digest has the
-    one that ``locked`` has for its name. Of several files that fit, the one for the
-    newest virtual hardware is taken.
+    one that ``locked`` has for it, or none: see ``builder.trust``. Of several files that fit,
+    the one for the newest virtual hardware is taken.
 
     Raises:
-        UsageError: there is no such release, revision or target; the message says what there is.
-        UnsupportedError: there is one, but no digest of it was published, or it was withdrawn.
+        UnknownName: there is no such release, revision or target; the message says what there is.
+        UnsupportedError: there is one, but it was withdrawn.
     """
     of_release = [
         _locked_entry(entry, locked or {})
@@ -91,14 +101,14 @@ def find_source(
     ]
     if not of_release:
         known = dict.fromkeys(entry.source.release for entry in _entries())
-        raise _unknown("Photon release", release, list(known))
+        raise _unknown("release", "Photon", release, list(known))
     fitting = _of_target(of_release, release, target)
     if revision is not None:
         fitting = _of_revision(fitting, f"Photon {release}, {target}", revision)
     fitting = _of_arch(fitting, f"Photon {release}, {target}", arch)
-    usable = [entry for entry in fitting if entry.is_usable]
+    usable = [entry for entry in fitting if not entry.withdrawn]
     if not usable:
-        raise _unusable(fitting[-1])
+        raise _withdrawn(fitting[-1])
     newest = usable[-1].source.revision
     last = [entry for entry in usable if entry.source.revision == newest]
     return _addressed(max(last, key=lambda entry: entry.hw_version).source)
@@ -113,7 +123,7 @@ def list_artifacts(release: str | None = None, target: str | None = None) -> Ite
     for name, wanted in (("release", release), ("target", target)):
         known = dict.fromkeys(str(getattr(entry.source, name)) for entry in _entries())
         if wanted is not None and wanted not in known:
-            raise _unknown(f"Photon {name}", wanted, list(known))
+            raise _unknown(name, "Photon", wanted, list(known))
     for entry in _entries():
         if release in {None, entry.source.release} and target in {None, entry.source.target}:
             yield _addressed(entry.source)
@@ -121,8 +131,11 @@ def list_artifacts(release: str | None = None, target: str | None = None) -> Ite
 
 def _locked_entry(entry: _Entry, locked: Mapping[str, Mapping[str, str]]) -> _Entry:
     """Return an entry with the digest of a lock file, if it has no other."""
-    digests = entry.source.digests or locked.get(entry.source.filename, {})
-    return replace(entry, source=replace(entry.source, digests=digests))
+    source = entry.source
+    digests = locked.get(source.key) or locked.get(source.filename)
+    if source.digests or not digests:
+        return entry
+    return replace(entry, source=replace(source, digests=digests, is_recorded=True))
 
 
 def _of_target(entries: Sequence[_Entry], release: str, target: str) -> list[_Entry]:
@@ -130,7 +143,7 @@ def _of_target(entries: Sequence[_Entry], release: str, target: str) -> list[_En
     found = [entry for entry in entries if entry.source.target == target]
     if not found:
         known = dict.fromkeys(entry.source.target for entry in entries)
-        raise _unknown(f"Photon {release}: target", target, list(known))
+        raise _unknown("target", f"Photon {release}", target, list(known))
     return found
 
 
@@ -140,7 +153,7 @@ def _of_revision(entries: Sequence[_Entry], subject: str, revision: str) -> list
     found = [entry for entry in entries if word in entry.words]
     if not found:
         known = dict.fromkeys(entry.source.revision for entry in entries)
-        raise _unknown(f"{subject}: revision", revision, list(known))
+        raise _unknown("revision", subject, revision, list(known))
     return found
 
 
@@ -149,36 +162,33 @@ def _of_arch(entries: Sequence[_Entry], subject: str, arch: str | None) -> list[
     known = list(dict.fromkeys(entry.source.arch for entry in entries))
     chosen = arch or (_COMMON_ARCH if _COMMON_ARCH in known else known[0])
     if chosen not in known:
-        raise _unknown(f"{subject}: architecture", chosen, known)
+        raise _unknown("arch", subject, chosen, known)
     return [entry for entry in entries if entry.source.arch == chosen]
 
 
-def _unknown(what: str, asked: str, known: Sequence[str]) -> UsageError:
+def _unknown(what: str, subject: str, asked: str, known: Sequence[str]) -> UnknownName:
     """Return the error for a name that the catalog does not have."""
     from difflib import get_close_matches
 
     plain = {_plain(name): name for name in known}
     near = get_close_matches(_plain(asked), plain, n=1)
-    return UsageError(
-        f"{what} {asked!r} is not in the catalog; there is {', '.join(known)}",
+    word = "architecture" if what == "arch" else what
+    between = " " if subject == "Photon" else ": "
+    found = UnknownName(
+        f"{subject}{between}{word} {asked!r} is not in the catalog; there is {', '.join(known)}",
         hint=f"did you mean {plain[near[0]]!r}?" if near else "see: photon-builder catalog",
     )
+    found.what = what
+    return found
 
 
-def _unusable(entry: _Entry) -> UnsupportedError:
-    """Return the error for a file that cannot be checked or must not be used."""
+def _withdrawn(entry: _Entry) -> UnsupportedError:
+    """Return the error for a file that must not be used."""
     source = entry.source
-    subject = f"Photon {source.release} {source.revision}, {source.target}, {source.arch}"
-    if entry.withdrawn:
-        reason = f"{source.filename} was {entry.withdrawn}"
-    else:
-        reason = f"no digest of {source.filename} is known, so a download cannot be checked"
-        reason += f" ({source.notes})" if source.notes else ""
     return UnsupportedError(
-        f"{subject}: {reason}",
-        hint="if you have its digest, give it with base.url in the spec; or let "
-        "`photon-builder lock` download the file once and record what it is; "
-        f"or choose another: photon-builder catalog {source.release}",
+        f"Photon {source.release} {source.revision}, {source.target}, {source.arch}: "
+        f"{source.filename} was {entry.withdrawn}",
+        hint=f"choose another: photon-builder catalog {source.release}",
     )
 
 
@@ -199,9 +209,17 @@ def _entries() -> tuple[_Entry, ...]:
     from builder.documents import load_document
 
     document: Any = load_document(_RELEASES, limit=_MAX_SIZE).value
-    return tuple(
-        _make_entry(stage, row) for stage in document["stages"] for row in stage["artifacts"]
-    )
+    rows = [(stage, row) for stage in document["stages"] for row in stage["artifacts"]]
+    entries = [_make_entry(stage, row) for stage, row in rows]
+    uses = Counter(entry.source.filename for entry in entries)
+    return tuple(_keyed(entry, uses[entry.source.filename] > 1) for entry in entries)
+
+
+def _keyed(entry: _Entry, is_ambiguous: bool) -> _Entry:
+    """Return an entry with its name in the lock file."""
+    source = entry.source
+    key = (source.urls[0] if is_ambiguous else "") or source.filename
+    return replace(entry, source=replace(source, key=key))
 
 
 def _make_entry(stage: Mapping[str, Any], row: Mapping[str, Any]) -> _Entry:

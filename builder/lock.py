@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.artifact import write_beside
+from builder.artifact import locked, write_beside
 from builder.digests import check_digests
 from builder.errors import HostError, UsageError
 from builder.image_names import Pin, parse_image_name
@@ -75,6 +75,18 @@ def write_lock(directory: Path, lock: Lock) -> Path:
     }
     write_beside(path, json.dumps(record, indent=2) + "\n")
     return path
+
+
+def amend_lock(
+    directory: Path,
+    files: Mapping[str, Mapping[str, str]] | None = None,
+    images: Mapping[str, Pin] | None = None,
+) -> Path:
+    """Add to the lock file of a folder, whoever else does so meanwhile."""
+    with locked(directory):
+        known = read_lock(directory)
+        merged = Lock({**known.files, **(files or {})}, {**known.images, **(images or {})})
+        return write_lock(directory, merged)
 
 
 def _parse_image(item: tuple[str, Any]) -> tuple[str, Pin]:

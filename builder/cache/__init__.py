@@ -64,8 +64,25 @@ class Cache:
                 return self._verified(entry)
         return None
 
-    def add_file(self, path: Path, digests: Mapping[str, str] | None = None) -> Verified:
+    def find_unpublished(self, name: str, addresses: Collection[str]) -> Verified | None:
+        """Return the newest file that came from one of ``addresses`` or was added as ``name``."""
+        fitting = [
+            entry
+            for entry in self.ls()
+            if entry.url in addresses or (name and entry.known_as == name)
+        ]
+        for entry in sorted(fitting, key=lambda entry: entry.time, reverse=True):
+            if sound := self._sound_entry(entry.sha256):
+                self._index.touch(sound.sha256)
+                return self._verified(sound)
+        return None
+
+    def add_file(
+        self, path: Path, digests: Mapping[str, str] | None = None, *, known_as: str = ""
+    ) -> Verified:
         """Copy a file that was fetched otherwise into the cache, under every kind of digest.
+
+        ``known_as`` is what the catalog calls it, when its digest does not tell.
 
         Raises:
             DigestMismatch: it lacks one of ``digests``.
@@ -79,9 +96,18 @@ class Cache:
         with self._scratch() as copy:
             found = copy_and_digest(path, copy)
             check_found(path.name, wanted, found, str(path))
-            return self.adopt(copy, found, filename=path.name, url=path.resolve().as_uri())
+            origin = path.resolve().as_uri()
+            return self.adopt(copy, found, filename=path.name, url=origin, known_as=known_as)
 
-    def adopt(self, path: Path, digests: Mapping[str, str], *, filename: str, url: str) -> Verified:
+    def adopt(
+        self,
+        path: Path,
+        digests: Mapping[str, str],
+        *,
+        filename: str,
+        url: str,
+        known_as: str = "",
+    ) -> Verified:
         """Move a file of ``partial/`` to its place; ``digests`` were computed from its bytes.
 
         Raises:
@@ -103,6 +129,7 @@ class Cache:
                 int(time.time()),
                 status.st_mtime_ns,
                 dict(digests),
+                known_as,
             )
             self._index.write(entry)
         return self._verified(entry)
@@ -176,7 +203,9 @@ class Cache:
             return None
         name, url = (entry.filename, entry.url) if entry else ("", "")
         known = {**(entry.digests if entry else {}), **found}
-        fresh = Entry(sha256, size, name, url, int(time.time()), status.st_mtime_ns, known)
+        known_as = entry.known_as if entry else ""
+        now = int(time.time())
+        fresh = Entry(sha256, size, name, url, now, status.st_mtime_ns, known, known_as)
         self._remember(fresh)
         return fresh
 

@@ -25,6 +25,7 @@ class Entry(Struct, frozen=True):
         time: When it came, seconds since the epoch.
         mtime_ns: Time stamp of the file when its digest was last computed.
         digests: Algorithm to every digest that is known.
+        known_as: What the catalog calls it, when somebody added it as a file of the catalog.
     """
 
     sha256: str
@@ -34,6 +35,7 @@ class Entry(Struct, frozen=True):
     time: int
     mtime_ns: int
     digests: Mapping[str, str]
+    known_as: str = ""
 
 
 class Index:
@@ -108,7 +110,8 @@ def with_digests(entry: Entry, found: Mapping[str, str]) -> Entry:
 
 def _parse_entry(text: bytes) -> Entry:
     """Return the entry in a JSON document, ``ValueError`` for anything else."""
-    match json.loads(text):
+    value = json.loads(text)
+    match value:
         case {
             "sha256": str(sha256),
             "size": int(size),
@@ -119,6 +122,7 @@ def _parse_entry(text: bytes) -> Entry:
             "digests": {**digests},
         } if digests.get("sha256") == sha256:
             known = {str(name): str(value) for name, value in digests.items()}
-            return Entry(sha256, size, filename, url, moment, mtime_ns, known)
+            known_as = str(value.get("known_as", ""))
+            return Entry(sha256, size, filename, url, moment, mtime_ns, known, known_as)
         case _:
             raise ValueError("not an entry of the cache")

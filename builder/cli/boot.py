@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from builder.cli.boot_report import Told
-from builder.cli.options import PATH, chosen_targets, default_output, json_option, read_spec
+from builder.cli.options import PATH, default_output, json_option, read_spec, target_of
 from builder.errors import HostError, UsageError
 from builder.structs import Struct, replace
 
@@ -212,9 +212,7 @@ def _plan_trial(
     from builder.build import Request, prepare
     from builder.formats.foreign import find_tool, run_tool
 
-    targets = chosen_targets(spec, ())
-    suited = [entry for entry in targets if artifact.name.endswith(entry.suffix)] or targets
-    plan, _ = prepare(Request(spec, suited[0], default_output()))
+    plan, _ = prepare(Request(spec, target_of(artifact, spec), default_output()))
     knocks: tuple[trial.Knock, ...] = ()
     given = {(each.guest, each.protocol) for each in setting.forwards}
     own = [each for each in published_ports(spec) if (each.guest, each.protocol) not in given]

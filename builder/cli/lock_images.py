@@ -27,6 +27,11 @@ class Pins(Struct, frozen=True):
     found: Mapping[str, Pin]
     before: Mapping[str, Pin]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the lock file does not have all of it yet."""
+        return any(self.before.get(name) != pin for name, pin in self.found.items())
+
     def rows(self) -> list[dict[str, Any]]:
         """Return it as plain data."""
         return [

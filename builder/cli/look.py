@@ -10,11 +10,12 @@ import click
 
 from builder.cli.options import (
     PATH,
-    chosen_targets,
+    base_option,
     json_option,
     question,
     read_spec,
     reporter,
+    target_of,
     write_result,
 )
 from builder.compare import compare
@@ -83,9 +84,12 @@ def show_differences(a: Path, b: Path, *, as_json: bool) -> int:
 @click.command()
 @click.argument("artifact", type=PATH)
 @click.argument("spec", required=False)
-@click.option("--target", "-t", help="The target, when the spec has several.")
+@click.option("--target", "-t", help="The target, when the file does not tell it.")
+@base_option
 @json_option
-def verify(artifact: Path, spec: str | None, *, target: str | None, as_json: bool) -> None:
+def verify(
+    artifact: Path, spec: str | None, *, target: str | None, base: str | None, as_json: bool
+) -> None:
     """Prove a finished file: its container is sound, and it is what the spec says.
 
     The file is opened afresh; every digest of its container is checked.
@@ -96,10 +100,8 @@ def verify(artifact: Path, spec: str | None, *, target: str | None, as_json: boo
     wanted, work_out = None, None
     timestamp = int(read_provenance(artifact).get("timestamp") or 0)
     if spec is not None:
-        read = read_spec(spec, quiet=True)
-        targets = chosen_targets(read, (target,) if target else ())
-        suited = [entry for entry in targets if artifact.name.endswith(entry.suffix)] or targets
-        request = question(read, suited[0])
+        read = read_spec(spec, quiet=True, base=base)
+        request = question(read, target_of(artifact, read, target))
         wanted = _wanted(request, artifact, timestamp)
         work_out = request.target.work_out
     proof = proofs.verify(artifact, wanted, work_out, full=True)

@@ -12,7 +12,6 @@ from builder.build import Request
 from builder.cli.make import announce
 from builder.cli.options import (
     PATH,
-    base_of,
     base_option,
     chosen_targets,
     default_output,
@@ -22,6 +21,7 @@ from builder.cli.options import (
     write_result,
 )
 from builder.cli.report import show_error
+from builder.cli.trust import say_trusted, trust_option
 from builder.errors import BuilderError, UsageError
 from builder.executors import as_error
 from builder.imager import NAME, list_images
@@ -41,6 +41,7 @@ class Choices(TypedDict):
     base: str | None
     url: str | None
     offline: bool
+    trust_first: bool
     as_json: bool
 
 
@@ -51,6 +52,7 @@ class Choices(TypedDict):
 @base_option
 @click.option("--url", help="Where the folder of builds can be had, for os_list.json.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
+@trust_option
 @json_option
 def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
     """Build what changed since the last night, and publish it in one step.
@@ -83,19 +85,22 @@ def _wish(name: str, choices: Choices) -> Wish:
     """Return what a spec asks for; whatever is wrong with it is its own affair."""
     path = find_spec(name)
     try:
-        spec = read_spec(name)
+        spec = read_spec(name, base=choices["base"])
+        targets = chosen_targets(spec, ())
+        say_trusted(
+            [(spec, targets)], trust_first=choices["trust_first"], offline=choices["offline"]
+        )
         locked = read_lock(path.parent)
         requests = tuple(
             Request(
                 spec,
                 target,
                 Path(),
-                base_of(choices["base"]),
                 offline=choices["offline"],
                 locked=locked,
                 announce=announce,
             )
-            for target in chosen_targets(spec, ())
+            for target in targets
         )
     except Exception as error:  # also a bug: the other specs are built
         return Wish(spec_name(path), as_error(error, path))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from builder import progress
+from builder.artifact import read_provenance
 from builder.cli.report import show_problems
 from builder.errors import Problem, Severity, SpecError, UsageError
 from builder.lock import read_lock
-from builder.spec import Base, CatalogBase, FileBase, SampleBase, Spec
-from builder.targets import Group, Target
+from builder.spec import Base, Choice, FileBase, SampleBase, Spec, choose
+from builder.targets import Target
 
 if TYPE_CHECKING:
     from builder.build import Request
@@ -61,8 +62,13 @@ def find_spec(name: str) -> Path:
     return next((candidate for candidate in candidates if candidate.exists()), path)
 
 
-def read_spec(name: str, *, quiet: bool = False) -> Spec:
+def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spec:
     """Read a spec and check it by every rule that needs no base; warnings are shown.
+
+    Args:
+        name: As the command line has it.
+        quiet: Whether warnings are kept back.
+        base: What ``--base`` has.
 
     Raises:
         SpecError: with everything found wrong.
@@ -74,8 +80,10 @@ def read_spec(name: str, *, quiet: bool = False) -> Spec:
     known = targets.discover()
     path = find_spec(name)
     locked = read_lock(path.parent)
-    spec = load_spec(path, features=features.discover(), targets=known, locked=locked)
-    problems = rules.check_rules(spec, find_facts(spec, chosen_targets(spec, ()), locked))
+    spec = load_spec(
+        path, features=features.discover(), targets=known, locked=locked, base=base_of(base)
+    )
+    problems = rules.check_rules(spec, find_facts(spec, _targets(spec.choice), locked))
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError((*problems, *_faults_of_plan(spec, problems)))
     if not quiet:
@@ -97,47 +105,96 @@ def _faults_of_plan(spec: Spec, known: tuple[Problem, ...]) -> Iterator[Problem]
 
 def warn(problems: Iterable[Problem]) -> None:
     """Show what is not wrong enough to stop, each once in a run of the program."""
-    context = click.get_current_context(silent=True)
-    shown: set[Problem] = context.meta.setdefault(__name__, set()) if context else set()
+    shown = _shown()
     new = [problem for problem in dict.fromkeys(problems) if problem not in shown]
     shown.update(new)
     show_problems(new)
 
 
+def say_once(text: str) -> None:
+    """Show a line that is not a problem, once in a run of the program."""
+    shown = _shown()
+    if text not in shown:
+        shown.add(text)
+        sys.stderr.write(f"{text}\n")
+
+
+def _shown() -> set[object]:
+    """Return what this run of the program has shown already."""
+    context = click.get_current_context(silent=True)
+    shown: set[object] = context.meta.setdefault(__name__, set()) if context else set()
+    return shown
+
+
 def chosen_targets(spec: Spec, wanted: tuple[str, ...]) -> list[Target]:
-    """Return the targets to build, groups expanded, each once.
+    """Return the targets to build, groups expanded, each once; what is left out is said.
 
     Raises:
-        UsageError: the spec has no such target.
+        UsageError: there is no such target, or nothing of a group can be built.
     """
     from builder import targets
 
     known = targets.discover()
-    names = wanted or spec.targets
-    chosen: dict[str, Target] = {}
-    for name in names:
-        entry = known.get(name)
-        if entry is None:
+    for name in wanted:
+        if name not in known:
             raise UsageError(f"there is no target {name!r}", hint="photon-builder targets")
-        for member in _members(entry, spec) if isinstance(entry, Group) else (name,):
-            found = known.get(member)
-            if isinstance(found, Target):
-                chosen[member] = found
-    return list(chosen.values())
+    choice = choose(wanted, spec.base, known) if wanted else spec.choice
+    for omission in choice.omitted:
+        say_once(f"{spec.path.name}: {omission}")
+    if not choice.names:
+        raise UsageError(
+            f"nothing of {', '.join(wanted)} can be built from this base",
+            hint="photon-builder catalog lists what was published; photon-builder targets, what "
+            "can be built",
+        )
+    return _targets(choice)
 
 
-def is_group(spec: Spec, wanted: tuple[str, ...]) -> bool:
-    """Tell whether the targets to build come from a group: they are built side by side."""
+def _targets(choice: Choice) -> list[Target]:
+    """Return the targets of a choice."""
     from builder import targets
 
     known = targets.discover()
-    return any(isinstance(known.get(name), Group) for name in wanted or spec.targets)
+    found = (known[name] for name in choice.names)
+    return [entry for entry in found if isinstance(entry, Target)]
 
 
-def _members(group: Group, spec: Spec) -> tuple[str, ...]:
-    """Return the members of a group that the release of the spec's base has."""
-    release = spec.base.release if isinstance(spec.base, CatalogBase) else ""
-    return tuple(name for name in group.members if name not in group.dropped.get(release, ()))
+def target_of(artifact: Path, spec: Spec, wanted: str | None = None) -> Target:
+    """Return the target that a file was made for, of those that a spec builds.
+
+    The provenance beside it says so; without one, its name does, by the longest suffix.
+
+    Args:
+        artifact: The file.
+        spec: What it was made from.
+        wanted: What ``--target`` has, which decides it.
+
+    Raises:
+        UsageError: the spec does not build what the file is, or several fit.
+    """
+    chosen = {entry.name: entry for entry in chosen_targets(spec, (wanted,) if wanted else ())}
+    if wanted and len(chosen) == 1:
+        return next(iter(chosen.values()))
+    made = str(read_provenance(artifact).get("target") or "")
+    if made in chosen:
+        return chosen[made]
+    if made:
+        raise UsageError(
+            f"{artifact}: it was made for {made}, and {spec.path} builds {', '.join(chosen)}",
+            hint="name the spec that it was made from, or give --target",
+        )
+    ends = {entry.suffix_with(spec.output): entry for entry in chosen.values()}
+    ends |= {entry.suffix: entry for entry in chosen.values()}
+    fitting = [suffix for suffix in ends if artifact.name.endswith(suffix)]
+    if fitting:
+        return ends[max(fitting, key=len)]
+    if len(chosen) > 1:
+        raise UsageError(
+            f"{artifact}: neither a provenance file nor its name tells for which target it was "
+            f"made; {spec.path} builds {', '.join(chosen)}",
+            hint=f"say it: --target {next(iter(chosen))}",
+        )
+    return next(iter(chosen.values()))
 
 
 def base_of(text: str | None) -> Base | None:
@@ -152,9 +209,9 @@ def default_output() -> Path:
     return Path(os.environ.get("PHOTON_BUILDER_OUTPUT") or "output")
 
 
-def question(spec: Spec, target: Target, base: str | None = None) -> "Request":
+def question(spec: Spec, target: Target) -> "Request":
     """Return the request of a command that builds nothing."""
     from builder.build import Request
 
     locked = read_lock(spec.path.parent)
-    return Request(spec, target, default_output(), base_of(base), locked=locked)
+    return Request(spec, target, default_output(), locked=locked)

@@ -27,6 +27,7 @@ from builder.plan import Plan, Step
 from builder.rules.images import image_uses
 from builder.spec import Spec
 
+_UNPUBLISHED = "no digest was published: the first build trusts it and records it"
 _NEVER_DAYS = 99999
 
 
@@ -109,7 +110,8 @@ def _downloads(plan: Plan, origin: Origin) -> Iterator[str]:
     """Yield what has to come from the network, its size and whether it is here already."""
     if origin.source is not None:
         size = f"{origin.source.size / 1e6:.0f} MB, " if origin.source.size else ""
-        yield f"{origin.source.filename}  ({size}{_cached(origin.digests or {})})"
+        state = _cached(origin.digests) if origin.digests else _UNPUBLISHED
+        yield f"{origin.source.filename}  ({size}{state})"
     for change, download in plan.downloads():
         state = _cached({"sha256": change.content.sha256})
         unless = f", unless the base has {change.unless}" if change.unless else ""

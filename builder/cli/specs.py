@@ -25,13 +25,14 @@ from builder.errors import BuilderError, Problem, Severity, SpecError, UsageErro
 
 @click.command()
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
+@base_option
 @json_option
-def check(specs: tuple[str, ...], *, as_json: bool) -> int:
+def check(specs: tuple[str, ...], base: str | None, *, as_json: bool) -> int:
     """Report every problem of the specs: no network, no root, no build."""
     rows: list[dict[str, object]] = []
     code = 0
     for name in specs:
-        problems, stopped = _problems_of(name)
+        problems, stopped = _problems_of(name, base)
         code = code or stopped
         rows += [_row(problem) for problem in problems]
         if not as_json:
@@ -49,11 +50,11 @@ def check(specs: tuple[str, ...], *, as_json: bool) -> int:
 @json_option
 def plan(spec: str, targets: tuple[str, ...], base: str | None, *, as_json: bool) -> None:
     """Show what a spec would do: each change, its reason and its place in the spec."""
-    read = read_spec(spec)
+    read = read_spec(spec, base=base)
     results = []
     text = ""
     for target in chosen_targets(read, targets):
-        request = question(read, target, base)
+        request = question(read, target)
         made, origin = prepare(request)
         warn(made.warnings)
         results.append(
@@ -89,14 +90,14 @@ def init(path: Path, target: str, *, force: bool) -> None:
     write_result({}, as_json=False, text=f"{path}\n")
 
 
-def _problems_of(name: str) -> tuple[tuple[Problem, ...], int]:
+def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]:
     """Return everything found in one spec, and the exit code for it."""
     from builder import rules
     from builder.base import find_facts
     from builder.lock import read_lock
 
     try:
-        spec = read_spec(name, quiet=True)
+        spec = read_spec(name, quiet=True, base=base)
         targets = chosen_targets(spec, ())
         bases = find_facts(spec, targets, read_lock(spec.path.parent))
         found = list(rules.check_rules(spec, bases))

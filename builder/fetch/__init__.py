@@ -24,6 +24,12 @@ from builder.structs import Struct
 __all__ = ["Patience", "Verified", "fetch", "fetch_blob", "pin", "verify_file"]
 
 _PATIENT = Patience()
+_RECORDED = (
+    "photon-builder.lock has the digest of the file that was first seen: do not use another one "
+    "before you know why it differs; if Photon replaced it, remove the entry {!r} from the lock "
+    "file, and the next build records the new one"
+)
+_OFFLINE = "it is not in the cache, and the network must not be used"
 
 
 def fetch(
@@ -50,7 +56,7 @@ def fetch(
     if found := cache.find(wanted):
         return found
     if offline:
-        raise _refusal(source, wanted, ["it is not in the cache, and the network must not be used"])
+        raise _refusal(source, wanted, [_OFFLINE])
     algorithm, digest = next(iter(wanted.items()))
     waiting = _announcement(source, progress)
     with cache.lock(f"{algorithm}-{digest}", waiting) as path:
@@ -78,16 +84,29 @@ def fetch_blob(
 
 
 def pin(
-    source: Source, cache: Cache, progress: Progress, *, patience: Patience = _PATIENT
+    source: Source,
+    cache: Cache,
+    progress: Progress,
+    *,
+    offline: bool = False,
+    patience: Patience = _PATIENT,
 ) -> Verified:
-    """Download a file whose digest nobody published, to record it: trust on first use.
+    """Return a file whose digest nobody published, to record it: trust on first use.
+
+    One that was fetched from the same address before, or that was added to the cache as this
+    file, is not fetched again.
 
     Raises:
         FetchError, HostError: as ``fetch``.
     """
+    wanted = check_digests(source.digests)
+    addresses = {shown(url) for url in source.urls if "?" not in url}
+    if not wanted and (found := cache.find_unpublished(source.key, addresses)):
+        return found
+    if offline:
+        raise _refusal(source, wanted, [_OFFLINE])
     key = sha256("\0".join(source.urls).encode()).hexdigest()
     with cache.lock(f"unpinned-{key}", _announcement(source, progress)) as path:
-        wanted = check_digests(source.digests)
         return _Errand(source, wanted, cache, progress, patience).run(path)
 
 
@@ -116,6 +135,8 @@ class _Errand(Struct, frozen=True):
         if mismatch is not None:
             for reason in reasons:
                 mismatch.add_note(reason)
+            if self.source.is_recorded:
+                mismatch.hint = _RECORDED.format(self.source.key)
             raise mismatch
         raise _refusal(self.source, self.wanted, reasons)
 

@@ -1,6 +1,7 @@
 """Rules of what an artifact starts from, of targets and of the spec as a whole."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from builder.rules.model import Finding, Rule, Subject, error, warning
 from builder.spec import UrlBase
@@ -25,6 +26,13 @@ def _unknown_base(subject: Subject) -> Iterator[Finding]:
         message = f"the base is not one of the published revisions that are known: it is {text}"
         hint = "photon-builder facts; a file that keeps its published name is known by it"
         yield Finding(message, subject.spec.document, ("base",), hint)
+
+
+def _lacking(code: str, subject: Subject) -> Iterator[Finding]:
+    """Find why there is nothing to start from: one of the reasons that reading the spec gave."""
+    for fault in subject.spec.lacks:
+        if fault.code == code:
+            yield Finding(fault.message, subject.spec.document, fault.path, fault.hint)
 
 
 RULES: tuple[Rule, ...] = (
@@ -54,7 +62,8 @@ RULES: tuple[Rule, ...] = (
     error(
         "BASE005",
         "a digest for what needs none",
-        "Published artifacts have theirs in the catalog, and the sample is made here.",
+        "Published artifacts have theirs in the catalog or in photon-builder.lock, and the sample "
+        "is made here.",
     ),
     error("BASE006", "not an address", "https://… or http://…; a local file goes under `file`."),
     warning(
@@ -73,6 +82,33 @@ RULES: tuple[Rule, ...] = (
         "which is the least able: the plan may hold more than this base needs. What the base "
         "really has is still looked at when it is edited.",
         _unknown_base,
+    ),
+    error(
+        "BASE009",
+        "nothing that Photon published",
+        "The catalog has no such release, revision or architecture, or no file of it for one of "
+        "the targets. `photon-builder catalog RELEASE` lists what there is. A group leaves out "
+        "what a release does not have; a target that is named by itself has to be there. A file "
+        "of your own goes under `file` or `url`. What Photon withdrew is not used either.",
+        partial(_lacking, "BASE009"),
+    ),
+    error(
+        "BASE010",
+        "a base that is not there",
+        "`file` names an image on this machine; a relative path starts at the folder of the spec. "
+        "--base FILE builds from another one.",
+        partial(_lacking, "BASE010"),
+    ),
+    error(
+        "BASE011",
+        "a base that nobody published a digest of",
+        "The first download is trusted, once and visibly: on a terminal, or with --trust-first, "
+        "the file is fetched, one sentence says what is trusted and where it came from, and its "
+        "sha256 goes into photon-builder.lock beside the spec. Keep that file in version control: "
+        "every later build, anywhere, is held to it, and another file is an error. Without a "
+        "terminal and without the option a build stops before it downloads anything. "
+        "`photon-builder lock SPEC` records it without building. To trust less, compare the "
+        "sha256 with that of a download from elsewhere.",
     ),
     error("TGT001", "an unknown target", "`photon-builder targets` lists what can be built."),
     error(

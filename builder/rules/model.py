@@ -12,7 +12,6 @@ from builder.structs import Struct, field
 CLOUDS = ("ami", "gce", "azure")
 """Targets whose network and first login are the fabric's affair."""
 
-_GROUPS_WITH_CLOUDS = frozenset({"all", "all-images"})
 _WITHOUT_LOGIN = ("photon-docker-image", "k8s-docker-images", "src-iso", *CLOUDS)
 
 
@@ -63,14 +62,12 @@ class Subject(Struct, frozen=True):
     @property
     def cloud_targets(self) -> list[str]:
         """The targets of the spec that run in a public cloud, those of groups among them."""
-        if _GROUPS_WITH_CLOUDS & set(self.spec.targets):
-            return list(CLOUDS)
-        return [name for name in self.spec.targets if name in CLOUDS]
+        return [name for name in self.spec.choice.names if name in CLOUDS]
 
     @property
     def has_console(self) -> bool:
         """Say whether somebody has to log in with what the image itself brings."""
-        return any(name not in _WITHOUT_LOGIN for name in self.spec.targets)
+        return any(name not in _WITHOUT_LOGIN for name in self.spec.choice.names)
 
     def sections(self, key: str) -> Iterator[tuple[Overlay, Any]]:
         """Yield each overlay that has ``key``, with its value."""

@@ -66,6 +66,12 @@ def members_of(entry: Entry) -> tuple[str, ...]:
     return members
 
 
+def left_out(entry: Entry) -> Mapping[str, str]:
+    """Return what a group never builds though Photon's of that name does, with the reason."""
+    reasons: Mapping[str, str] = getattr(entry, "left_out", {})
+    return reasons
+
+
 def spec_schema(
     features: Iterable[Feature], targets: Mapping[str, Entry], *, examples: bool = True
 ) -> dict[str, Any]:

@@ -19,19 +19,24 @@ from builder.lock import Lock
 from builder.schema import Entry, check_schema, overlay_schema, spec_schema
 from builder.schema.words import FILE_NAME
 from builder.spec import base as bases
+from builder.spec import published
 from builder.spec import targets as kinds
 from builder.spec.base import Base, CatalogBase, FileBase, SampleBase, UrlBase
+from builder.spec.choice import Choice, Omission, choose
 from builder.spec.overlays import Overlay, find_overlay, overlay_folders, read_overlay
 from builder.structs import Struct, field, replace
 
 __all__ = [
     "Base",
     "CatalogBase",
+    "Choice",
     "FileBase",
+    "Omission",
     "Overlay",
     "SampleBase",
     "Spec",
     "UrlBase",
+    "choose",
     "load_spec",
 ]
 
@@ -44,13 +49,15 @@ class Spec(Struct, frozen=True):
     Attributes:
         path: The file.
         name: Names the artifacts.
-        targets: What to build, in the user's order.
+        targets: What to build, in the user's order: targets and groups.
         base: What to start from.
         overlays: Named overlays in order, then the inline one.
         output: Options of the targets.
         sections: Sections that only some targets take, by name.
         document: The file, for positions.
         pins: What the lock file has of container images, by their full names.
+        choice: What the targets mean for the base: groups expanded, and what they leave out.
+        lacks: Why there is nothing to start from, each with its path in the file.
     """
 
     path: Path
@@ -62,6 +69,8 @@ class Spec(Struct, frozen=True):
     sections: Mapping[str, Any]
     document: Document
     pins: Mapping[str, Pin] = field(default_factory=dict)
+    choice: Choice = field(default_factory=lambda: Choice(()))
+    lacks: tuple[Fault, ...] = ()
 
 
 class _Reading(Struct):
@@ -91,8 +100,8 @@ def load_spec(
     *,
     features: Iterable[Feature],
     targets: Mapping[str, Entry],
-    overlay_path: Path | None = None,
     locked: Lock | None = None,
+    base: Base | None = None,
 ) -> Spec:
     """Read a spec with its overlays.
 
@@ -100,27 +109,37 @@ def load_spec(
         path: The file.
         features: What an overlay may hold.
         targets: What can be built, by name.
-        overlay_path: A folder that is searched for named overlays before the usual ones.
         locked: What the lock file beside it has.
+        base: What to start from instead of the file's base.
 
     Raises:
         SpecError: with everything found wrong, in the order of the places.
     """
     reading = _Reading(load_document(path), tuple(features))
     document, values, lock = reading.document, reading.values, locked or Lock()
-    digests = lock.files
     schema = spec_schema(reading.features, targets, examples=False)
     reading.problems += check_schema(document, schema)
-    reading.blame(_iter_faults(reading, targets, digests))
-    overlays = tuple(_iter_overlays(reading, overlay_folders(path, overlay_path)))
-    if reading.problems:
+    reading.blame(_iter_faults(reading, targets, lock.files))
+    overlays = tuple(_iter_overlays(reading, overlay_folders(path)))
+    start = _start(reading, lock, base)
+    lacks = tuple(published.iter_faults(start, kinds.named(values), targets)) if start else ()
+    if reading.problems or start is None:
+        reading.blame(lacks)
         raise SpecError(tuple(sorted(set(reading.problems), key=problem_order)))
-    base = bases.make_base(values["base"], path.parent, locked=digests)
     name = values.get("name", path.stem)
     output = values.get("output") or {}
     sections = kinds.sections(values, targets)
     chosen = kinds.chosen(values)
-    return Spec(path, name, chosen, base, overlays, output, sections, document, lock.images)
+    read = Spec(path, name, chosen, start, overlays, output, sections, document, lock.images)
+    return replace(read, choice=choose(chosen, start, targets), lacks=lacks)
+
+
+def _start(reading: _Reading, lock: Lock, instead: Base | None) -> Base | None:
+    """Return what to start from; ``None`` when the base is not a valid one."""
+    value = reading.values.get("base")
+    if not bases.is_well_formed(value) or any(bases.iter_faults(value, locked=lock.files)):
+        return instead
+    return bases.make_base(value, reading.document.path.parent, locked=lock.files, instead=instead)
 
 
 def _iter_faults(

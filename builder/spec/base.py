@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from builder.errors import Fault
 from builder.schema import DIGESTS
-from builder.structs import Struct
+from builder.structs import Struct, replace
 
 
 class CatalogBase(Struct, frozen=True):
@@ -25,10 +25,20 @@ class UrlBase(Struct, frozen=True):
 
 
 class FileBase(Struct, frozen=True):
-    """An artifact on this machine; ``digests`` may be empty."""
+    """An artifact on this machine.
+
+    Attributes:
+        path: The file.
+        digests: Algorithm to lowercase hex; may be empty.
+        release: Photon release that a spec has which is built from this file instead of its own
+            base; empty when nothing is known of it.
+        arch: Its architecture, likewise.
+    """
 
     path: Path
     digests: Mapping[str, str]
+    release: str = ""
+    arch: str | None = None
 
 
 class SampleBase(Struct, frozen=True):
@@ -76,7 +86,7 @@ def _bad_form(given: list[str]) -> Fault:
         message = f"base has {' and '.join(f'`{form}`' for form in given)}; wanted one of them"
         return Fault(message, "BASE001", "keep one", (given[1],))
     message = f"base has none of {', '.join(f'`{form}`' for form in _FORMS)}; wanted one"
-    return Fault(message, "BASE001", 'try `release: "3.0"`, or `sample: true` for a first look')
+    return Fault(message, "BASE001", 'try `release: "5.0"`, or `sample: true` for a first look')
 
 
 def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Fault]:
@@ -118,10 +128,44 @@ def _faults_of_url(
         yield Fault(message, "BASE002", _WAYS_OUT, ("url",))
 
 
+def is_well_formed(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether a ``base`` has the types that it needs; what they hold is another question."""
+    if not isinstance(value, Mapping) or value.get("sample", True) is not True:
+        return False
+    texts = ("revision", "arch", "url", "file", *DIGESTS)
+    release = value.get("release", "")
+    return (
+        all(isinstance(value.get(key, ""), str) for key in texts)
+        and isinstance(release, str | int | float)
+        and not isinstance(release, bool)
+    )
+
+
 def make_base(
-    value: Mapping[str, Any], directory: Path, *, locked: Mapping[str, Mapping[str, str]]
+    value: Mapping[str, Any],
+    directory: Path,
+    *,
+    locked: Mapping[str, Mapping[str, str]],
+    instead: Base | None = None,
 ) -> Base:
-    """Return a faultless ``base``; relative paths start at ``directory``."""
+    """Return a faultless ``base``, or what stands in for it.
+
+    Args:
+        value: What the spec has there.
+        directory: Where relative paths start.
+        locked: Digests that the lock file has for addresses.
+        instead: Another base; a file is of the release that the spec names.
+    """
+    found = _make_base(value, directory, locked)
+    if isinstance(instead, FileBase) and isinstance(found, CatalogBase):
+        return replace(instead, release=found.release, arch=found.arch)
+    return instead or found
+
+
+def _make_base(
+    value: Mapping[str, Any], directory: Path, locked: Mapping[str, Mapping[str, str]]
+) -> Base:
+    """Return what the spec says."""
     digests = {name: value[name].lower() for name in DIGESTS if name in value}
     match value:
         case {"sample": True}:

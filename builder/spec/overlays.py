@@ -34,11 +34,10 @@ class Overlay(Struct, frozen=True):
     files: Path | None = None
 
 
-def overlay_folders(spec_path: Path, first: Path | None) -> tuple[Path, ...]:
+def overlay_folders(spec_path: Path) -> tuple[Path, ...]:
     """Return the folders that may hold named overlays, the preferred one first."""
     beside = spec_path.parent
-    usual = (beside.parent / _FOLDER, beside / _FOLDER, Path(_FOLDER))
-    return (first, *usual) if first else usual
+    return (beside.parent / _FOLDER, beside / _FOLDER, Path(_FOLDER))
 
 
 def find_overlay(name: str, folders: tuple[Path, ...]) -> Path | Fault:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from builder.errors import Fault, KeyPath
-from builder.schema import Entry, members_of, options_of, sections_of
+from builder.schema import Entry, left_out, members_of, options_of, sections_of
 from builder.suggest import nearest
 
 _OF_PHOTON = (
@@ -25,11 +25,16 @@ def iter_faults(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator
     if "target" not in spec and "targets" not in spec:
         hint = f"add `targets: [ova]`; known: {', '.join(sorted(known))}"
         yield Fault("`targets` is missing", "TGT003", hint)
-    for path, name in _named(spec):
+    for path, name in named(spec):
         if name in _OF_PHOTON:
             message = f"{name} builds Photon itself from source, not an image of it"
             hint = f"use Photon's own build.py for it; images: {', '.join(sorted(known))}"
             yield Fault(message, "TGT002", hint, path)
+        elif reasons := [
+            r for r in map(left_out, known.values()) if name in r and name not in known
+        ]:
+            hint = f"use one of {', '.join(sorted(known))}"
+            yield Fault(f"{name}: {reasons[0][name]}", "TGT001", hint, path)
         elif name not in known:
             meant = nearest(name, known)
             hint = f"did you mean {meant}?" if meant else f"known: {', '.join(sorted(known))}"
@@ -38,7 +43,12 @@ def iter_faults(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator
     yield from _faults_of_sections(spec, known)
 
 
-def _named(spec: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+def named(spec: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:
+    """Return path and name of each target that the spec names."""
+    return list(_iter_named(spec))
+
+
+def _iter_named(spec: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield path and name of each target that the spec names."""
     if isinstance(spec.get("target"), str):
         yield ("target",), spec["target"]
@@ -51,7 +61,7 @@ def _named(spec: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 def _faults_of_output(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator[Fault]:
     """Yield the keys of ``output`` that a chosen target, or all of a chosen group, do not take."""
     output = spec.get("output")
-    chosen = [known[name] for _, name in _named(spec) if name in known]
+    chosen = [known[name] for _, name in named(spec) if name in known]
     for key in output if isinstance(output, Mapping) else ():
         can = sorted(name for name, entry in known.items() if key in options_of(entry))
         deaf = [entry.name for entry in chosen if not _takes(entry, key, known)]
@@ -70,7 +80,7 @@ def _takes(entry: Entry, key: str, known: Mapping[str, Entry]) -> bool:
 
 def _faults_of_sections(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator[Fault]:
     """Yield the sections that no chosen target takes, and those that one needs."""
-    entries = [known[name] for _, name in _named(spec) if name in known]
+    entries = [known[name] for _, name in named(spec) if name in known]
     single = {name: known[name] for e in entries for name in members_of(e) if name in known}
     taken = {key for entry in single.values() for key in sections_of(entry)}
     for key in sorted({k for entry in known.values() for k in sections_of(entry)} & spec.keys()):
@@ -93,5 +103,5 @@ def sections(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> dict[str, A
 
 def chosen(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the targets of a faultless spec, each once."""
-    names: Iterable[str] = (name for _, name in _named(spec))
+    names: Iterable[str] = (name for _, name in named(spec))
     return tuple(dict.fromkeys(names))

@@ -53,6 +53,10 @@ class Target(Struct, frozen=True):
     image: str = ""
     warn: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ()
 
+    def suffix_with(self, output: Mapping[str, Any]) -> str:
+        """Return what follows the spec's name in the artifact's, its ``output`` being so."""
+        return self.suffix_for(output) if self.suffix_for else self.suffix
+
 
 class Group(Struct, frozen=True):
     """A name for several targets; it has no recipe of its own.
@@ -60,14 +64,14 @@ class Group(Struct, frozen=True):
     Attributes:
         name: What the user types.
         summary: One line for the reference.
-        members: Names of targets.
-        dropped: Release to the members that Photon did not publish for it.
+        members: Names of targets; those that the release of a base does not have are left out.
+        left_out: What Photon's group of that name has and this one never builds, with the reason.
     """
 
     name: str
     summary: str
     members: tuple[str, ...]
-    dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def discover() -> dict[str, Target | Group]:

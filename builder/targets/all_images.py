@@ -4,7 +4,6 @@ from builder.targets import Group
 
 TARGET = Group(
     "all-images",
-    "The images for clouds and hypervisors: ami, gce, azure, ova, and ova_uefi where it exists",
+    "The images for clouds and hypervisors, as far as the release has them",
     ("ami", "gce", "azure", "ova", "ova_uefi"),
-    dropped={"5.0": ("ova_uefi",)},
 )

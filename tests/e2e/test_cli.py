@@ -1,8 +1,6 @@
 """The command line as people and scripts meet it: help, JSON, pipes, closed streams, mistakes."""
 
 import json
-import os
-import pty
 import re
 import subprocess
 import tarfile
@@ -279,25 +277,9 @@ def test_closed_and_full_streams_are_no_bug(line: str, code: int, built: Bench) 
 
 def on_terminal(bench: Bench, *arguments: str, **extra: str) -> str:
     """Run the program with a terminal and return what appears on it."""
-    main, end = pty.openpty()
-    environment = {k: v for k, v in bench.environment(**extra).items() if extra.get(k) != "unset"}
-    process = subprocess.Popen(
-        bench.command(*arguments), cwd=bench.directory, env=environment, stdin=end, stdout=end,
-        stderr=end,
-    )  # fmt: skip
-    os.close(end)
-    seen = b""
-    while True:
-        try:
-            piece = os.read(main, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        seen += piece
-    os.close(main)
-    assert process.wait(30) in {0, 2, 3}
-    return seen.decode()
+    done = bench.run_on_terminal(*arguments, **extra)
+    assert done.code in {0, 2, 3}
+    return done.out
 
 
 @pytest.mark.parametrize(

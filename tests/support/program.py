@@ -1,8 +1,10 @@
 """The program as a user runs it: a process with arguments, an environment and two streams."""
 
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +60,26 @@ class Bench:
             check=False,
         )
         return Run(done.returncode, done.stdout, done.stderr)
+
+    def run_on_terminal(self, *arguments: str | Path, **extra: str) -> Run:
+        """Run the program with a terminal; ``out`` is what appears on it."""
+        main, end = pty.openpty()
+        environment = self.environment(**extra)
+        process = subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.directory,
+            env={k: v for k, v in environment.items() if extra.get(k) != "unset"},
+            stdin=end,
+            stdout=end,
+            stderr=end,
+        )
+        os.close(end)
+        seen = b""
+        with suppress(OSError):  # the end of a terminal on Linux
+            while piece := os.read(main, 4096):
+                seen += piece
+        os.close(main)
+        return Run(process.wait(30), seen.decode(), "")
 
     def build(self, *arguments: str | Path, **extra: str) -> Path:
         """Build and return the artifact; anything else fails the test."""

@@ -4,6 +4,7 @@ Each answers one file under any path, counts what is asked, and logs how many by
 """
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -92,7 +93,9 @@ class Served:
 
 
 @contextmanager
-def serve(content: bytes, behaviour: Behaviour | None = None) -> Iterator[Served]:
+def serve(
+    content: bytes, behaviour: Behaviour | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Served]:
     """Serve ``content`` on 127.0.0.1 until the end of the block."""
     served = Served("", content, behaviour or Behaviour())
 
@@ -101,7 +104,9 @@ def serve(content: bytes, behaviour: Behaviour | None = None) -> Iterator[Served
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    served.url = f"http://127.0.0.1:{server.server_port}/photon.ova"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    served.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/photon.ova"
     thread = threading.Thread(target=lambda: server.serve_forever(0.01), daemon=True)
     thread.start()
     try:

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "roots": {"changes", "formats", "guest"} | FLOOR,
     "features": {"changes", "documents", "guest", "secret"} | FLOOR,
     "rules": {"documents", "features", "guest", "spec", "suggest"} | FLOOR,
-    "spec": {"documents", "features", "lock", "rules", "schema", "suggest", "targets"} | FLOOR,
+    "spec": {"catalog", "documents", "features", "lock", "rules", "schema", "suggest", "targets"}
+    | FLOOR,
     "facts": set[str](),
     "scaffold": {"errors", "features", "suggest", "targets"},
     "plain": {"changes"} | FLOOR,
@@ -57,7 +58,9 @@ MAY_IMPORT = {
     | {"plan", "roots", "schema", "spec", "verify"}
     | FLOOR,
     "lock": {"artifact"} | FLOOR,
-    "executors": {"build", "cache", "formats"} | FLOOR,
+    "executors": {"build", "cache", "formats", "relay"} | FLOOR,
+    "relay": FLOOR,
+    "trust": {"base", "cache", "catalog", "fetch", "lock", "spec", "targets"} | FLOOR,
     "imager": {"artifact", "formats", "targets"} | FLOOR,
     "nightly": {"artifact", "build", "executors", "formats"} | FLOOR,
     "pinning": {"fetch", "formats"} | FLOOR,

@@ -11,10 +11,11 @@ from builder.errors import Problem, Severity, UsageError
 from builder.guest.password import hash_password
 from builder.image_names import Pin
 from builder.lock import Lock, read_lock, write_lock
+from builder.schema import Entry
 from builder.spec import load_spec
 
 PACKAGE = Path(__file__).resolve().parents[2] / "builder"
-NAMES = ("ova", "ami", "gce", "azure", "all-images", "photon-docker-image", "rpi3")
+NAMES = ("ova", "ami", "gce", "azure", "photon-docker-image", "rpi3")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,21 @@ class Kind:
 
     name: str
     summary: str = ""
+
+
+@dataclass(frozen=True)
+class Several:
+    """A group of targets."""
+
+    name: str
+    members: tuple[str, ...]
+    summary: str = ""
+
+
+KNOWN: dict[str, Entry] = {
+    **{name: Kind(name) for name in NAMES},
+    "all-images": Several("all-images", ("ova", "ami", "gce", "azure")),
+}
 
 
 def check(
@@ -38,8 +54,8 @@ def check(
     path = folder / "specs" / "lab.yaml"
     inner = "".join(f"  {line}\n" for line in overlay.splitlines())
     path.write_text(f"version: 1\n{top}overlay:\n{inner}")
-    known, lock = {name: Kind(name) for name in NAMES}, read_lock(path.parent)
-    spec = load_spec(path, features=features.discover(), targets=known, locked=lock)
+    lock = read_lock(path.parent)
+    spec = load_spec(path, features=features.discover(), targets=KNOWN, locked=lock)
     return rules.check_rules(spec)
 
 
@@ -331,11 +347,29 @@ def test_a_slip_elsewhere_is_found(
     assert rows(check(tmp_path, good)) == []
 
 
+@pytest.mark.parametrize(
+    ("base", "code", "place"),
+    [
+        ("{release: '5.1'}", "BASE009", (3, 17)),
+        ("{release: '4.0', revision: Rev8}", "BASE009", (3, 34)),
+        ("{file: nowhere.ova}", "BASE010", (3, 14)),
+    ],
+)
+def test_a_base_that_is_not_there_is_found_with_all_else(
+    tmp_path: Path, base: str, code: str, place: tuple[int, int]
+) -> None:
+    found = check(
+        tmp_path, NIC + "    addresses: [192.168.1.0/24]", head=f"target: ova\nbase: {base}\n"
+    )
+    assert rows(found)[0] == (code, *place)
+    assert ("NET001", 8, 19) in rows(found)
+    assert all(problem.hint for problem in found)
+
+
 @pytest.mark.parametrize("head", [CLOUD, CLOUD.replace("ami", "photon-docker-image")])
 def test_a_login_is_not_missed_where_somebody_else_gives_it(tmp_path: Path, head: str) -> None:
-    assert (
-        rows(check(tmp_path, "hostname: a", head=head.replace("sample: true", "release: a"))) == []
-    )
+    base = f"url: 'https://x/y', sha256: {'a' * 64}"
+    assert rows(check(tmp_path, "hostname: a", head=head.replace("sample: true", base))) == []
 
 
 def test_a_zone_is_suggested_by_its_city(tmp_path: Path) -> None:
@@ -543,6 +577,8 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "DSK002",
         "BASE007",
         "BASE008",
+        "BASE009",
+        "BASE010",
         "CMP024",
         "DKR005",
     }

@@ -123,6 +123,64 @@ def test_a_file_lies_beside_the_spec(tmp_path: Path) -> None:
     assert found == FileBase(tmp_path / "specs" / "../base.ova", {})
 
 
+def lacks(spec: Spec) -> list[tuple[str, tuple[str | int, ...]]]:
+    """Return code and path of each reason why there is nothing to start from."""
+    return [(fault.code, fault.path) for fault in spec.lacks]
+
+
+@pytest.mark.parametrize(
+    ("target", "base", "wanted"),
+    [
+        ("ova", "{release: '5.1'}", [("BASE009", ("base", "release"))]),
+        ("ova", "{release: '5.0', revision: Rev7}", [("BASE009", ("base", "revision"))]),
+        ("ova", "{release: '5.0', arch: aarch64}", [("BASE009", ("base", "arch"))]),
+        ("gce", "{release: '5.0'}", [("BASE009", ("targets", 0))]),
+        ("all", "{release: '5.0'}", []),
+        ("all", "{release: '3.0', revision: Rev3 Update1}", [("BASE009", ("targets", 0))]),
+        ("ova", "{file: missing.ova}", [("BASE010", ("base", "file"))]),
+        ("ova", "{file: .}", [("BASE010", ("base", "file"))]),
+        ("ova", "{file: lab.yaml}", []),
+    ],
+)
+def test_what_there_is_nothing_to_start_from_has_a_place(
+    tmp_path: Path, target: str, base: str, wanted: list[tuple[str, tuple[str | int, ...]]]
+) -> None:
+    spec = read(tmp_path, f"version: 1\ntargets: [{target}]\nbase: {base}\n")
+    assert lacks(spec) == wanted
+
+
+def test_a_bad_base_is_found_together_with_all_others(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, "version: 1\ntargets: [oav]\nbase: {release: '9'}\nfoo: 1\n")
+    assert sorted(problem.code for problem in found) == ["SCH002", "TGT001"]
+    found = problems_of(tmp_path, f"{HEAD}base: {{release: '9'}}\nfoo: 1\n")
+    assert sorted(problem.code for problem in found) == ["BASE009", "SCH002"]
+
+
+def test_a_group_leaves_out_what_the_release_does_not_have(tmp_path: Path) -> None:
+    head = "version: 1\ntarget: all\nbase: "
+    choice = read(tmp_path, f"{head}{{release: '5.0'}}\n").choice
+    assert choice.names == ("ova",)
+    assert [str(each) for each in choice.omitted] == [
+        "all leaves out gce: the catalog has no file of Photon 5.0 for it"
+    ]
+    choice = read(tmp_path, f"{head}{{release: '3.0', revision: Rev2 Update3}}\n").choice
+    assert choice.names == ("ova",)
+    assert "no file of Photon 3.0 Rev2 Update3" in choice.omitted[0].reason
+    assert read(tmp_path, f"{head}{{release: '3.0'}}\n").choice.names == ("ova", "gce")
+    assert read(tmp_path, f"{head}{{sample: true}}\n").choice.names == ("ova", "gce")
+
+
+def test_another_base_stands_in_for_that_of_the_spec(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(f"{HEAD}base: {{release: '9'}}\n")
+    kinds = features.discover()
+    there = load_spec(path, features=kinds, targets=KINDS, base=FileBase(path, {}))
+    assert there.base == FileBase(path, {}, "9")
+    assert there.lacks == ()
+    sample = load_spec(path, features=kinds, targets=KINDS, base=SampleBase())
+    assert sample.base == SampleBase()
+
+
 def test_a_lock_gives_the_digest_that_a_spec_lacks(tmp_path: Path) -> None:
     text = f"{HEAD}base: {{url: 'https://x/y'}}\n"
     locked = Lock({"https://x/y": {"sha256": SHA256}})
