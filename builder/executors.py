@@ -1,18 +1,21 @@
 """Many builds at once, each in a process of its own, so that none can lose the others.
 
 A process that is killed, or that dies of a bug, is one failed build. Children end with their
-parent, also when that is killed. Where processes cannot be forked safely (macOS) the builds are
-threads: slower, and Python's lock is shared. Does not say what is built, and shows nothing.
+parent, also when that is killed; what a build says meanwhile is shown by the parent, and an
+interrupt is the parent's affair, too. Where processes cannot be forked safely (macOS) the builds
+are threads: slower, and Python's lock is shared. Does not say what is built, and shows nothing.
 """
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, ForkProcess
@@ -23,8 +26,9 @@ from builder.cache import Cache
 from builder.errors import BuilderError, HostError
 from builder.formats.parallel import processors
 from builder.host import refusal
-from builder.progress import Silent
-from builder.structs import Struct
+from builder.progress import Progress, Silent
+from builder.relay import Relay, Replay
+from builder.structs import Struct, replace
 
 _INTERRUPTED = 130
 
@@ -43,10 +47,16 @@ class Result(Struct, frozen=True):
     seconds: float
 
 
+class NotStartedError(BuilderError):
+    """A build was not begun, because another one had failed."""
+
+
 def build_all(
     requests: Sequence[Request],
     *,
     workers: int = 0,
+    keep_going: bool = True,
+    show: Callable[[Request], Progress] = lambda _: Silent(),
     done: Callable[[Result], object] = lambda _: None,
 ) -> list[Result]:
     """Build every request and return the results in the order of the requests.
@@ -56,14 +66,21 @@ def build_all(
     Args:
         requests: What to build.
         workers: How many at once; zero takes one for each processor.
+        keep_going: Whether more are begun after one has failed; those under way are finished.
+        show: Returns where the progress of a request is shown.
         done: Told of each result when it is there.
     """
     workers = workers or processors()
     forks = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
+    queue = _Queue(list(enumerate(requests))[::-1], keep_going, show)
     results: dict[int, Result] = {}
-    for number, result in (_forked if forks else _threaded)(requests, workers):
+    for number, result in (_forked if forks else _threaded)(queue, workers):
         results[number] = result
+        queue.note(result)
         done(result)
+    for number, request in queue.left:
+        results[number] = Result(request, NotStartedError("not begun, as another one failed"), 0)
+        done(results[number])
     return [results[number] for number in range(len(requests))]
 
 
@@ -86,33 +103,63 @@ def as_error(error: Exception, path: Path) -> BuilderError:
     return found
 
 
-def _threaded(requests: Sequence[Request], workers: int) -> Iterator[tuple[int, Result]]:
+class _Queue(Struct):
+    """Requests that have not been begun, the next one last."""
+
+    left: list[tuple[int, Request]]
+    keep_going: bool
+    show: Callable[[Request], Progress]
+    has_failed: bool = False
+
+    def note(self, result: Result) -> None:
+        """Take note of a failure."""
+        self.has_failed |= isinstance(result.found, BuilderError)
+
+    def next(self) -> tuple[int, Request] | None:
+        """Return the next request, ``None`` when no more is to be begun."""
+        is_over = not self.left or (self.has_failed and not self.keep_going)
+        return None if is_over else self.left.pop()
+
+
+def _threaded(queue: _Queue, workers: int) -> Iterator[tuple[int, Result]]:
     """Yield number and result of each request, built in threads."""
-    with ThreadPoolExecutor(workers) as pool:
-        numbers = {pool.submit(_result, request): n for n, request in enumerate(requests)}
-        for future in as_completed(numbers):
-            yield numbers[future], future.result()
+    pool = ThreadPoolExecutor(workers)
+    running: dict[Future[Result], int] = {}
+    try:
+        while True:
+            while len(running) < workers and (found := queue.next()):
+                number, request = found
+                running[pool.submit(_result, request, queue.show(request))] = number
+            if not running:
+                return
+            for future in wait_for(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _forked(requests: Sequence[Request], workers: int) -> Iterator[tuple[int, Result]]:
+def _forked(queue: _Queue, workers: int) -> Iterator[tuple[int, Result]]:
     """Yield number and result of each request, built in processes."""
     context = multiprocessing.get_context("fork")
-    waiting = list(enumerate(requests))[::-1]
     running: dict[Connection, _Running] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                started = _start(context, *waiting.pop())
+        while True:
+            while len(running) < workers and (found := queue.next()):
+                started = _start(context, *found, queue.show(found[1]))
                 running[started.answers] = started
+            if not running:
+                return
             for answers in wait(list(running)):
-                ended = running.pop(answers) if isinstance(answers, Connection) else None
-                if ended is not None:
-                    yield ended.number, ended.result()
+                heard = running[answers] if isinstance(answers, Connection) else None
+                if heard is not None and (result := heard.hear()):
+                    del running[heard.answers]
+                    yield heard.number, result
     finally:
         for left in running.values():
             left.process.terminate()
         for left in running.values():
             left.process.join()
+            left.replay.close()
 
 
 class _Running(Struct, frozen=True):
@@ -123,34 +170,44 @@ class _Running(Struct, frozen=True):
     process: ForkProcess
     answers: Connection
     begun: float
+    replay: Replay
 
-    def result(self) -> Result:
-        """Return what the process told before it ended, or how it ended."""
-        found: Outcome | BuilderError | None = None
+    def hear(self) -> Result | None:
+        """Take one message; return how it ended when it was the last."""
+        found: object = None
         with suppress(EOFError):
             found = self.answers.recv()
+            if self.replay.take(found):
+                return None
+        self.replay.close()
         self.process.join()
         self.answers.close()
-        if found is None:
+        if not isinstance(found, Outcome | BuilderError):
             found = _death(self.process.exitcode or 0)
         return Result(self.request, found, time.monotonic() - self.begun)
 
 
-def _start(context: ForkContext, number: int, request: Request) -> _Running:
+def _start(context: ForkContext, number: int, request: Request, shown: Progress) -> _Running:
     """Start building a request in a process."""
     answers, ours = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(request, ours))
     process.start()
     ours.close()
-    return _Running(number, request, process, answers, time.monotonic())
+    replay = Replay(shown, request.announce)
+    return _Running(number, request, process, answers, time.monotonic(), replay)
 
 
 def _serve(request: Request, answers: Connection) -> None:
-    """Build in a process and send what came of it."""
+    """Build in a process and send what comes of it; the terminal's interrupt is left to the parent.
+
+    The parent asks this process to end, which takes back what is half-made.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    relay = Relay(answers)
     try:
-        answers.send(_result(request).found)
-    except KeyboardInterrupt:
+        answers.send(_result(replace(request, announce=relay.say), relay).found)
+    except (KeyboardInterrupt, BrokenPipeError):
         os._exit(_INTERRUPTED)
 
 
@@ -162,12 +219,12 @@ def _die_with_parent() -> None:
         os._exit(_INTERRUPTED)
 
 
-def _result(request: Request) -> Result:
+def _result(request: Request, progress: Progress) -> Result:
     """Build one request; whatever goes wrong is its result."""
     begun = time.monotonic()
     found: Outcome | BuilderError
     try:
-        found = build(request, Cache(), Silent())
+        found = build(request, Cache(), progress)
     except Exception as error:  # a bug in one build is no reason to lose the others
         found = as_error(error, request.output)
     return Result(request, found, time.monotonic() - begun)

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
 
@@ -23,8 +23,7 @@ class Progress(Protocol):
         """Say what begins now."""
         ...
 
-    @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+    def count(self, text: str, total: int | None) -> AbstractContextManager[Advance]:
         """Show a counter up to ``total`` bytes, ``None`` when it is not known."""
         ...
 
@@ -62,6 +61,11 @@ class Lines:
 
 class Bars(Lines):
     """Lines for phases, a tqdm bar for counters, for terminals."""
+
+    def phase(self, text: str) -> None:
+        """Write a line, above the bars of this and other tasks."""
+        with above_bars(self.stream):
+            super().phase(text)
 
     @contextmanager
     def count(self, text: str, total: int | None) -> Iterator[Advance]:
@@ -101,6 +105,32 @@ class JsonLines(Lines):
         """Write one object."""
         self.stream.write(json.dumps({"event": kind, **fields}, default=str) + "\n")
         self.stream.flush()
+
+
+class Named:
+    """Says of one of several tasks what another display shows, with its name in front."""
+
+    def __init__(self, shown: Progress, name: str) -> None:
+        self.shown, self.name = shown, name
+
+    def phase(self, text: str) -> None:
+        """Say what begins now, and of what."""
+        self.shown.phase(f"{self.name}: {text}")
+
+    def count(self, text: str, total: int | None) -> AbstractContextManager[Advance]:
+        """Show a counter, and of what."""
+        return self.shown.count(f"{self.name}: {text}", total)
+
+
+@contextmanager
+def above_bars(stream: TextIO) -> Iterator[None]:
+    """Take away the bars of this process while lines are written to a terminal."""
+    tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if tqdm is None or not stream.isatty():
+        yield
+        return
+    with tqdm.external_write_mode(file=stream, nolock=False):
+        yield
 
 
 def on(stream: TextIO) -> Progress:

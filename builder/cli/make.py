@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import click
 
@@ -11,11 +11,9 @@ from builder.build import Request
 from builder.build import build as build_artifact
 from builder.cli.options import (
     PATH,
-    base_of,
     base_option,
     chosen_targets,
     default_output,
-    is_group,
     json_option,
     question,
     read_spec,
@@ -24,9 +22,8 @@ from builder.cli.options import (
     warn,
     write_result,
 )
-from builder.cli.report import show_error
 from builder.cli.together import build_together, row_of, summary
-from builder.errors import BuilderError
+from builder.cli.trust import say_trusted, trust_option
 from builder.lock import read_lock
 from builder.spec import Spec
 from builder.targets import Target
@@ -38,9 +35,21 @@ class Choices(TypedDict):
     targets: tuple[str, ...]
     base: str | None
     output: Path | None
+    jobs: int
     keep_going: bool
     force: bool
     offline: bool
+    trust_first: bool
+    as_json: bool
+
+
+class Wishes(TypedDict):
+    """The options of ``fetch``."""
+
+    targets: tuple[str, ...]
+    base: str | None
+    trust_first: bool
+    as_list: bool
     as_json: bool
 
 
@@ -49,58 +58,96 @@ class Choices(TypedDict):
 @target_option
 @base_option
 @click.option("--output", "-o", type=PATH, help="Folder for the artifacts [output].")
-@click.option("--keep-going", "-k", is_flag=True, help="Build the others when one fails.")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Build so many artifacts at once [one for each processor].",
+)  # fmt: skip
+@click.option("--keep-going", "-k", is_flag=True, help="Begin others after one has failed.")
 @click.option("--force", "-f", is_flag=True, help="Build even when nothing changed.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
+@trust_option
 @json_option
 def build(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
-    """Build every artifact of the specs.
+    """Build every artifact of the specs, several at once.
 
     The path of each artifact goes to standard output. Nothing is done for one whose spec,
-    base and version are those it was built from.
+    base and version are those it was built from. A base without a published digest is trusted
+    when it is first seen, on a terminal or with --trust-first, and held to that from then on.
     """
-    read = [read_spec(name) for name in specs]
-    work = [
-        _request(spec, target, choices)
-        for spec in read
-        for target in chosen_targets(spec, choices["targets"])
-    ]
-    if any(is_group(spec, choices["targets"]) for spec in read):
-        return build_together(work, as_json=choices["as_json"])
-    failed = 0
-    for request in work:
-        try:
-            _build_one(request, as_json=choices["as_json"])
-        except BuilderError as error:
-            if not choices["keep_going"]:
-                raise
-            sys.stderr.write(f"{request.spec.name} ({request.target.name}) failed:\n")
-            show_error(error)
-            failed = failed or error.exit_code
-    return failed
+    read = [read_spec(name, base=choices["base"]) for name in specs]
+    chosen = [(spec, chosen_targets(spec, choices["targets"])) for spec in read]
+    say_trusted(chosen, trust_first=choices["trust_first"], offline=choices["offline"])
+    work = [_request(spec, target, choices) for spec, targets in chosen for target in targets]
+    if len(work) == 1:
+        _build_one(work[0], as_json=choices["as_json"])
+        return 0
+    return build_together(
+        work,
+        jobs=choices["jobs"],
+        keep_going=choices["keep_going"],
+        as_json=choices["as_json"],
+    )
 
 
 @click.command()
 @click.argument("spec")
 @target_option
+@base_option
+@trust_option
+@click.option("--list", "as_list", is_flag=True, help="Print the addresses, and fetch nothing.")
 @json_option
-def fetch(spec: str, targets: tuple[str, ...], *, as_json: bool) -> None:
-    """Download what a spec needs, and nothing else."""
+def fetch(spec: str, **choices: Unpack[Wishes]) -> None:
+    """Download what a spec needs, and nothing else.
+
+    With --list, print the first address of each file instead, one a line.
+    """
+    read = read_spec(spec, base=choices["base"])
+    chosen = chosen_targets(read, choices["targets"])
+    if choices["as_list"]:
+        _list_addresses(read, chosen, as_json=choices["as_json"])
+        return
+    say_trusted([(read, chosen)], trust_first=choices["trust_first"], offline=False)
+    rows = [_fetch(question(read, target)) for target in chosen]
+    text = "".join(f"{row['path']}\n" for row in rows)
+    write_result(rows, as_json=choices["as_json"], text=text)
+
+
+def _fetch(request: Request) -> dict[str, str]:
+    """Download what an artifact needs, and return where its base is."""
     from builder.base import open_base
     from builder.build import prepare, with_downloads
     from builder.cache import Cache
 
-    read = read_spec(spec)
     cache, progress = Cache(), reporter()
-    rows = []
-    for target in chosen_targets(read, targets):
-        plan, origin = prepare(question(read, target))
-        opened = open_base(origin, target, cache, progress)
-        opened.check()
-        with_downloads(plan, opened.path, cache, progress, offline=False)
-        rows.append({"target": target.name, "base": opened.origin.text, "path": str(opened.path)})
-    text = "".join(f"{row['path']}\n" for row in rows)
-    write_result(rows, as_json=as_json, text=text)
+    plan, origin = prepare(request)
+    opened = open_base(origin, request.target, cache, progress)
+    opened.check()
+    with_downloads(plan, opened.path, cache, progress, offline=False)
+    return {"target": request.target.name, "base": origin.text, "path": str(opened.path)}
+
+
+def _list_addresses(spec: Spec, chosen: list[Target], *, as_json: bool) -> None:
+    """Print where everything is that a spec needs."""
+    from builder.build import prepare
+
+    rows: dict[str, dict[str, Any]] = {}
+    for target in chosen:
+        plan, origin = prepare(question(spec, target))
+        if origin.source is not None:
+            source = origin.source
+            rows[source.key or origin.text] = {
+                "file": source.filename,
+                "urls": list(source.urls),
+                "digests": dict(source.digests),
+            }
+        for change, download in plan.downloads():
+            rows[download.url] = {
+                "file": download.filename,
+                "urls": [download.url],
+                "digests": {"sha256": change.content.sha256},
+            }
+    text = "".join(f"{url}\n" for row in rows.values() for url in row["urls"][:1])
+    write_result(list(rows.values()), as_json=as_json, text=text)
 
 
 def _request(spec: Spec, target: Target, choices: Choices) -> Request:
@@ -109,7 +156,6 @@ def _request(spec: Spec, target: Target, choices: Choices) -> Request:
         spec,
         target,
         choices["output"] or default_output(),
-        base_of(choices["base"]),
         force=choices["force"],
         offline=choices["offline"],
         locked=read_lock(spec.path.parent),

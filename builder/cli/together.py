@@ -1,39 +1,41 @@
-"""Several artifacts built side by side, none of which loses the others."""
+"""Artifacts built side by side, and what came of each."""
 
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from builder.build import Outcome, Request
-from builder.cli.options import warn, write_result
+from builder.cli.options import reporter, warn, write_result
 from builder.cli.report import show_error
 from builder.errors import BuilderError
+from builder.executors import NotStartedError, Result, build_all
+from builder.progress import Named, above_bars
 
-if TYPE_CHECKING:
-    from builder.executors import Result
 
+def build_together(
+    requests: Sequence[Request], *, jobs: int, keep_going: bool, as_json: bool
+) -> int:
+    """Build every request, ``jobs`` at once, and return the exit code of the first failure.
 
-def build_together(requests: Iterable[Request], *, as_json: bool) -> int:
-    """Build every request, as many at once as there are processors, and sum up what came of it.
-
-    Downloads and the cache are shared; equal plans draw on the same content. Returns the exit
-    code of the first failure, zero without one.
+    Downloads and the cache are shared; equal plans draw on the same content. What came of each
+    is shown as soon as it is known.
     """
-    from builder.executors import build_all
-
-    results = build_all(list(requests))
-    code = 0
+    display = reporter()
+    results = build_all(
+        requests,
+        workers=jobs,
+        keep_going=keep_going,
+        show=lambda request: Named(display, _name(request)),
+        done=_tell,
+    )
     for one in results:
-        if isinstance(one.found, BuilderError):
-            sys.stderr.write(f"{_name(one.request)} failed:\n")
-            show_error(one.found)
-            code = code or one.found.exit_code
+        if isinstance(one.found, BuilderError) and not isinstance(one.found, NotStartedError):
+            sys.stderr.write(f"{_name(one.request)}: failed, see above\n")
     outcomes = [one.found for one in results if isinstance(one.found, Outcome)]
-    warn(problem for outcome in outcomes for problem in outcome.warnings)
-    sys.stderr.write("".join(f"{_line(one)}\n" for one in results))
     text = "".join(f"{outcome.artifact}\n" for outcome in outcomes)
     write_result([_row(one) for one in results], as_json=as_json, text=text)
-    return code
+    failed = [one.found for one in results if isinstance(one.found, BuilderError)]
+    codes = [error.exit_code for error in failed if not isinstance(error, NotStartedError)]
+    return codes[0] if codes else 0
 
 
 def row_of(outcome: Outcome) -> dict[str, object]:
@@ -60,16 +62,26 @@ def _name(request: Request) -> str:
     return f"{request.spec.name} ({request.target.name})"
 
 
-def _line(result: "Result") -> str:
-    """Sum up one result."""
-    if isinstance(result.found, BuilderError):
-        return f"{_name(result.request)}: failed, see above"
-    return summary(result.request, result.found, result.seconds)
+def _tell(result: Result) -> None:
+    """Show what came of a request."""
+    with above_bars(sys.stderr):
+        match result.found:
+            case NotStartedError() as error:
+                sys.stderr.write(f"{_name(result.request)}: {error}; --keep-going builds all\n")
+            case BuilderError() as error:
+                sys.stderr.write(f"{_name(result.request)} failed:\n")
+                show_error(error)
+            case outcome:
+                warn(outcome.warnings)
+                sys.stderr.write(f"{summary(result.request, outcome, result.seconds)}\n")
 
 
-def _row(result: "Result") -> dict[str, object]:
+def _row(result: Result) -> dict[str, object]:
     """Return a result as plain data."""
-    target: dict[str, object] = {"target": result.request.target.name}
+    target: dict[str, object] = {
+        "spec": result.request.spec.name,
+        "target": result.request.target.name,
+    }
     if isinstance(result.found, BuilderError):
         return {**target, "error": str(result.found), "exit_code": result.found.exit_code}
     return {**target, **row_of(result.found)}
