@@ -13,20 +13,27 @@ from builder.blob import Blob
 from builder.carriers import menus, script
 from builder.carriers.kickstart import InstallerInput, kickstart_password, render
 from builder.carriers.repository import add_packages, check_names, keep
-from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
+from builder.changes import (
+    FileOp,
+    MakeDirectory,
+    MakeSymlink,
+    Remove,
+    SetPassword,
+    WriteFile,
+)
 from builder.errors import FormatError, GuestError
 from builder.formats.early_copy import copy_early
 from builder.formats.iso9660 import edits as iso
 from builder.formats.iso9660 import open_iso
 from builder.formats.iso9660.append import plan_append
 from builder.formats.stream import RangeDigest, write_segments
-from builder.guest import installer
+from builder.guest import install_keys
 from builder.guest.boot_menu import MenuEntry
 from builder.guest.installer import Installer
 from builder.guestpath import guest, join
 from builder.job import Job, Made, Wanted
 from builder.roots import Root, ids
-from builder.roots.medium import open_medium, read_installer
+from builder.roots.medium import open_medium, read_arch, read_installer
 from builder.roots.overlay import OverlayRoot
 from builder.structs import Struct
 
@@ -35,6 +42,9 @@ KICKSTART = join(DIRECTORY, "ks.json")
 PAYLOAD = join(DIRECTORY, "payload.tar")
 _LARGEST_INLINE = 8 << 20
 _SECONDS = 5
+_LOCKED = SetPassword("root", "*")
+"""What all installers but the first make of no password; that one stops."""
+
 _ALWAYS = "python3"
 """What the script needs; every medium has it, because cloud-init needs it too."""
 
@@ -78,17 +88,24 @@ def installation(root: Root, wanted: Wanted, defaults: Defaults) -> list[FileOp]
             "the medium has no initrd: it installs nothing",
             hint="use an ISO of Photon OS that installs: full, minimal or real-time",
         )
-    install = {"linux_flavor": defaults.linux_flavor, **wanted.sections["install"]}
-    install.setdefault("package_list", defaults.package_list)
+    arch = read_arch(root)
+    install = {
+        "linux_flavor": defaults.linux_flavor,
+        "package_list": defaults.package_list,
+        **install_keys.default_bootmode(arch, known),
+        **wanted.sections["install"],
+    }
+    install_keys.check_bootmode(install.get("bootmode", ""), arch)
     given = render(wanted.plan.steps, wanted.timestamp)
     payload = given.payload(wanted.timestamp)
     kept = OverlayRoot(root)
-    check_names(kept, given.packages)
-    names = [*given.packages, *add_packages(kept, given.rpms, wanted.timestamp)]
-    keys = _keys(given, install, known, sorted({_ALWAYS, *names}))
-    keys |= _delivery(payload, known)
+    keys = _keys(given, install, known)
+    names = {*keys["additional_packages"]}
+    added = add_packages(kept, given.rpms, wanted.timestamp)
+    check_names(root, {*names, install["linux_flavor"]} - {_ALWAYS, *added})
+    keys |= {"additional_packages": sorted({*names, *added}), **_delivery(payload, known)}
     for op in (
-        WriteFile(KICKSTART, Blob.text(installer.format_kickstart(keys, known))),
+        WriteFile(KICKSTART, Blob.text(install_keys.format_kickstart(keys, known))),
         *([WriteFile(PAYLOAD, payload)] if known.copies_files else []),
         *menus.edit_menus(kept, _entry(wanted.name, install), wanted.timestamp),
     ):
@@ -102,26 +119,15 @@ def warn(sections: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"whatever starts from this medium installs unattended: this erases {disk}",)
 
 
-def _keys(
-    given: InstallerInput, install: Mapping[str, Any], known: Installer, packages: list[str]
-) -> dict[str, Any]:
+def _keys(given: InstallerInput, install: Mapping[str, Any], known: Installer) -> dict[str, Any]:
     """Return the kickstart's keys, but for how the payload is delivered."""
-    chosen = install["package_list"]
-    if known.package_lists and chosen not in known.package_lists:
-        raise GuestError(
-            f"{known.name} has no package list {chosen}; it has {', '.join(known.package_lists)}",
-            code="INS005",
-            hint="name one of them under install.package_list",
-        )
     keys = {
-        **installer.make_disk_keys(install, known),
-        "packagelist_file": chosen,
-        "additional_packages": packages,
+        **install_keys.make_disk_keys(install, known),
+        **install_keys.make_package_keys(install, (_ALWAYS, *given.packages), known),
+        "password": kickstart_password(given.root_password or _LOCKED),
     }
     if given.hostname:
         keys["hostname"] = given.hostname
-    if given.root_password is not None:
-        keys["password"] = kickstart_password(given.root_password)
     return keys
 
 

@@ -1,19 +1,17 @@
-"""Photon's installer: which one a medium has, the keys it knows, and the kickstart it reads.
+"""Photon's installer: which one a medium has, and the keys of a kickstart that it knows.
 
 The installer refuses a kickstart with a key that it does not know, and its keys differ from one
 revision to the next. So it is asked: its source lies in the initrd of the medium, with the set
 of its ``known_keys``. A medium whose source cannot be read gets the keys that every installer
-takes, from 3.0 Rev3 on. Kickstarts are JSON; only POI 2.4 and newer would read YAML.
+takes, from 3.0 Rev3 on: the ISOs of 4.0 are such, theirs is one binary file.
 """
 
 import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from builder.errors import GuestError
-from builder.structs import Struct
+from builder.structs import Struct, field
 
 COMMON_KEYS = frozenset(
     {
@@ -39,11 +37,7 @@ the documents of the youngest say that it masks sshd unless it is told otherwise
 _FIRST = "iso_config.py"
 _OLD_MEDIA, _MEDIA = "/mnt/cdrom", "/mnt/media"
 _VERSION = re.compile(r"photon[_-](?:os[_-])?installer-([0-9][0-9.]*[0-9])")
-_WITH_AB = "preinstall"
-"""A key as old as the A/B partitions, which are no key of their own: POI 2.1."""
-
-_WITH_LINKS = "disks"
-"""A key as old as the following of links to a disk: POI 2.4."""
+_MKFS = re.compile(r"(?:^|/)s?bin/mkfs[.]([a-z0-9]+)$")
 
 
 class Installer(Struct, frozen=True):
@@ -55,6 +49,8 @@ class Installer(Struct, frozen=True):
         media: Where it mounts the medium.
         package_lists: Names of its package lists.
         release: The text of its ``/etc/photon-release``, first line.
+        listed: Packages of the lists whose content could be read.
+        filesystems: Those that its initrd has a mkfs for; empty when none was seen.
     """
 
     name: str = "an installer whose source cannot be read"
@@ -62,6 +58,13 @@ class Installer(Struct, frozen=True):
     media: str = _MEDIA
     package_lists: tuple[str, ...] = ()
     release: str = ""
+    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filesystems: frozenset[str] = frozenset()
+
+    @property
+    def names_kernel(self) -> bool:
+        """Whether a key of its own says which kernel is installed."""
+        return "linux_flavor" in self.keys
 
     @property
     def copies_files(self) -> bool:
@@ -75,7 +78,8 @@ def is_telling(path: str) -> bool:
     if path == "etc/photon-release" or (folder == "installer" and name.startswith("packages_")):
         return True
     own = folder == "installer" or folder.endswith(("/photon_installer", "installer/modules"))
-    return (own and name.endswith(".py")) or (".dist-info/" in path and bool(_VERSION.search(path)))
+    is_info = ".dist-info/" in path and bool(_VERSION.search(path))
+    return (own and name.endswith(".py")) or is_info or bool(_MKFS.search(path))
 
 
 def identify(files: Mapping[str, bytes]) -> Installer:
@@ -84,20 +88,44 @@ def identify(files: Mapping[str, bytes]) -> Installer:
     Args:
         files: Path to content, of those that :func:`is_telling` names.
     """
-    sources = {path: data.decode(errors="replace") for path, data in files.items()}
-    code = {path: text for path, text in sources.items() if path.endswith(".py")}
-    release = sources.get("etc/photon-release", "").partition("\n")[0]
-    lists = tuple(
-        sorted(name for path in files if (name := path.rpartition("/")[2]).startswith("packages_"))
-    )
+    code = {path: data.decode(errors="replace") for path, data in files.items() if _is_code(path)}
+    name, keys, media = _known(code, files)
+    release = files.get("etc/photon-release", b"").decode(errors="replace").partition("\n")[0]
+    lists = {
+        base: _packages_of(files[path])
+        for path in files
+        if (base := path.rpartition("/")[2]).startswith("packages_")
+    }
+    made = frozenset(found[1] for path in files if (found := _MKFS.search(path)))
+    return Installer(name, keys, media, tuple(sorted(lists)), release, lists, made)
+
+
+def _is_code(path: str) -> bool:
+    """Tell a Python source."""
+    return path.endswith(".py")
+
+
+def _known(code: Mapping[str, str], paths: Iterable[str]) -> tuple[str, frozenset[str], str]:
+    """Return name and keys of an installer, and where it mounts its medium."""
     keys = next(filter(None, map(known_keys, code.values())), frozenset())
     if keys:
-        version = next((found[1] for path in files if (found := _VERSION.search(path))), "")
+        version = next((found[1] for path in paths if (found := _VERSION.search(path))), "")
         where = "photon-os-installer" if not _is_in_tree(code) else "the installer of Photon 3.0"
-        return Installer(f"{where} {version}".strip(), keys, _media(code), lists, release)
+        return f"{where} {version}".strip(), keys, _media(code)
     if any(path.rpartition("/")[2] == _FIRST for path in code):
-        return Installer("the first installer of 3.0", _FIRST_KEYS, _OLD_MEDIA, lists, release)
-    return Installer(package_lists=lists, release=release)
+        return "the first installer of 3.0", _FIRST_KEYS, _OLD_MEDIA
+    unknown = Installer()
+    return unknown.name, unknown.keys, unknown.media
+
+
+def _packages_of(data: bytes) -> tuple[str, ...]:
+    """Return the packages of a list, for every architecture; nothing when it is none."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return ()
+    found = value.get("packages", ()) if isinstance(value, dict) else ()
+    return tuple(str(name) for name in found) if isinstance(found, list) else ()
 
 
 def known_keys(source: str) -> frozenset[str]:
@@ -124,91 +152,3 @@ def _media(code: Mapping[str, str]) -> str:
     """Return where an installer mounts its medium, as its source has it."""
     everything = "\n".join(code.values())
     return _OLD_MEDIA if _OLD_MEDIA in everything and _MEDIA not in everything else _MEDIA
-
-
-def make_disk_keys(install: Mapping[str, Any], installer: Installer) -> dict[str, Any]:
-    """Return the keys for what the spec's ``install`` section says.
-
-    Raises:
-        GuestError: the installer cannot do it.
-    """
-    keys = {key: install[key] for key in ("disk", "bootmode", "eject_cdrom") if key in install}
-    _check_disk(install.get("disk", ""), installer)
-    if "partitions" in install:
-        _check_partitions(install["partitions"])
-        keys["partitions"] = [_partition(each, installer) for each in install["partitions"]]
-    return {**keys, **_flavor(install.get("linux_flavor", ""), installer)}
-
-
-def _check_disk(disk: str, installer: Installer) -> None:
-    """Refuse a link to a disk where the installer would take it for the disk's own name."""
-    if disk.startswith("/dev/disk/") and _WITH_LINKS not in installer.keys:
-        raise GuestError(
-            f"{installer.name} does not follow the link {disk}",
-            code="INS007",
-            hint="name the device itself, such as /dev/sda, or use an ISO with a newer installer",
-        )
-
-
-def _check_partitions(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse what the installer would refuse, minutes later and on somebody's console."""
-    points = [entry["mountpoint"] for entry in entries if entry["mountpoint"]]
-    rest = [entry["mountpoint"] for entry in entries if not entry.get("size")]
-    problem = ""
-    if "/" not in points:
-        problem = "no partition is mounted at /"
-    elif len(points) != len(set(points)):
-        problem = "two partitions are mounted at the same place"
-    elif len(rest) != 1:
-        problem = f"{len(rest)} partitions take the rest of the disk; wanted one"
-    elif any(each["mountpoint"] == "/boot" and "lvm" in each for each in entries):
-        problem = "/boot lies on a logical volume, where no boot loader finds it"
-    elif any(_is_wrong_esp(each) for each in entries):
-        problem = "/boot/efi is no vfat, where no firmware finds a boot loader"
-    if problem:
-        raise GuestError(problem, code="INS001", hint="see install.partitions in the spec")
-
-
-def _is_wrong_esp(entry: Mapping[str, Any]) -> bool:
-    """Tell an EFI system partition of another filesystem."""
-    return entry["mountpoint"] == "/boot/efi" and entry.get("filesystem") != "vfat"
-
-
-def _partition(entry: Mapping[str, Any], installer: Installer) -> dict[str, Any]:
-    """Return a partition in the installer's words; all but the newest want a filesystem."""
-    if entry.get("ab") and _WITH_AB not in installer.keys:
-        raise GuestError(
-            f"A/B partitions need a newer installer than {installer.name}",
-            code="INS002",
-            hint="use an ISO of Photon 5.0, or drop `ab`",
-        )
-    return {"size": 0, "filesystem": "ext4", **entry}
-
-
-def _flavor(flavor: str, installer: Installer) -> dict[str, Any]:
-    """Return the key that chooses the kernel, in the words of an installer."""
-    if not flavor or "linux_flavor" in installer.keys:
-        return {"linux_flavor": flavor} if flavor else {}
-    if "install_linux_esx" in installer.keys and flavor in {"linux", "linux-esx"}:
-        return {"install_linux_esx": flavor == "linux-esx"}
-    raise GuestError(
-        f"{installer.name} cannot choose the kernel {flavor}",
-        code="INS003",
-        hint="use linux or linux-esx, or a newer ISO",
-    )
-
-
-def format_kickstart(keys: Mapping[str, Any], installer: Installer) -> str:
-    """Return the kickstart's text.
-
-    Raises:
-        GuestError: it has a key that the installer would refuse, or pass over.
-    """
-    unknown = sorted(keys.keys() - installer.keys)
-    if unknown:
-        raise GuestError(
-            f"{installer.name} does not know the kickstart key {', '.join(unknown)}",
-            code="INS004",
-            hint="drop what asks for it from `install`, or use a newer ISO",
-        )
-    return json.dumps(keys, indent=2, sort_keys=True) + "\n"

@@ -12,6 +12,7 @@ from builder.guestpath import guest
 from builder.roots import Root, sha256_of
 from builder.roots.mounted import MountedRoot
 
+_ARCHITECTURES = ("x86_64", "aarch64")
 INITRD = guest("/isolinux/initrd.img")
 _KNOWN: dict[str, Installer] = {}
 """By the digest of an initrd: the proof of a medium meets the one of its base again."""
@@ -78,6 +79,14 @@ def read_installer(root: Root) -> Installer | None:
     if digest not in _KNOWN:
         _KNOWN[digest] = _identify(root.chunks(INITRD))
     return _KNOWN[digest]
+
+
+def read_arch(root: Root) -> str:
+    """Return the architecture of the packages on a medium; empty when it has none of their folders.
+
+    An ISO image of Photon has its packages in a folder of this name, whatever its boot loaders.
+    """
+    return next((arch for arch in _ARCHITECTURES if root.lstat(guest(f"/RPMS/{arch}"))), "")
 
 
 def _identify(initrd: Iterator[bytes]) -> Installer:

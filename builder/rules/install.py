@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from builder.guest.partitions import iter_wrong
 from builder.rules.model import Finding, Rule, Subject, error
 
 _LARGEST_GIB = 2048
@@ -15,6 +16,13 @@ def _too_large(subject: Subject) -> Iterator[Finding]:
         message = f"found {size}; wanted {_LARGEST_GIB}GiB at most"
         hint = "give it a second disk for the data"
         yield Finding(message, subject.spec.document, ("disk", "size"), hint)
+
+
+def _wrong_partitions(subject: Subject) -> Iterator[Finding]:
+    """Find partitions that every installer refuses."""
+    entries = subject.spec.sections.get("install", {}).get("partitions")
+    for message, path in iter_wrong(entries) if entries else ():
+        yield Finding(message, subject.spec.document, ("install", "partitions", *path))
 
 
 RULES: tuple[Rule, ...] = (
@@ -47,7 +55,10 @@ RULES: tuple[Rule, ...] = (
         "INS001",
         "partitions that cannot be made",
         "One partition is mounted at `/`, one takes the rest of the disk (size 0, or none given), "
-        "no two have one mount point, /boot lies on no logical volume, and /boot/efi is vfat.",
+        "no two have one mount point, /boot lies on no logical volume, /boot/efi is vfat, and "
+        "`ab` and `lvm` are not for one partition. The installer says so on the machine, some of "
+        "them after the disk was erased.",
+        _wrong_partitions,
     ),
     error(
         "INS002",
@@ -82,10 +93,28 @@ RULES: tuple[Rule, ...] = (
         "them and find none.",
     ),
     error(
+        "INS008",
+        "a boot mode that the architecture does not have",
+        "There is no BIOS on an aarch64 machine, so the installer stops at bootmode bios and "
+        "dualboot. Write efi, or leave it out.",
+    ),
+    error(
+        "INS009",
+        "a filesystem that the installer cannot make",
+        "The installer runs mkfs from the initial RAM disk of the medium, after the disk was "
+        "erased. Those of 3.0 and 4.0 have neither mkfs.xfs nor mkfs.btrfs; that of 5.0 has both.",
+    ),
+    error(
+        "INS011",
+        "logical volumes of an installer without them",
+        "That of 3.0 GA passes `lvm` over in silence and makes plain partitions.",
+    ),
+    error(
         "PKG010",
         "a package that the medium does not have",
         "An installation without a network has the packages of the ISO and no others. The full ISO "
-        "has what Photon publishes; RPM files can be given under `packages` too.",
+        "has what Photon publishes; RPM files can be given under `packages` too. The kernel of "
+        "install.linux_flavor is such a package, and so are the tools of XFS and Btrfs.",
     ),
     error(
         "PKG011",

@@ -64,7 +64,16 @@ def test_every_installer_gets_a_kickstart_that_it_knows(
     kickstart = json.loads(read(iso, "/photon-builder/ks.json", tmp_path))
     assert kickstart["disk"] == "/dev/sda"
     assert kickstart["hostname"] == "edge-1"
-    assert kickstart["additional_packages"] == ["nfs-utils", "python3"]
+    extra = {"nfs-utils", "python3"}
+    if name == "3.0 Rev2":  # its list has two kernels, and its installer would leave both
+        assert "packagelist_file" not in kickstart
+        listed = {"minimal", "linux", "initramfs", "lvm2"}
+        assert set(kickstart["additional_packages"]) == extra | listed
+    else:
+        kernel = set() if name == "3.0 GA" else {"linux"}
+        assert kickstart["packagelist_file"] == "packages_minimal.json"
+        assert set(kickstart["additional_packages"]) == extra | kernel
+    assert kickstart.get("bootmode") == (None if name == "3.0 GA" else "dualboot")
     assert re.fullmatch(r"\$6\$[^:]+", kickstart["password"]["text"])
     assert kickstart["password"] | {"text": ""} == {"crypted": True, "text": "", "age": -1}
     assert kickstart["postinstall"][0] == "#!/bin/sh"
@@ -247,7 +256,44 @@ def test_the_plan_says_what_is_erased(medium: Path, bench: Bench) -> None:
     assert "this erases /dev/sda" in shown.out
 
 
+@pytest.mark.parametrize("flavor", ["linux-rt", "linux-secure", "linux-aws", "linux-esx"])
+def test_the_kernel_that_is_chosen_is_installed(
+    flavor: str, medium: Path, bench: Bench, tmp_path: Path
+) -> None:
+    install = f"install: {{disk: /dev/sda, linux_flavor: {flavor}}}"
+    iso = bench.build(write_spec(bench, medium, install=install), **ENVIRONMENT)
+    kickstart = json.loads(read(iso, "/photon-builder/ks.json", tmp_path))
+    assert kickstart["linux_flavor"] == flavor
+    assert flavor in kickstart["additional_packages"]
+
+
+def test_a_kernel_that_the_medium_lacks_is_refused(bench: Bench, tmp_path: Path) -> None:
+    media = Media("5.0", ("linux_flavor",), packages=("linux", "python3", "nfs-utils"))
+    install = "install: {disk: /dev/sda, linux_flavor: linux-rt}"
+    spec = write_spec(bench, make_medium(tmp_path / "b", media), install=install)
+    done = bench.run("build", spec, **ENVIRONMENT)
+    assert done.code == 8
+    assert "the medium has no package linux-rt" in done.err
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_every_kickstart_has_a_root_password(name: str, bench: Bench, tmp_path: Path) -> None:
+    base = make_medium(tmp_path / "base", RELEASES[name])
+    spec = write_spec(bench, base)
+    lines = spec.read_text().splitlines(keepends=True)
+    spec.write_text("".join(line for line in lines if "users:" not in line))
+    iso = bench.build(spec, **ENVIRONMENT)
+    kickstart = json.loads(read(iso, "/photon-builder/ks.json", tmp_path))
+    assert kickstart["password"] == {"crypted": True, "text": "*", "age": -1}
+
+
 REFUSED = {
+    "a filesystem without its mkfs": (
+        "iso",
+        "install: {disk: /dev/sda, partitions: [{mountpoint: /, filesystem: xfs}]}",
+        8,
+        "no mkfs.xfs",
+    ),
     "no install section": ("iso", "", 3, "install"),
     "no disk": ("iso", "install: {bootmode: efi}", 3, "disk"),
     "a section for another target": ("ova", INSTALL, 3, "takes no `install`"),
@@ -346,7 +392,7 @@ def test_an_rpm_file_joins_the_repository_of_the_medium(bench: Bench, tmp_path: 
     out = tmp_path / "out"
     judge("xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/RPMS", out)
     kickstart = json.loads(read(iso, "/photon-builder/ks.json", tmp_path))
-    assert kickstart["additional_packages"] == ["mine", "nfs-utils", "python3"]
+    assert kickstart["additional_packages"] == ["linux", "mine", "nfs-utils", "python3"]
     assert (out / "noarch/mine.rpm").read_bytes() == mine.read_bytes()
     primary = next(out.glob("repodata/*-primary.xml.gz"))
     listed = gzip.decompress(primary.read_bytes()).decode()

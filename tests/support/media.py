@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,14 @@ _COMMON: Final = (
 )
 
 
+_STOCK: Final = (
+    *("bash", "python3", "docker", "nfs-utils", "minimal", "initramfs", "lvm2", "xfsprogs"),
+    *("linux", "linux-esx", "linux-rt", "linux-secure", "linux-aws"),
+)
+_OLD_MKFS: Final = ("ext2", "ext3", "ext4", "fat")
+_NEW_MKFS: Final = (*_OLD_MKFS, "xfs", "btrfs")
+
+
 @dataclass(frozen=True, slots=True)
 class Media:
     """What kind of medium is made.
@@ -68,24 +77,30 @@ class Media:
         extra: More files of the medium.
         bulk: How many more packages there are, and the bytes of each.
         noise: Bytes of the initrd that say nothing; packing halves them.
+        minimal: What its packages_minimal.json lists.
+        mkfs: Filesystems that its initrd has a mkfs for.
     """
 
     release: str
     keys: tuple[str, ...]
     media: str = "/mnt/media"
     folder: str = "usr/lib/python3.11/site-packages/photon_installer"
-    packages: tuple[str, ...] = ("bash", "python3", "docker", "nfs-utils")
+    packages: tuple[str, ...] = _STOCK
     extra: dict[str, bytes] = field(default_factory=dict)
     bulk: tuple[int, int] = (0, 0)
     noise: int = 100_000
+    minimal: tuple[str, ...] = ("minimal", "linux", "linux-esx", "initramfs", "lvm2")
+    mkfs: tuple[str, ...] = _OLD_MKFS
 
 
 RELEASES: Final = {
-    "3.0 GA": Media("3.0", (), "/mnt/cdrom", "installer"),
+    "3.0 GA": Media(
+        "3.0", (), "/mnt/cdrom", "installer", minimal=("minimal", "linux", "initramfs")
+    ),
     "3.0 Rev2": Media("3.0", ("install_linux_esx",), "/mnt/cdrom", "installer"),
     "3.0 Rev3": Media("3.0", ("install_linux_esx", "linux_flavor"), folder="installer"),
     "4.0": Media("4.0", ("linux_flavor", "insecure_installation")),
-    "5.0": Media("5.0", ("linux_flavor", "preinstall", "repos")),
+    "5.0": Media("5.0", ("linux_flavor", "preinstall", "repos"), mkfs=_NEW_MKFS),
     "unknown": Media("5.0", (), folder="elsewhere"),
 }
 
@@ -141,8 +156,9 @@ def installer_source(media: Media) -> dict[str, bytes]:
     code = f'MOUNT = "{media.media}"\n'
     files = {
         "etc/photon-release": f"VMware Photon OS {media.release}\n".encode(),
-        "installer/packages_minimal.json": b"{}",
-        "installer/packages_rt.json": b"{}",
+        "installer/packages_minimal.json": json.dumps({"packages": media.minimal}).encode(),
+        "installer/packages_rt.json": json.dumps({"packages": ["minimal", "linux-rt"]}).encode(),
+        **{f"usr/sbin/mkfs.{kind}": b"\x7fELF" for kind in media.mkfs},
         "usr/lib/noise": random.Random(1).randbytes(media.noise // 2).hex().encode(),
     }
     if media.folder == "elsewhere":

@@ -6,15 +6,14 @@ import pytest
 
 from builder.errors import FormatError, GuestError
 from builder.formats.cpio import iter_files
-from builder.guest.installer import (
-    COMMON_KEYS,
-    Installer,
+from builder.guest.install_keys import (
+    check_bootmode,
+    default_bootmode,
     format_kickstart,
-    identify,
-    is_telling,
-    known_keys,
     make_disk_keys,
+    make_package_keys,
 )
+from builder.guest.installer import COMMON_KEYS, Installer, identify, is_telling, known_keys
 from tests.support.media import RELEASES, installer_source, make_initrd
 
 NAMES = {
@@ -38,6 +37,8 @@ def test_the_installer_is_read_from_the_initrd(name: str) -> None:
     assert found.copies_files == (name != "3.0 GA")
     assert found.package_lists == ("packages_minimal.json", "packages_rt.json")
     assert found.release == f"VMware Photon OS {media.release}"
+    assert found.listed["packages_minimal.json"] == media.minimal
+    assert ("xfs" in found.filesystems) == (name == "5.0")
 
 
 def test_several_archives_one_after_another_are_read() -> None:
@@ -122,12 +123,80 @@ def test_partitions_have_a_size_and_a_filesystem() -> None:
         ([{"mountpoint": "/"}, {"mountpoint": "/var"}], "rest of the disk"),
         ([{"mountpoint": "/", "size": 5}], "rest of the disk"),
         ([{"mountpoint": "/"}, {"mountpoint": "/boot", "size": 5, "lvm": {}}], "logical volume"),
-        ([{"mountpoint": "/"}, {"mountpoint": "/boot/efi", "size": 9}], "no vfat"),
+        ([{"mountpoint": "/"}, {"mountpoint": "/boot/efi", "size": 9}], "not vfat"),
+        ([{"mountpoint": "/", "ab": True, "lvm": {}}], "exclude each other"),
     ],
-    ids=["no root", "twice", "two rests", "no rest", "boot on LVM", "an ESP of ext4"],
+    ids=["no root", "twice", "two rests", "no rest", "boot on LVM", "an ESP of ext4", "A/B on LVM"],
 )
 def test_partitions_that_the_installer_would_refuse_are_refused(
     partitions: list[dict[str, object]], word: str
 ) -> None:
     with pytest.raises(GuestError, match=word):
         make_disk_keys({"partitions": partitions}, Installer())
+
+
+@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+def test_a_filesystem_that_the_initrd_cannot_make_is_refused(kind: str) -> None:
+    install = {"partitions": [{"mountpoint": "/", "filesystem": kind}]}
+    old = Installer(filesystems=frozenset({"ext4", "ext3", "fat"}))
+    with pytest.raises(GuestError, match=f"no mkfs.{kind}"):
+        make_disk_keys(install, old)
+    assert make_disk_keys(install, Installer(filesystems=frozenset({"ext4", kind})))
+
+
+def test_a_logical_volume_of_an_installer_without_them_is_refused() -> None:
+    lvm = {"mountpoint": "/", "lvm": {"vg_name": "vg", "lv_name": "root"}}
+    with pytest.raises(GuestError, match="makes no logical volumes"):
+        make_disk_keys({"partitions": [lvm]}, Installer(keys=frozenset({"disk", "partitions"})))
+
+
+@pytest.mark.parametrize("mode", ["bios", "dualboot"])
+def test_a_boot_mode_of_another_architecture_is_refused(mode: str) -> None:
+    with pytest.raises(GuestError, match=f"aarch64 machine does not start by {mode}; wanted efi"):
+        check_bootmode(mode, "aarch64")
+    check_bootmode(mode, "x86_64")
+    check_bootmode("efi", "aarch64")
+
+
+def test_the_boot_mode_is_written_where_the_installer_knows_it() -> None:
+    assert default_bootmode("x86_64", Installer()) == {"bootmode": "dualboot"}
+    assert default_bootmode("aarch64", Installer()) == {"bootmode": "efi"}
+    assert default_bootmode("x86_64", Installer(keys=frozenset({"disk"}))) == {}
+    assert default_bootmode("", Installer()) == {}
+
+
+MINIMAL = ("minimal", "linux", "linux-esx", "initramfs")
+LISTED = {"packages_minimal.json": MINIMAL}
+OLD = Installer(keys=frozenset({"install_linux_esx"}), listed=LISTED)
+NEW = Installer(listed=LISTED)
+PACKAGES = {
+    "the kernel is named": (NEW, "linux-rt", {"linux-rt", "vim"}),
+    "that of the list, too": (NEW, "linux", {"linux", "vim"}),
+    "one kernel of Rev2": (OLD, "linux", {"minimal", "linux", "initramfs", "vim"}),
+    "the other of Rev2": (OLD, "linux-esx", {"minimal", "linux-esx", "initramfs", "vim"}),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGES.values(), ids=PACKAGES)
+def test_one_kernel_is_installed_the_one_that_is_meant(
+    case: tuple[Installer, str, set[str]],
+) -> None:
+    known, flavor, wanted = case
+    install = {"package_list": "packages_minimal.json", "linux_flavor": flavor}
+    keys = make_package_keys(install, ["vim"], known)
+    assert set(keys["additional_packages"]) == wanted
+    assert ("packagelist_file" in keys) is known.names_kernel
+
+
+def test_the_tools_of_a_filesystem_are_installed() -> None:
+    install = {
+        "package_list": "packages_minimal.json",
+        "linux_flavor": "linux",
+        "partitions": [
+            {"mountpoint": "/"},
+            {"mountpoint": "/a", "filesystem": "xfs", "size": 9},
+            {"mountpoint": "/b", "filesystem": "btrfs", "size": 9},
+        ],
+    }
+    keys = make_package_keys(install, [], NEW)
+    assert keys["additional_packages"] == ["btrfs-progs", "linux", "xfsprogs"]
