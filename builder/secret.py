@@ -40,6 +40,10 @@ def read_secret(reference: Mapping[str, Any] | str, directory: Path) -> str:
 
 def _from_environment(name: str) -> str:
     """Return the value of a variable that must be set and not empty."""
+    plain = name.removeprefix("$").strip("{}")
+    if plain != name:
+        message = f"{name!r} is a reference of the shell; wanted the name alone"
+        raise FaultError(Fault(message, "SEC001", f"write {{env: {plain}}}"))
     value = os.environ.get(name, "")
     if not value:
         state = "is empty" if name in os.environ else "is not set"

@@ -42,6 +42,7 @@ DISK: Mapping[str, Any] = {
                 "type": "string",
                 "pattern": "^[1-9][0-9]{0,5}(MiB|GiB)$",
                 "x-form": "a size such as 512MiB or 16GiB",
+                "x-unit": "GiB",
                 "examples": ["20GiB"],
                 "description": "Size of the disk; the root filesystem grows with it.",
             }

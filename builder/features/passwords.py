@@ -55,6 +55,10 @@ def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> str:
 
             plain = "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS))
             context.announce(f"password of {user}: {plain}")
+        case {"random": False} | {"locked": False}:
+            word = next(iter(form))
+            hint = f"write {{{word}: true}}, or {{env: NAME}} for a password of your own"
+            raise FaultError(Fault(f"found `{word}: false`; wanted true", "USR003", hint))
         case {**keys} if len(keys) != 1 or not keys.keys() <= set(FORMS):
             found = ", ".join(map(str, keys)) or "none"
             message = f"found {found}; wanted exactly one of {', '.join(FORMS)}"

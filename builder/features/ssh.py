@@ -18,6 +18,7 @@ SCHEMA = {
     "properties": {
         "permit_root": {
             "enum": ["no", "keys", "yes", True, False],
+            "x-aliases": {"prohibit-password": "keys", "without-password": "keys"},
             "description": "Whether root may log in; `keys` when `users` gives root some.",
         },
         "password": {"type": "boolean", "description": "Whether a password may do."},

@@ -11,6 +11,8 @@ from pathlib import Path
 from builder.rules.model import Finding, Rule, Subject, error, find
 from builder.suggest import nearest
 
+_SPELT_OUT = "write Area/City, such as Europe/Amsterdam"
+
 
 @cache
 def _zones() -> dict[str, str]:
@@ -28,10 +30,12 @@ def is_zone(name: str) -> bool:
 def zone_hint(name: str) -> str:
     """Return a hint at the zone that was meant, by its whole name or by its city."""
     zones = _zones()
+    if name.isupper() and "/" not in name:
+        return _SPELT_OUT
     city = nearest(name.rpartition("/")[2].replace(" ", "_"), zones.values())
     cities = [zone for zone, last in zones.items() if last == city]
     meant = nearest(name, cities) or nearest(name, zones) or next(iter(cities), "")
-    return f"did you mean {meant}?" if meant else "write Area/City, such as Europe/Amsterdam"
+    return f"did you mean {meant}?" if meant else _SPELT_OUT
 
 
 def _unknown(subject: Subject) -> Iterator[Finding]:

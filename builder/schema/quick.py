@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
-_NOTES = {"$schema", "$id", "title", "description", "default", "examples", "x-form", "x-own-check"}
+_NOTES = {
+    "$schema",
+    "$id",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "x-form",
+    "x-own-check",
+    "x-unit",
+    "x-aliases",
+}
 _Plain: TypeAlias = Any
 """Plain data: what YAML or JSON can say."""
 

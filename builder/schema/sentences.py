@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from builder.errors import KeyPath
+from builder.schema.hints import form_hint, type_hint
 from builder.schema.words import describe, kinds_in_words, may_be_secret
 from builder.suggest import nearest
 
 _MANY = 12
-_OLD_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
 _ALIASES = {
     "apps": "compose",
     "containers": "compose",
@@ -26,6 +26,16 @@ _ALIASES = {
     "passphrase": "psk",
     "authorized_keys": "ssh_keys",
     "kernel": "kernel_arguments",
+    "runcmd": "first_boot",
+    "bootcmd": "first_boot",
+    "netmask": "addresses",
+    "prefix": "addresses",
+    "gateway4": "gateway",
+    "routers": "gateway",
+    "volumes": "mounts",
+    "fstab": "mounts",
+    "rpms": "packages",
+    "systemd": "units",
 }
 
 
@@ -79,27 +89,10 @@ def _name(path: KeyPath) -> str:
 
 def _type(error: Error, path: KeyPath) -> Sentence:
     """Say which kind of value was wanted."""
-    wanted = error.validator_value
-    names = [wanted] if isinstance(wanted, str) else wanted
-    hint = ""
-    if may_be_secret(path):
-        hint = "write {env: NAME}, and export NAME before the build"
-    elif "boolean" in names and str(error.instance).lower() in _OLD_BOOLEANS:
-        hint = "in YAML 1.2 yes, no, on and off are text: write true or false"
-    elif "string" in names and isinstance(error.instance, bool | int | float):
-        hint = "put it in quotes"
-    elif error.instance is None:
-        hint = "write a value, or drop the key"
-    elif "array" in names and isinstance(error.instance, str | int):
-        hint = "put it in brackets: […]"
-    elif names == ["array"] and isinstance(error.instance, dict):
-        hint = "begin each entry with a dash"
-    elif names == ["object"] and isinstance(error.instance, list):
-        hint = "write `key: value`, without dashes and brackets"
     found = describe(error.instance, path)
-    return Sentence(
-        path, "SCH001", f"{_name(path)}: found {found}; wanted {kinds_in_words(wanted)}", hint
-    )
+    wanted = kinds_in_words(error.validator_value)
+    hint = type_hint(error.instance, error.schema, path)
+    return Sentence(path, "SCH001", f"{_name(path)}: found {found}; wanted {wanted}", hint)
 
 
 def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Sentence]:
@@ -147,11 +140,17 @@ def _choice(error: Error, path: KeyPath) -> Sentence:
     words = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     words = list(dict.fromkeys(words))
     message = f"{_name(path)}: found {describe(error.instance, path)}; wanted {_one_of(words)}"
-    meant = nearest(str(error.instance), words) if isinstance(error.instance, str) else ""
+    alias = error.schema.get("x-aliases", {}).get(error.instance, "") if _is_text(error) else ""
+    meant = alias or (nearest(error.instance, words) if _is_text(error) else "")
     hint = f"did you mean `{meant}`?" if meant else ""
     if path == ("version",):
         hint = "write `version: 1`"
     return Sentence(path, "SCH004", message, hint)
+
+
+def _is_text(error: Error) -> bool:
+    """Say whether the value is text, of which a word can be guessed."""
+    return isinstance(error.instance, str)
 
 
 def _one_of(words: list[str]) -> str:
@@ -161,7 +160,9 @@ def _one_of(words: list[str]) -> str:
 
 def _pattern(error: Error, path: KeyPath) -> Sentence:
     """Say that text has not the form it needs; the description knows which."""
-    return Sentence(path, "SCH005", _form(error, path), f"wanted {_described(error)}")
+    meant = "" if may_be_secret(path) else form_hint(error.instance, error.schema)
+    message = f"{_form(error, path)}; wanted {_described(error)}" if meant else _form(error, path)
+    return Sentence(path, "SCH005", message, meant or f"wanted {_described(error)}")
 
 
 def _bad_key(error: Error, path: KeyPath) -> Sentence:
@@ -179,7 +180,10 @@ def _form(error: Error, path: KeyPath) -> str:
 def _described(error: Error, kind: str = "text") -> str:
     """Return what a value or a key should be, from its schema."""
     described = error.schema.get("x-form") or error.schema.get("description")
-    return str(described) if described else f"{kind} that matches {error.validator_value}"
+    if not described:
+        return f"{kind} that matches {error.validator_value}"
+    text = str(described).rstrip(".")
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
 def _bound(error: Error, path: KeyPath) -> Sentence:

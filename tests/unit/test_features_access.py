@@ -81,7 +81,7 @@ def test_a_drawn_password_is_announced_once() -> None:
         ({"root": {"password": {"hash": f"$y$j9T$a${'a' * 43}"}}}, ["USR002"]),
         ({"root": {"password": {}}}, ["USR003"]),
         ({"root": {"password": {"locked": True, "random": True}}}, ["USR003"]),
-        ({"root": {"password": {"locked": False}}}, ["SEC001"]),
+        ({"root": {"password": {"locked": False}}}, ["USR003"]),
         ({"root": {"expire": "never"}}, ["USR004"]),
         ({"root": {"uid": 5, "home": "/x"}}, ["USR007", "USR007"]),
         ({"ada": {}}, ["USR008"]),

@@ -1,0 +1,82 @@
+"""What to write instead of a value that does not fit: a hint that fits when it is followed."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from builder.errors import KeyPath
+from builder.schema.quick import fits
+from builder.schema.words import may_be_secret
+
+_OLD_BOOLEANS = {
+    **dict.fromkeys(("yes", "on", "y", "true"), "true"),
+    **dict.fromkeys(("no", "off", "n", "false"), "false"),
+}
+_LONGEST = 40
+
+
+def type_hint(value: object, schema: Mapping[str, Any], path: KeyPath) -> str:
+    """Return what to write instead of a value of another kind, empty when nothing is plain."""
+    names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if "boolean" in names and str(value).lower() in _OLD_BOOLEANS:
+        return f"write {_OLD_BOOLEANS[str(value).lower()]}; in YAML 1.2 yes, no, on, off are text"
+    if may_be_secret(path) and "object" in names:
+        return "write {env: NAME}, and export NAME before the build"
+    if value is None:
+        return "write a value, or drop the key"
+    match value:
+        case str() | bool() | int() | float():
+            return _scalar_hint(value, names, schema)
+        case list() if "object" in names:
+            return _list_hint(value, schema, path)
+        case dict() if "array" in names:
+            return "begin each entry with a dash"
+        case _:
+            return ""
+
+
+def form_hint(value: object, schema: Mapping[str, Any]) -> str:
+    """Return a form of some text that fits: other capitals, without blanks, a unit added."""
+    found = next((text for text in _variants(str(value), schema) if fits(text, schema)), "")
+    return f"did you mean `{found}`?" if found else ""
+
+
+def _scalar_hint(
+    value: str | bool | float,
+    names: list[str],
+    schema: Mapping[str, Any],
+) -> str:
+    """Return how a single value becomes one of the right kind."""
+    if isinstance(value, bool) and "integer" in names:
+        return f"write {int(value)}"
+    if "string" in names and not isinstance(value, str):
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return f'write "{text}", in quotes' if fits(text, schema) else form_hint(text, schema)
+    if {"integer", "number"} & set(names) and isinstance(value, str):
+        plain = value.strip()
+        return f"write {plain}, without quotes" if plain.isascii() and plain.isdigit() else ""
+    if "array" in names:
+        text = str(value)
+        return f"write [{text}]" if len(text) <= _LONGEST else "put it in brackets: […]"
+    return ""
+
+
+def _list_hint(value: list[Any], schema: Mapping[str, Any], path: KeyPath) -> str:
+    """Return where a list belongs that stands in the place of a mapping."""
+    keys = schema.get("properties", {})
+    last = str(path[-1]) if path else ""
+    if fits(value, keys.get(last, False)):
+        return f"`{last}` goes one level down, below a name: `NAME: {{{last}: …}}`"
+    for key, inner in keys.items():
+        if fits(value, inner):
+            return f"put it below a key, such as `{key}:`; there is {', '.join(keys)}"
+    return "write `key: value`, without dashes and brackets"
+
+
+def _variants(text: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield ways to write the same."""
+    stripped = text.strip()
+    yield from (stripped, stripped.upper(), stripped.lower())
+    yield from (stripped.lower().replace("_", "-"), stripped.replace(" ", "-"))
+    if unit := schema.get("x-unit"):
+        yield f"{stripped}{unit}"
+        yield f"{stripped.rstrip('iIbB').upper()}iB"
