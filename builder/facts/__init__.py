@@ -4,6 +4,7 @@ The tables are in ``data/facts/``, each row with its source, and are read when t
 An answer of ``None`` means that they do not say it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from builder.facts import kernels, packages
@@ -77,6 +78,23 @@ class Facts(Struct, frozen=True):
     def packages_of_unit(self, unit: str) -> tuple[str, ...]:
         """Return the packages that bring a unit, empty when none is known."""
         return packages.packages_with(unit, self.revision)
+
+    def package_for_unit(self, unit: str) -> str:
+        """Return the package to install for a unit, empty when none is known."""
+        return packages.asked_for(unit, self.revision)
+
+    def brings(self, names: Iterable[str], unit: str) -> bool | None:
+        """Return whether packages, with those that they require, bring a unit.
+
+        ``None`` when that cannot be told: no package is known that brings it, and one of those
+        that are asked for may be it.
+        """
+        asked = packages.with_required(names, self.revision)
+        known = self.packages_of_unit(unit)
+        if set(known) & asked:
+            return True
+        may = any(packages.may_bring(name, unit, self.revision) for name in asked)
+        return None if may or (asked and not known) else False
 
     def units_of_package(self, package: str) -> tuple[str, ...]:
         """Return the units that a package is known to bring."""

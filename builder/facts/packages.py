@@ -1,7 +1,8 @@
 """Which packages an image holds, and which units they bring."""
 
+import fnmatch
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from builder.facts.data import covers, table, value_for
@@ -55,6 +56,34 @@ def packages_with(unit: str, revision: str) -> tuple[str, ...]:
     names = {unit, _template(unit)}
     found = (row["package"] for row in unit_rows(revision) if names & set(_units(row)))
     return tuple(dict.fromkeys(found))
+
+
+def with_required(names: Iterable[str], revision: str) -> frozenset[str]:
+    """Return packages together with those that they require, as far as these bring units."""
+    named = set(names)
+    for row in table("units")["required"]:
+        if row["package"] in named and covers(row["on"], revision):
+            named |= set(row["with"].split())
+    return frozenset(named)
+
+
+def may_bring(name: str, unit: str, revision: str) -> bool:
+    """Return whether a package may bring a unit that no row names: its spec has a glob for it."""
+    patterns = (row["units"].split() for row in unit_rows(revision) if row["package"] == name)
+    return any(fnmatch.fnmatch(unit, pattern) for row in patterns for pattern in row)
+
+
+def asked_for(unit: str, revision: str) -> str:
+    """Return the package to ask for when a unit is wanted, empty when none is known.
+
+    Of several, the one that has the unit's name: ``docker`` has the client too, which
+    ``docker-engine`` does not require.
+    """
+    bring = packages_with(unit, revision)
+    rows = [row for row in table("units")["required"] if covers(row["on"], revision)]
+    more = (row["package"] for row in rows if set(bring) & set(row["with"].split()))
+    stem = unit.partition(".")[0]
+    return next((name for name in (*bring, *more) if name == stem), next(iter(bring), ""))
 
 
 def is_preset(unit: str, revision: str) -> bool:
