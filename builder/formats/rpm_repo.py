@@ -19,6 +19,13 @@ from builder.structs import Struct
 
 KINDS = ("primary", "filelists", "other")
 _ROOTS = {"primary": "metadata", "filelists": "filelists", "other": "otherdata"}
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_NAMESPACE = "http://linux.duke.edu/metadata"
+_NAMESPACES = {
+    "primary": f"{_NAMESPACE}/common",
+    "filelists": f"{_NAMESPACE}/filelists",
+    "other": f"{_NAMESPACE}/other",
+}
 _DATA = re.compile(r"<data type=\"(?P<type>[^\"]+)\">.*?</data>\s*", re.DOTALL)
 _HREF = re.compile(r"<location href=\"(?P<href>[^\"]+)\"")
 _COUNT = re.compile(r"packages=\"(\d+)\"")
@@ -96,6 +103,23 @@ def add_to_index(data: bytes, kind: str, packages: Iterable[Package]) -> bytes:
     total = f'packages="{int(count[1]) + len(new)}"'
     text = text[: count.start()] + total + text[count.end() : end] + "".join(new) + text[end:]
     return gzip.compress(text.encode(), mtime=0)
+
+
+def empty_index(kind: str) -> bytes:
+    """Return an index of no packages, compressed with gzip."""
+    root = _ROOTS[kind]
+    names = f'xmlns="{_NAMESPACES[kind]}"'
+    if kind == "primary":
+        names += f' xmlns:rpm="{_NAMESPACE}/rpm"'
+    text = f'{_XML}<{root} {names} packages="0">\n</{root}>\n'
+    return gzip.compress(text.encode(), mtime=0)
+
+
+def format_new_repomd(indexes: Mapping[str, tuple[str, bytes]], timestamp: int) -> str:
+    """Return ``repomd.xml`` of a repository that has nothing but ``indexes``, as below."""
+    rows = "".join(_format_data(kind, *indexes[kind], timestamp) for kind in indexes)
+    names = f'xmlns="{_NAMESPACE}/repo" xmlns:rpm="{_NAMESPACE}/rpm"'
+    return f"{_XML}<repomd {names}>\n<revision>{timestamp}</revision>\n{rows}</repomd>\n"
 
 
 def format_repomd(repomd: str, indexes: Mapping[str, tuple[str, bytes]], timestamp: int) -> str:

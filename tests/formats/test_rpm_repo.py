@@ -70,6 +70,21 @@ def test_an_added_package_is_described_as_createrepo_does(
     assert rpm_repo.add_to_index(added, kind, [described(packages[1])]) == added
 
 
+@pytest.mark.parametrize("kind", rpm_repo.KINDS)
+def test_a_new_repository_is_described_as_createrepo_does(
+    kind: str, packages: list[Path], tmp_path: Path
+) -> None:
+    both = repository(tmp_path, *packages)
+    made = rpm_repo.add_to_index(rpm_repo.empty_index(kind), kind, map(described, packages))
+    assert by_name(made) == by_name(both[kind])
+    assert parse(gzip.decompress(made)).tag == parse(gzip.decompress(both[kind])).tag
+    repomd = rpm_repo.format_new_repomd(
+        {each: (f"repodata/{each}", made) for each in rpm_repo.KINDS}, NOW
+    )
+    assert parse(repomd).tag == parse((tmp_path / "repodata/repomd.xml").read_text()).tag
+    assert rpm_repo.locate(repomd)[kind] == f"repodata/{kind}"
+
+
 def test_repomd_names_the_new_indexes_and_no_databases(
     packages: list[Path], tmp_path: Path
 ) -> None:
