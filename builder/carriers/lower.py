@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from builder.blob import Blob
-from builder.carriers.units import lower_unit_state
+from builder.carriers.staged_packages import stage_packages
+from builder.carriers.staged_units import lower_state
 from builder.changes import (
     ROOT,
     AddUser,
@@ -23,12 +24,11 @@ from builder.changes import (
     SetKernelArguments,
     SetPassword,
     SetUnitState,
-    UnitState,
     WriteFile,
 )
 from builder.errors import GuestError
 from builder.formats.filesystem import Kind
-from builder.guest import accounts, config_txt, grub, lines, packages
+from builder.guest import accounts, config_txt, grub, lines
 from builder.guestpath import GuestPath, join, name, parent
 from builder.roots import Root
 from builder.roots.resolve import exists, read_text, resolve
@@ -53,9 +53,9 @@ def lower(change: Change, root: Root, timestamp: int) -> Iterator[FileOp]:
         case WriteFile() | MakeDirectory():
             yield replace(change, owner=_numeric(root, change.owner))
         case InstallPackages():
-            yield from _stage_packages(change, root)
+            yield from stage_packages(change, root, timestamp)
         case SetUnitState():
-            yield from lower_unit_state(change, root)
+            yield from lower_state(change, root)
         case SetKernelArguments():
             yield from _set_kernel_arguments(change, root)
         case SetFirmware():
@@ -202,15 +202,3 @@ def _set_firmware(change: SetFirmware, root: Root) -> Iterator[FileOp]:
         )
     edited = partial(config_txt.edit, section=change.section, line=change.line, drops=change.drops)
     yield from rewrite(root, found, edited)
-
-
-def _stage_packages(change: InstallPackages, root: Root) -> Iterator[FileOp]:
-    """Lower packages to a unit that installs them on the first boot with a network."""
-    yield WriteFile(packages.UNIT_PATH, Blob.text(packages.UNIT_TEXT))
-    yield WriteFile(packages.SCRIPT, Blob.text(packages.SCRIPT_TEXT), 0o755)
-    for file, content in change.files:
-        yield WriteFile(join(packages.DIRECTORY, file), content)
-    wanted = read_text(root, packages.WANTED, missing="").split()
-    listed = "".join(f"{package}\n" for package in sorted({*wanted, *change.names}))
-    yield WriteFile(packages.WANTED, Blob.text(listed))
-    yield from lower_unit_state(SetUnitState(packages.UNIT, UnitState.ENABLED), root)

@@ -26,25 +26,33 @@ def lower_unit_state(change: SetUnitState, root: Root) -> Iterator[FileOp]:
     if file is None and change.if_present:
         return
     if file is None:
-        raise GuestError(
-            f"the base has no unit {change.unit}",
-            code="SVC001",
-            hint="check its name; is its package installed in the base, or given under `units`?",
-        )
+        raise no_unit(change.unit)
     unit = _own_name(change.unit, file, root)
     match change.state:
         case UnitState.ENABLED:
-            yield from _unmask(unit, root)
+            yield from take_mask(unit, root)
             yield from _enable(unit, root)
         case UnitState.DISABLED:
-            yield from _unmask(unit, root)
+            yield from take_mask(unit, root)
             for each in sorted(_with_also(unit, root, set())):
                 yield from _disable(each, root)
         case UnitState.MASKED:
             # By the name that was given: a mask of ctrl-alt-del.target leaves reboot.target alone.
             unit = change.unit
-            yield from _mask(unit, root)
-    yield from _preset(unit, root, enable=change.state is UnitState.ENABLED)
+            yield from set_mask(unit, root)
+    yield from add_preset(unit, root, enable=change.state is UnitState.ENABLED)
+
+
+def no_unit(unit: str, package: str = "") -> GuestError:
+    """Return the error for a unit that is not there; ``package`` is what would bring it."""
+    if package:
+        message = f"the base has no {unit}: the package {package} brings it"
+        return GuestError(message, code="SVC001", hint=f"add `packages: [{package}]`")
+    return GuestError(
+        f"the base has no unit {unit}",
+        code="SVC001",
+        hint="check its name; is its package installed in the base, or given under `units`?",
+    )
 
 
 def find_unit(unit: str, root: Root) -> GuestPath | None:
@@ -144,7 +152,7 @@ def _aliases(unit: str, directory: GuestPath, root: Root) -> Iterator[FileOp]:
             yield Remove(join(directory, entry))
 
 
-def _unmask(unit: str, root: Root) -> Iterator[FileOp]:
+def take_mask(unit: str, root: Root) -> Iterator[FileOp]:
     """Yield the removal of a mask."""
     path = join(systemd.ETC, unit)
     node = root.lstat(path)
@@ -152,7 +160,7 @@ def _unmask(unit: str, root: Root) -> Iterator[FileOp]:
         yield Remove(path)
 
 
-def _mask(unit: str, root: Root) -> Iterator[FileOp]:
+def set_mask(unit: str, root: Root) -> Iterator[FileOp]:
     """Yield the link that masks a unit."""
     path = join(systemd.ETC, unit)
     node = root.lstat(path)
@@ -165,7 +173,7 @@ def _mask(unit: str, root: Root) -> Iterator[FileOp]:
     yield MakeSymlink(path, systemd.MASK)
 
 
-def _preset(unit: str, root: Root, *, enable: bool) -> Iterator[FileOp]:
+def add_preset(unit: str, root: Root, *, enable: bool) -> Iterator[FileOp]:
     """Yield the preset file with the line for ``unit``."""
     text = systemd.set_preset(read_text(root, systemd.PRESET, missing=""), unit, enable=enable)
     yield WriteFile(systemd.PRESET, Blob.text(text))

@@ -156,10 +156,13 @@ class InstallPackages(Struct, frozen=True):
     Attributes:
         names: Package names for tdnf.
         files: RPM file name and content.
+        source: Whose packages a disk takes: ``release`` or ``updates``; empty for those of the
+            repositories that the base has enabled.
     """
 
     names: tuple[str, ...] = ()
     files: tuple[tuple[str, Blob], ...] = ()
+    source: str = ""
 
     @property
     def subject(self) -> str:

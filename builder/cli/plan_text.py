@@ -59,7 +59,7 @@ def describe(change: Change) -> str:
         case EnsureLine(path=path, line=line):
             return f"line      {path}: {line.expandtabs(1)}"
         case ReplaceText(pattern, old, new):
-            return f"replace   {pattern}: {old} -> {new}"
+            return f"replace   {pattern}: {old.strip()} -> {new.strip()}"
         case _:
             return _describe_guest(change)
 
@@ -67,9 +67,10 @@ def describe(change: Change) -> str:
 def _describe_guest(change: Change) -> str:
     """Say what a change of the guest's own state makes true."""
     match change:
-        case InstallPackages(names, files):
+        case InstallPackages(names, files, source):
             listed = " ".join((*names, *(name for name, _ in files)))
-            return f"packages  {listed}  (installed once, on the first boot with a network)"
+            kind = f" from the {source} repository" if source else ""
+            return f"packages  {listed}  (installed once{kind}, on the first boot with a network)"
         case AddUser(name=name, uid=uid, groups=groups):
             return f"user      {name}  (uid {uid}{''.join(f', {group}' for group in groups)})"
         case SetPassword(user=user, max_days=days, must_change=must):

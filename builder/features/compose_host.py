@@ -42,7 +42,11 @@ def _plugin(context: Context) -> str:
 def _wish_units(name: str, context: Context) -> Iterator[Wish]:
     """Yield the template unit and the instance that runs the project."""
     standalone = _plugin(context) == _STATIC
-    text = compose_units.format_unit(release=context.release, standalone=standalone)
+    text = compose_units.format_unit(
+        release=context.release,
+        standalone=standalone,
+        packages=bool(context.overlay.get("packages")),
+    )
     reason = f"it runs compose.{name}"
     yield Because(WriteFile(compose_units.PATH, Blob.text(text)), "it runs every compose project")
     if context.release in compose_units.OLD_RELEASES:

@@ -50,7 +50,12 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
             continue
         unit = first_boot.unit_name(name)
         yield WriteFile(join(first_boot.DIRECTORY, name), Blob.text(text), 0o755)
-        made = first_boot.format_unit(name, network=entry.get("network", False), after=before)
+        made = first_boot.format_unit(
+            name,
+            network=entry.get("network", False),
+            after=before,
+            packages=bool(context.overlay.get("packages")),
+        )
         yield WriteFile(join(ETC, unit), Blob.text(made))
         yield SetUnitState(unit, UnitState.ENABLED)
         before = unit

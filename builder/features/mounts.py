@@ -7,7 +7,7 @@ from builder.changes import EnsureLine, MakeDirectory, Require, SetUnitState, Un
 from builder.errors import Fault
 from builder.features import Because, Context, Feature, Wish, form
 from builder.features.sources import at, guest_path
-from builder.guest import fstab
+from builder.guest import fstab, packages
 from builder.guest.mount_types import (
     HELPERS,
     NETWORK_TYPES,
@@ -63,15 +63,16 @@ def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     kind, source = entry["type"], entry["source"]
     if message := find_source_fault(kind, source):
         yield Fault(message, "MNT002", path=("source",))
+    helper = HELPERS.get(kind)
+    comes = bool(helper and helper.package in context.overlay.get("packages", ()))
     options = ",".join(entry.get("options", ())) or default_options(kind)
+    options += f",x-systemd.after={packages.UNIT}" * comes
     if "password=" in options or "passwd=" in options:
         hint = "use credentials=/root/share.credentials and write that file with `files`"
         yield Fault("an option holds a plain password", "SEC001", hint, ("options",))
     if kind == "swap":
-        line = fstab.Mount(source, _NONE, kind, options)
-        yield EnsureLine(
-            fstab.FSTAB, fstab.format_mount(line), replaces=fstab.line_of_source(source)
-        )
+        line = fstab.format_mount(fstab.Mount(source, _NONE, kind, options))
+        yield EnsureLine(fstab.FSTAB, line, replaces=fstab.line_of_source(source))
         return
     path = guest_path(entry.get("path", ""), "path")
     if isinstance(path, Fault) or path in _OF_THE_BASE:
@@ -85,8 +86,7 @@ def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     if kind in NETWORK_TYPES:
         state = SetUnitState("remote-fs.target", UnitState.ENABLED, if_present=True)
         yield Because(state, f"{path} is mounted over the network")
-    helper = HELPERS.get(kind)
-    if helper and helper.package not in context.overlay.get("packages", ()):
+    if helper and not comes:
         message = f"the base has no {helper.path}, without which {kind} cannot be mounted"
         yield Require(helper.path, message, helper.code, f"add packages: [{helper.package}]")
 

@@ -4,6 +4,7 @@ Source: systemd.service(5). ``Restart=`` is refused for oneshot units before sys
 244, so Photon 3.0 and an unknown release get a second unit that tries again.
 """
 
+from builder.guest.packages import UNIT
 from builder.guest.systemd import ETC
 from builder.guestpath import guest, join
 
@@ -25,13 +26,15 @@ def unit_of(project: str) -> str:
     return f"{NAME}{project}.service"
 
 
-def format_unit(*, release: str, standalone: bool) -> str:
+def format_unit(*, release: str, standalone: bool, packages: bool = False) -> str:
     """Return the template unit.
 
     Args:
         release: Photon release; empty when it is not known.
         standalone: Run the plugin itself: Docker before 19.03 knows no plugins.
+        packages: Whether packages are installed first, of which the engine may be one.
     """
+    first = f" {UNIT}" if packages else ""
     old = release in OLD_RELEASES
     compose = PLUGIN if old and standalone else "/usr/bin/docker compose"
     again = "" if old else f"Restart=on-failure\nRestartSec={_AGAIN_SECONDS}\n"
@@ -40,8 +43,8 @@ def format_unit(*, release: str, standalone: bool) -> str:
 [Unit]
 Description=Compose application %i
 Requires=docker.service
-Wants=network-online.target time-sync.target photon-builder-preload.service
-After=docker.service network-online.target time-sync.target photon-builder-preload.service \
+Wants=network-online.target time-sync.target photon-builder-preload.service{first}
+After=docker.service network-online.target time-sync.target photon-builder-preload.service{first} \
 iptables.service resizefs.service
 ConditionPathExists=/opt/compose/%i/compose.yaml
 StartLimitIntervalSec=0

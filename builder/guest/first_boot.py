@@ -4,6 +4,7 @@ Source: systemd.unit(5) ConditionPathExists, systemd.exec(5) StateDirectory; bot
 older than Photon 3.0's systemd 239.
 """
 
+from builder.guest.packages import UNIT
 from builder.guestpath import guest
 
 DIRECTORY = guest("/usr/libexec/photon-builder/first-boot")
@@ -16,16 +17,20 @@ def unit_name(name: str) -> str:
     return f"photon-builder-first-boot-{name}.service"
 
 
-def format_unit(name: str, *, network: bool = False, after: str = "") -> str:
+def format_unit(
+    name: str, *, network: bool = False, after: str = "", packages: bool = False
+) -> str:
     """Return the unit that runs the script ``name`` once.
 
     Args:
         name: The script's name in :data:`DIRECTORY`.
         network: Whether it waits for the network and a set clock.
         after: Unit that comes first; empty for none.
+        packages: Whether packages are installed before it runs.
     """
-    wants = f"Wants={_NETWORK}\n" if network else ""
-    order = " ".join(filter(None, ("resizefs.service", _NETWORK if network else "", after)))
+    needs = " ".join(filter(None, (_NETWORK if network else "", UNIT if packages else "")))
+    wants = f"Wants={needs}\n" if needs else ""
+    order = " ".join(filter(None, ("resizefs.service", needs, after)))
     stamp = f"/var/lib/{_STATE}/{name}.done"
     return f"""\
 [Unit]

@@ -4,47 +4,51 @@ Writing a guest's RPM database from outside would need the same rpm with the sam
 Photon changed both twice (Berkeley DB, then sqlite, then another path).
 """
 
-from builder.guestpath import guest
+from builder.guestpath import guest, join
 
 DIRECTORY = guest("/var/lib/photon-builder/packages")
-"""Holds the list of wanted packages and the RPM files that came with the image."""
+"""Holds what is wanted; empty but for ``installed`` when that is done."""
 
-WANTED = guest(f"{DIRECTORY}/wanted")
-"""One package name a line; renamed to ``installed`` when that is done."""
+WANTED = join(DIRECTORY, "wanted")
+"""One package a line, as tdnf takes it; renamed to ``installed`` when that is done."""
+
+FROM = join(DIRECTORY, "from")
+"""Ids of the repositories to install from, one a line; absent for those that are enabled."""
+
+STATES = join(DIRECTORY, "units")
+"""``enabled``, ``disabled`` or ``masked`` and a unit a line: what to do after the installation."""
+
+REPOSITORY = join(DIRECTORY, "repository")
+"""The RPM files that came with the image, with their metadata."""
+
+LOCAL = "photon-builder"
+REPOSITORY_FILE = guest(f"/etc/yum.repos.d/{LOCAL}.repo")
+REPOSITORY_TEXT = f"""\
+[{LOCAL}]
+name=RPM files that came with the image
+baseurl=file://{REPOSITORY}
+gpgcheck=0
+enabled=0
+"""
+"""Not checked: the files came with the image, and others than Photon may have signed them."""
 
 SCRIPT = guest("/usr/libexec/photon-builder/packages")
 UNIT = "photon-builder-packages.service"
 UNIT_PATH = guest(f"/etc/systemd/system/{UNIT}")
-
-SCRIPT_TEXT = f"""\
-#!/bin/sh
-# Installs what {WANTED} lists and the RPM files beside it, once.
-set -eu
-cd {DIRECTORY}
-set -- $(cat wanted)
-for file in ./*.rpm; do
-  [ -e "$file" ] && set -- "$@" "$file"
-done
-until tdnf install --assumeyes "$@"; do
-  echo "packages not installed yet, trying again in 20 seconds" >&2
-  sleep 20
-done
-rm -f ./*.rpm
-mv wanted installed
-systemctl daemon-reload
-"""
+TARGET = "photon-builder-packages.target"
 
 UNIT_TEXT = f"""\
 [Unit]
 Description=Install the packages chosen when this image was built
-Wants=network-online.target
-After=network-online.target resizefs.service
+Wants=network-online.target time-sync.target
+After=network-online.target time-sync.target resizefs.service photon-builder-package-key.service
 ConditionPathExists={WANTED}
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-TimeoutStartSec=30min
+TimeoutStartSec=1h
+StandardError=journal+console
 ExecStart={SCRIPT}
 
 [Install]

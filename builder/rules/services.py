@@ -1,9 +1,8 @@
-"""Rules of units, scripts and packages."""
+"""Rules of units and scripts."""
 
 from collections.abc import Iterator
 
 from builder.guest.unit_names import complete_name
-from builder.rules.interfaces import nics
 from builder.rules.model import Finding, Rule, Subject, error, find, warning
 
 _ELSEWHERE = {
@@ -45,27 +44,7 @@ def _names(subject: Subject) -> Iterator[Finding]:
                 yield find(overlay, path, message, f"write {meant}")
 
 
-def _no_way_out(subject: Subject) -> Iterator[Finding]:
-    """Find packages that a machine without a router is to fetch."""
-    everything = nics(subject)
-    leads = any(nic.has_lease or nic.settings.get("gateway") for nic in everything)
-    routes = any(nic.settings.get("routes") for nic in everything)
-    if leads or routes or not everything:
-        return
-    for overlay, path, name in subject.listed("packages"):
-        if not str(name).endswith(".rpm"):
-            message = f"{name} is fetched on the first boot, and no interface has a gateway"
-            yield find(overlay, path, message, "add a gateway, or give the package as an .rpm file")
-            return
-
-
 RULES: tuple[Rule, ...] = (
-    error(
-        "SVC001",
-        "the base has no such unit",
-        "The unit is looked up in the base and among the spec's own. Is its package in the base? "
-        "Packages of the spec are installed later, on the first boot.",
-    ),
     error(
         "SVC002",
         "a unit that cannot be enabled",
@@ -157,35 +136,5 @@ RULES: tuple[Rule, ...] = (
         "a script with Windows line ends",
         "With a carriage return after it the interpreter's name is not found, and the unit fails "
         "with `No such file or directory`. Save the file with Unix line ends.",
-    ),
-    error(
-        "PKG001",
-        "the RPM file cannot be read",
-        "A value that ends in .rpm is a file on this machine, relative to the folder of the file "
-        "that names it. Other values are names of packages in the repositories.",
-    ),
-    error(
-        "PKG002",
-        "not an RPM",
-        "Every RPM begins with the same four bytes. A download that failed often leaves a page of "
-        "HTML under the right name.",
-    ),
-    error(
-        "PKG003",
-        "an RPM for another architecture",
-        "The architecture is in the file's name. rpm would refuse the package on first boot, where "
-        "nobody sees it.",
-    ),
-    error(
-        "PKG004",
-        "not a package name",
-        "Names of packages have no slash and no blank. A path of an RPM file ends in .rpm.",
-    ),
-    warning(
-        "PKG005",
-        "packages, and no way to fetch them",
-        "On a disk, packages are installed on the first boot with a network. Without a lease, a "
-        "gateway or a route, the machine reaches its own network only.",
-        _no_way_out,
     ),
 )

@@ -198,14 +198,6 @@ def test_a_base_without_a_command_line_is_refused() -> None:
         edited(merged_root(), SetKernelArguments(("audit=0",)))
 
 
-def test_packages_are_staged_for_the_first_boot() -> None:
-    rpm = ("tool.rpm", Blob.of(b"\xed\xab\xee\xdb"))
-    root = edited(merged_root(), InstallPackages(("nfs-utils",)), InstallPackages(("vim",), (rpm,)))
-    assert text_of(root, "/var/lib/photon-builder/packages/wanted") == "nfs-utils\nvim\n"
-    wants = "/etc/systemd/system/multi-user.target.wants/photon-builder-packages.service"
-    assert walk(root)[wants][0] == "symlink"
-
-
 def test_a_requirement_that_does_not_hold_says_its_sentence() -> None:
     with pytest.raises(GuestError, match="no zone") as caught:
         edited(

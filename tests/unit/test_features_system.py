@@ -194,7 +194,7 @@ def test_kernel_arguments_are_one_change() -> None:
 
 def test_dead_hosts_are_replaced_by_default() -> None:
     default = repositories.FEATURE.default
-    found = wish(repositories.FEATURE, default).changes
+    found = wish(repositories.FEATURE, {**default, "fix_key": False}).changes
     line = "https://dl.bintray.com/vmware/photon_updates_$releasever_$basearch"
     for change in found:
         assert isinstance(change, ReplaceText)
@@ -202,7 +202,7 @@ def test_dead_hosts_are_replaced_by_default() -> None:
     assert line == (
         "https://packages.broadcom.com/photon/$releasever/photon_updates_$releasever_$basearch"
     )
-    assert wish(repositories.FEATURE, {"fix_host": False}).changes == ()
+    assert wish(repositories.FEATURE, {"fix_host": False, "fix_key": False}).changes == ()
 
 
 def test_the_identity_is_reset_by_default() -> None:

@@ -117,7 +117,7 @@ def test_enabling_a_masked_unit_unmasks_it() -> None:
 
 
 def test_a_unit_that_the_base_lacks_is_an_error_with_its_code() -> None:
-    with pytest.raises(GuestError, match="no unit cron.service") as caught:
+    with pytest.raises(GuestError, match="no cron.service: the package cronie") as caught:
         edit(base(), steps(SetUnitState("cron.service", ENABLED)), 0)
     assert caught.value.code == "SVC001"
 

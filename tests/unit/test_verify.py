@@ -100,7 +100,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         SetUnitState("two.service", UnitState.DISABLED),
         SetUnitState("three.service", UnitState.MASKED),
     ),
-    "packages": (InstallPackages(("b", "a"), (("x.rpm", Blob.text("rpm")),)),),
+    "packages": (InstallPackages(("b", "a")),),
 }  # fmt: skip
 
 
