@@ -69,7 +69,7 @@ _LOGIN = """
 _CLOUD_LOGIN = """
   # The cloud brings the first ssh key and the address; more accounts go here.
   # users:
-  #   ada: {uid: 1000, groups: [wheel], ssh_keys: ["file:~/.ssh/id_ed25519.pub"]}
+  #   ada: {uid: 1000, sudo: nopasswd, ssh_keys: ["file:~/.ssh/id_ed25519.pub"]}
 """
 _NETWORK = """
   network:

@@ -206,6 +206,13 @@ class Facts(Struct, frozen=True):
         return (known["made"], "C", "POSIX", *built_in)
 
     @property
+    def has_root_password(self) -> bool | None:
+        """Whether the image comes with a password for root, ``None`` when that is not known."""
+        known = table("system")["root_password"]
+        with_one, without = known["published"].split(), known["none"].split()
+        return True if self.image in with_one else False if self.image in without else None
+
+    @property
     def groups(self) -> dict[str, int]:
         """Groups of the base with their ids."""
         return dict(table("system")["accounts"]["groups"])

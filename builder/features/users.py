@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.blob import Blob
-from builder.changes import AddUser, WriteFile
+from builder.changes import AddUser
 from builder.errors import Fault
-from builder.features import Because, Context, Feature, Wish, form
+from builder.features import Context, Feature, Wish, form, sudo
+from builder.features.cloud_users import wish_root_kept
 from builder.features.passwords import wish_password
 from builder.features.public_keys import wish_keys, wish_root_keys
 from builder.features.sources import guest_path
-from builder.guestpath import GuestPath, guest
+from builder.features.sudo import wish_sudo
+from builder.guestpath import GuestPath
 
 _NAME = r"^[a-z_][a-z0-9_-]{0,31}$"
 _REFERENCE = "`env: NAME`, `file: path`, `random: true`, `locked: true` or `hash: $6$…`"
@@ -35,6 +36,7 @@ _USER = {
         "items": {"type": "string"},
         "description": "Public keys, or `file:path` of a file with some.",
     },
+    "sudo": sudo.SCHEMA,
 }
 SCHEMA = {
     "type": "object",
@@ -47,8 +49,6 @@ SCHEMA = {
     },
 }
 _ROOT_ONLY = ("password", "expire", "ssh_keys")
-CLOUD = guest("/etc/cloud/cloud.cfg.d/99-photon-builder-users.cfg")
-_UNLOCKED = "users: [{name: root, lock_passwd: false}]\ndisable_root: false\n"
 
 
 def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
@@ -61,10 +61,10 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         yield from _wish_account(user, settings, home)
         yield from wish_password(user, settings, context)
         yield from wish_keys(user, settings, home, context)
+        if user != "root":
+            yield from wish_sudo(user, settings, context)
     root = value.get("root", {})
-    if root.get("password", {}) != {"locked": True} and ("password" in root or "ssh_keys" in root):
-        text = _UNLOCKED if "password" in root else "disable_root: false\n"
-        yield Because(WriteFile(CLOUD, Blob.text(text)), "cloud-init would lock root again")
+    yield from wish_root_kept(root, context)
     if root.get("ssh_keys"):
         yield from wish_root_keys(context)
 
@@ -95,5 +95,6 @@ FEATURE = Feature(
     "Accounts, passwords and ssh keys",
     SCHEMA,
     changes,
-    "{root: {password: {locked: true}}, ada: {uid: 1000, groups: [wheel]}}",
+    "{root: {password: {locked: true}}, ada: {uid: 1000, sudo: nopasswd, ssh_keys: [ssh-ed25519 "
+    "AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFydC1r ada@example.org]}}",
 )

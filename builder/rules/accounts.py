@@ -14,6 +14,7 @@ _KNOWN = "changeme"
 _SCHEME = "$6$"
 _PARTS = 4
 _LOCKED = {"locked": True}
+_ADD_KEYS = "add users: {root: {password: {env: ROOT_PASSWORD}}}, or ssh_keys to an account"
 
 
 def _users(subject: Subject) -> Iterator[tuple[Overlay, str, dict[str, Any]]]:
@@ -25,7 +26,7 @@ def _users(subject: Subject) -> Iterator[tuple[Overlay, str, dict[str, Any]]]:
 
 def _expired(subject: Subject) -> Iterator[Finding]:
     """Find a root account that keeps the password of the published image."""
-    if not subject.has_console or subject.is_sample:
+    if not subject.has_console or subject.is_sample or subject.passwords_of_root == {False}:
         return
     root = [(overlay, s) for overlay, name, s in _users(subject) if name == "root"]
     if any("password" in settings for _, settings in root):
@@ -51,11 +52,21 @@ def _locked_out(subject: Subject) -> Iterator[Finding]:
     locked = [
         overlay for overlay, name, s in users if name == "root" and s.get("password") == _LOCKED
     ]
-    ways = any(s.get("ssh_keys") or s.get("password", _LOCKED) != _LOCKED for _, _, s in users)
-    if locked and not ways and subject.has_console:
+    if locked and not _has_way_in(users) and subject.has_console:
         message = "nobody can log in: root is locked, and no account has a password or a key"
-        hint = "add ssh_keys, or another user with some"
-        yield find(locked[0], ("users", "root", "password"), message, hint)
+        yield find(locked[0], ("users", "root", "password"), message, _ADD_KEYS)
+    elif False in subject.passwords_of_root and not _has_way_in(users):
+        message = (
+            "nobody can log in: a medium gives root no password, and no account has one or a key"
+        )
+        document = subject.spec.document
+        path: KeyPath = ("overlay",) if "overlay" in document.value else ()
+        yield Finding(message, document, path, _ADD_KEYS, at_key=True)
+
+
+def _has_way_in(users: list[tuple[Overlay, str, dict[str, Any]]]) -> bool:
+    """Say whether any account has a password or a key."""
+    return any(s.get("ssh_keys") or s.get("password", _LOCKED) != _LOCKED for _, _, s in users)
 
 
 def _well_known(subject: Subject) -> Iterator[Finding]:
@@ -93,15 +104,17 @@ RULES: tuple[Rule, ...] = (
         "an expired root password",
         "The published images come with root's password `changeme`, expired, so that the first "
         "login asks for a new one: on the console, and over ssh even with a key. Scripts then "
-        "hang. Any `password` under users.root ends this; `expire: first-login` "
+        "hang. Systems that a medium installs have no such password: there ACC002 counts. "
+        "Any `password` under users.root ends this; `expire: first-login` "
         "asks for it on purpose.",
         _expired,
     ),
     warning(
         "ACC002",
         "nobody can log in",
-        "Root's password is locked and no account has another one or a key. That may be meant for "
-        "a machine that is never looked after; otherwise add `ssh_keys`.",
+        "Root's password is locked, or the target is an installation medium, which gives root none "
+        "unless the spec does, and no account has a password or a key. That may be meant for a "
+        "machine that is never looked after; otherwise add `ssh_keys`.",
         _locked_out,
     ),
     error(

@@ -69,6 +69,15 @@ class Subject(Struct, frozen=True):
         """Say whether somebody has to log in with what the image itself brings."""
         return any(name not in _WITHOUT_LOGIN for name in self.spec.choice.names)
 
+    @property
+    def passwords_of_root(self) -> set[bool | None]:
+        """Whether root has a password on each base with a console; ``None``: it is not known."""
+        return {
+            facts.has_root_password
+            for name, facts in self.bases.items()
+            if name not in _WITHOUT_LOGIN
+        } or {None}
+
     def sections(self, key: str) -> Iterator[tuple[Overlay, Any]]:
         """Yield each overlay that has ``key``, with its value."""
         for overlay in self.spec.overlays:

@@ -22,6 +22,9 @@ _ELSEWHERE = {
     "vmware-tools": "vmtoolsd",
     "open-vm-tools": "vmtoolsd",
 }
+_BROUGHT_BY = {"crond": "cronie", "rsyslog": "rsyslog"}
+"""Units of Photon that no image has, with their packages."""
+
 _ON_CLOUDS = {"ntpd": "gce"}
 """Those that Photon's image for a cloud does have."""
 _VERBS = ("enable", "disable", "mask")
@@ -41,7 +44,12 @@ def _names(subject: Subject) -> Iterator[Finding]:
             )
             if meant and not own:
                 message = f"{name} is a unit of other distributions; Photon's is {meant}"
-                yield find(overlay, path, message, f"write {meant}")
+                hint = f"write {meant}"
+                package = _BROUGHT_BY.get(meant)
+                if package and package not in subject.packages():
+                    message += f", of the package {package}, which no image has"
+                    hint += f", and add packages: [{package}]"
+                yield find(overlay, path, message, hint)
 
 
 RULES: tuple[Rule, ...] = (
@@ -73,7 +81,8 @@ RULES: tuple[Rule, ...] = (
         "SVC012",
         "a unit by its name elsewhere",
         "Distributions name the same service differently. Photon has sshd, systemd-networkd, "
-        "systemd-resolved, systemd-timesyncd, crond, iptables and vmtoolsd.",
+        "systemd-resolved, systemd-timesyncd, iptables and vmtoolsd. crond (of cronie) and rsyslog "
+        "are in no image: they are packages to install; timers and the journal are there.",
         _names,
     ),
     error(

@@ -7,13 +7,15 @@ import pytest
 from builder.changes import (
     AddUser,
     EnsureLine,
+    InstallPackages,
     MakeDirectory,
     ReplaceText,
     SetPassword,
     WriteFile,
 )
 from builder.errors import FaultError
-from builder.features import network, ssh, ssh_client, users
+from builder.facts import facts_of
+from builder.features import cloud_users, network, ssh, ssh_client, users
 from builder.guest.password import check_hash, derived_salt, hash_password
 from builder.guestpath import guest
 from builder.secret import read_secret
@@ -122,9 +124,9 @@ def test_keys_come_from_files_too(key: str, tmp_path: Path) -> None:
 
 def test_cloud_init_leaves_root_alone(key: str) -> None:
     password = wish(users.FEATURE, {"root": {"password": {"hash": HASH}}})
-    assert "lock_passwd: false" in password.text(users.CLOUD)
+    assert "lock_passwd: false" in password.text(cloud_users.CLOUD)
     keys = wish(users.FEATURE, {"root": {"ssh_keys": [key]}})
-    assert keys.text(users.CLOUD) == "disable_root: false\n"
+    assert keys.text(cloud_users.CLOUD) == "disable_root: false\n"
     assert not any(
         isinstance(c, WriteFile)
         for c in wish(users.FEATURE, {"root": {"password": LOCKED}}).changes
@@ -341,3 +343,49 @@ def test_the_client_of_a_cloud_image_starts_again(ciphers: str, tmp_path: Path) 
     told = judge("ssh", "-G", "-F", path, "host").stdout
     assert f"ciphers {ciphers.replace('arcfour256,arcfour128,', '')}\n" in told
     assert wish(ssh_client.FEATURE, {"fix_ciphers": False}).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "users_line"),
+    [
+        ("azure", "users: [default, {name: root, lock_passwd: false}]\n"),
+        ("ami", "users: [{name: root, lock_passwd: false}]\n"),
+        ("ova", "users: [{name: root, lock_passwd: false}]\n"),
+    ],
+)
+def test_the_user_of_the_portal_is_made_beside_a_password_of_root(
+    image: str, users_line: str
+) -> None:
+    facts = facts_of("5.0", revision="GA", image=image)
+    found = wish(users.FEATURE, {"root": {"password": {"hash": HASH}}}, facts=facts)
+    assert found.text(cloud_users.CLOUD) == f"{users_line}disable_root: false\n"
+    assert any("portal" in reason for reason in found.reasons) is (image == "azure")
+
+
+SUDO = [(True, "ada ALL=(ALL) ALL\n"), ("nopasswd", "ada ALL=(ALL) NOPASSWD: ALL\n")]
+
+
+@pytest.mark.parametrize(("value", "rule"), SUDO)
+def test_an_account_becomes_root_by_a_rule_that_visudo_accepts(
+    value: object, rule: str, tmp_path: Path
+) -> None:
+    given = {"ada": {"uid": 1000, "sudo": value}}
+    jsonschema.validate(given, users.SCHEMA)
+    found = wish(users.FEATURE, given, facts=facts_of("5.0", revision="GA", image="ova"))
+    file = found.file("/etc/sudoers.d/90-photon-builder-ada")
+    assert (file.mode, file.owner.uid, found.text(file.path)) == (0o440, 0, rule)
+    (tmp_path / "rule").write_text(rule)
+    (tmp_path / "rule").chmod(0o440)
+    judge("visudo", "-c", "-f", tmp_path / "rule")
+    assert InstallPackages(("sudo",)) in found.changes
+    assert "the base lacks sudo" in found.reasons
+
+
+def test_sudo_is_installed_where_it_is_not_known_to_be_there() -> None:
+    given = {"ada": {"uid": 1000, "sudo": True}}
+    ami = wish(users.FEATURE, given, facts=facts_of("5.0", revision="GA", image="ami"))
+    assert not any(isinstance(change, InstallPackages) for change in ami.changes)
+    assert "the base may lack sudo" in wish(users.FEATURE, given).reasons
+    off = wish(users.FEATURE, {"ada": {"uid": 1000, "sudo": False}})
+    assert [type(change) for change in off.changes] == [AddUser]
+    assert wish(users.FEATURE, {"root": {"sudo": True}}).codes == ["USR007"]

@@ -1,0 +1,120 @@
+"""Who can log in and become root, by what is known of each base."""
+
+from pathlib import Path
+
+import pytest
+
+from builder import features, rules, targets
+from builder.errors import Problem
+from builder.facts import Facts, facts_of
+from builder.lock import Lock
+from builder.spec import load_spec
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFydC1r a"
+LOCKED = "root: {password: {locked: true}}"
+OVA = {"ova": facts_of("5.0", revision="GA", image="ova")}
+AMI = {"ami": facts_of("5.0", revision="GA", image="ami")}
+ISO = {"iso": facts_of("5.0", revision="GA", image="iso-minimal")}
+OLD_ISO = {"minimal-iso": facts_of("3.0", revision="GA", image="iso-minimal")}
+BOARD = {"rpi3": facts_of("5.0", revision="GA", image="rpi", arch="aarch64")}
+UNKNOWN = {"ova": facts_of("", image="")}
+
+
+def check(folder: Path, overlay: str, bases: dict[str, Facts]) -> tuple[Problem, ...]:
+    path = folder / "lab.yaml"
+    inner = "".join(f"  {line}\n" for line in overlay.splitlines())
+    listed = ", ".join(bases)
+    install = "install: {disk: /dev/sda}\n" if "iso" in listed else ""
+    head = f"version: 1\ntargets: [{listed}]\nbase: {{release: '5.0'}}\n{install}"
+    path.write_text(f"{head}overlay:\n{inner}")
+    known = targets.discover()
+    spec = load_spec(path, features=features.discover(), targets=known, locked=Lock())
+    return rules.check_rules(spec, bases)
+
+
+def found(folder: Path, overlay: str, bases: dict[str, Facts]) -> list[str]:
+    return [p.code for p in check(folder, overlay, bases) if p.code.startswith(("ACC", "SVC"))]
+
+
+def ada(more: str = "", root: str = LOCKED) -> str:
+    return f"users: {{{root}, ada: {{uid: 1000, groups: [wheel], ssh_keys: ['{KEY}']{more}}}}}"
+
+
+HASH = "password: {hash: '$6$salt$hash'}"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "bases", "expected"),
+    [
+        (ada(), OVA, True),
+        (ada(), BOARD, True),
+        (ada(), OLD_ISO, True),
+        (ada(), ISO, True),
+        (ada(", sudo: nopasswd"), OVA, False),
+        (ada(", sudo: true"), OVA, True),
+        (ada(f", sudo: true, {HASH}"), OVA, False),
+        (ada(f", {HASH}"), OVA, True),
+        (ada(f", {HASH}"), ISO, False),
+        (ada(f", {HASH}") + "\npackages: [sudo]", OVA, False),
+        (ada() + "\npackages: [sudo]", OVA, True),
+        (ada() + "\nfiles: [{path: /etc/sudoers.d/ada, content: x}]", ISO, False),
+        (ada(root=f"root: {{{HASH}}}"), OVA, False),
+        (ada(root=f"root: {{ssh_keys: ['{KEY}'], password: {{locked: true}}}}"), OVA, False),
+        (ada(root=f"eve: {{uid: 1001, ssh_keys: ['{KEY}']}}"), AMI, True),
+        (ada(), UNKNOWN, True),
+        (ada(f", {HASH}"), UNKNOWN, False),
+        (ada().replace("wheel", "users"), OVA, False),
+    ],
+)
+def test_an_account_in_wheel_has_a_way_to_become_root(
+    overlay: str, bases: dict[str, Facts], expected: bool, tmp_path: Path
+) -> None:
+    assert ("ACC005" in found(tmp_path, overlay, bases)) is expected
+
+
+def test_the_hint_is_a_line_that_helps(tmp_path: Path) -> None:
+    (problem,) = (p for p in check(tmp_path, ada(), OVA) if p.code == "ACC005")
+    assert problem.message == (
+        "ada is in wheel and cannot become root: the base of ova has no sudo, "
+        "and root has no password for su"
+    )
+    assert problem.hint == "add `sudo: nopasswd` to users.ada"
+    assert problem.place
+    assert problem.place.line == 5
+
+
+@pytest.mark.parametrize(
+    ("overlay", "bases", "codes"),
+    [
+        ("hostname: a", OVA, ["ACC001"]),
+        ("hostname: a", BOARD, ["ACC001"]),
+        ("hostname: a", UNKNOWN, ["ACC001"]),
+        ("hostname: a", ISO, ["ACC002"]),
+        ("hostname: a", ISO | OVA, ["ACC001", "ACC002"]),
+        (f"users: {{root: {{ssh_keys: ['{KEY}']}}}}", ISO, []),
+        (f"users: {{ada: {{uid: 1000, ssh_keys: ['{KEY}']}}}}", ISO, []),
+        ("users: {root: {password: {random: true}}}", ISO, []),
+        ("hostname: a", AMI, []),
+    ],
+)
+def test_a_medium_knows_no_published_password(
+    overlay: str, bases: dict[str, Facts], codes: list[str], tmp_path: Path
+) -> None:
+    assert sorted(found(tmp_path, overlay, bases)) == codes
+
+
+@pytest.mark.parametrize(
+    ("unit", "more", "hint"),
+    [
+        ("cron", "", "write crond, and add packages: [cronie]"),
+        ("syslog", "", "write rsyslog, and add packages: [rsyslog]"),
+        ("cron", "\npackages: [cronie]", "write crond"),
+        ("ssh", "", "write sshd"),
+    ],
+)
+def test_a_unit_of_another_name_is_told_with_the_package_that_brings_it(
+    unit: str, more: str, hint: str, tmp_path: Path
+) -> None:
+    text = f"users: {{root: {{password: {{random: true}}}}}}\nservices: {{enable: [{unit}]}}{more}"
+    hints = [p.hint for p in check(tmp_path, text, OVA) if p.code == "SVC012"]
+    assert hints == [hint]
