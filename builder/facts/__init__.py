@@ -186,7 +186,12 @@ class Facts(Struct, frozen=True):
         if own:
             return CloudInit((own["datasource"],), own["users"], own["disable_root"])
         row = row_for(tables["rows"], self.revision)
-        return CloudInit(tuple(row["datasources"].split()), row["users"], row["disable_root"])
+        return CloudInit(
+            tuple(row["datasources"].split()),
+            row["users"],
+            row["disable_root"],
+            not self._is(tables["ovf_on_cdrom_alone"]["on"]),
+        )
 
     @property
     def has_sshd_include(self) -> bool:

@@ -70,11 +70,14 @@ class CloudInit(Struct, frozen=True):
         datasources: ``datasource_list``.
         users: ``root`` or ``default``: whom ``users`` names.
         disable_root: Whether root's ssh keys lead to a message only.
+        reads_guestinfo: Whether its data source OVF reads properties from guestinfo, not from a
+            CD-ROM alone.
     """
 
     datasources: tuple[str, ...]
     users: str
     disable_root: bool
+    reads_guestinfo: bool = True
 
 
 class Firewall(Struct, frozen=True):
