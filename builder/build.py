@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,12 @@ class Outcome(Struct, frozen=True):
     warnings: tuple[Problem, ...] = ()
 
 
-def prepare(request: Request) -> tuple[Plan, Origin]:
+def prepare(request: Request, tolerated: Collection[str] = ()) -> tuple[Plan, Origin]:
     """Return the plan and the base of a request: no network, no build.
+
+    Args:
+        request: What to build.
+        tolerated: Codes of errors that are warnings to somebody who builds nothing.
 
     Raises:
         SpecError, UnsupportedError: the request cannot be carried out as it is.
@@ -90,6 +94,7 @@ def prepare(request: Request) -> tuple[Plan, Origin]:
         features_for(request.spec, request.target, discover_features()),
         facts=origin.facts,
         announce=request.announce,
+        tolerated=tolerated,
     )
     if not request.target.has_defaults:
         plan = plan.without_defaults()

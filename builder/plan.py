@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob, Download
@@ -104,9 +104,9 @@ def make_plan(
     spec: Spec,
     features: Iterable[Feature],
     *,
-    release: str = "",
     facts: Facts | None = None,
     announce: Callable[[str], None] = lambda _: None,
+    tolerated: Collection[str] = (),
 ) -> Plan:
     """Expand a spec's overlays into one plan.
 
@@ -116,22 +116,30 @@ def make_plan(
     Args:
         spec: The spec; its values fit the features' schemas.
         features: What the keys of an overlay mean.
-        release: Photon release of the base, when nothing else is known of it.
-        facts: What is known of the base; unless given, of the oldest revision of ``release``.
+        facts: What is known of the base; unless given, nothing.
         announce: Told what a person must read now and nowhere else.
+        tolerated: Codes of errors that are warnings to somebody who builds nothing.
 
     Raises:
         SpecError: with everything found wrong, contradictions included.
     """
     problems: list[Problem] = []
-    known = facts or facts_of(release)
+    known = facts or facts_of("")
     base = Context(spec.name, spec.path.parent, known.release, known.arch, facts=known)
     base = replace(base, announce=announce)
     decided = _decided(_steps(spec, tuple(features), base, problems), problems)
+    problems = [problem for problem in tolerate(problems, tolerated) if spec.heeds(problem)]
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError(tuple(problems))
     ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
     return Plan(tuple(ordered), tuple(problems))
+
+
+def tolerate(problems: Iterable[Problem], codes: Collection[str]) -> Iterator[Problem]:
+    """Yield problems; those with one of the codes as warnings."""
+    for problem in problems:
+        is_tolerated = problem.code in codes
+        yield replace(problem, severity=Severity.WARNING) if is_tolerated else problem
 
 
 def _decided(steps: Iterable[Step], problems: list[Problem]) -> dict[str, Step]:

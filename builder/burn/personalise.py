@@ -14,6 +14,7 @@ from builder.burn.overlay import Overlay as Blocks
 from builder.carriers.edit import edit, operations
 from builder.documents import parse_document
 from builder.errors import FormatError, GuestError, SpecError, UsageError, VerifyError
+from builder.facts import facts_of
 from builder.features import Feature, discover
 from builder.formats.disk import Disk
 from builder.formats.shadow import ShadowDisk
@@ -116,7 +117,7 @@ def _spec(values: dict[str, Any]) -> Spec:
 
 def _steps(spec: Spec, release: str) -> tuple[Step, ...]:
     """Return what a spec asks for by its own keys."""
-    return make_plan(spec, _features(), release=release).without_defaults().steps
+    return make_plan(spec, _features(), facts=facts_of(release)).without_defaults().steps
 
 
 def _features() -> tuple[Feature, ...]:

@@ -21,19 +21,28 @@ from builder.cli.options import (
 from builder.cli.plan_text import format_plan, image_rows
 from builder.cli.report import show_problems
 from builder.errors import BuilderError, Problem, Severity, SpecError, UsageError
+from builder.plan import tolerate
+
+_SECRETS = frozenset({"SEC002", "SEC003"})
+"""Codes of secrets that are not at hand: whoever checks a spec need not have them."""
 
 
 @click.command()
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
 @base_option
+@click.option("--strict", is_flag=True, help="Fail for warnings, too.")
 @json_option
-def check(specs: tuple[str, ...], base: str | None, *, as_json: bool) -> int:
-    """Report every problem of the specs: no network, no root, no build."""
+def check(specs: tuple[str, ...], base: str | None, *, strict: bool, as_json: bool) -> int:
+    """Report every problem of the specs: no network, no root, no build, no secrets.
+
+    A secret that is not there is a warning here, and an error of `build`.
+    """
     rows: list[dict[str, object]] = []
     code = 0
     for name in specs:
         problems, stopped = _problems_of(name, base)
-        code = code or stopped
+        warned = any(problem.code not in _SECRETS for problem in problems)
+        code = code or stopped or (SpecError.exit_code if strict and warned else 0)
         rows += [_row(problem) for problem in problems]
         if not as_json:
             show_problems(problems)
@@ -102,10 +111,10 @@ def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]
         bases = find_facts(spec, targets, read_lock(spec.path.parent))
         found = list(rules.check_rules(spec, bases))
         for target in targets:
-            made, _ = prepare(question(spec, target))
+            made, _ = prepare(question(spec, target), _SECRETS)
             found += [problem for problem in made.warnings if problem not in found]
     except SpecError as error:
-        return error.problems, error.exit_code
+        return tuple(tolerate(error.problems, _SECRETS)), error.exit_code
     except BuilderError as error:
         return (
             Problem(str(error), error.code or type(error).__name__, error.hint),

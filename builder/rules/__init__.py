@@ -51,7 +51,7 @@ def check_rules(spec: Spec, bases: Mapping[str, Facts] | None = None) -> tuple[P
         bases: What is known of the base of each target, by its name.
     """
     problems = dict.fromkeys(_iter_problems(Subject(spec, bases or {})))
-    return tuple(sorted(problems, key=problem_order))
+    return tuple(sorted(filter(spec.heeds, problems), key=problem_order))
 
 
 def _iter_problems(subject: Subject) -> Iterator[Problem]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 
+from builder.errors import Severity
 from builder.rules.model import Finding, Rule, Subject, error, warning
 from builder.spec import UrlBase
+from builder.suggest import nearest
 
 _STRONG = frozenset({"sha256", "sha512"})
 
@@ -33,6 +35,24 @@ def _lacking(code: str, subject: Subject) -> Iterator[Finding]:
     for fault in subject.spec.lacks:
         if fault.code == code:
             yield Finding(fault.message, subject.spec.document, fault.path, fault.hint)
+
+
+def _allowed(subject: Subject) -> Iterator[Finding]:
+    """Find codes under ``allow`` that cannot be allowed."""
+    from builder.rules import discover
+
+    document = subject.spec.document
+    codes = document.value.get("allow", ()) if isinstance(document.value, dict) else ()
+    rules = {rule.code: rule for rule in discover()} if codes else {}
+    for index, code in enumerate(codes):
+        path = ("allow", index)
+        if code not in rules:
+            meant = nearest(code, rules)
+            hint = f"did you mean {meant}?" if meant else "photon-builder explain CODE tells one"
+            yield Finding(f"there is no diagnostic {code}", document, path, hint)
+        elif rules[code].severity is Severity.ERROR:
+            message = f"{code} is an error: {rules[code].summary}; only warnings can be allowed"
+            yield Finding(message, document, path, f"photon-builder explain {code}")
 
 
 RULES: tuple[Rule, ...] = (
@@ -109,6 +129,14 @@ RULES: tuple[Rule, ...] = (
         "terminal and without the option a build stops before it downloads anything. "
         "`photon-builder lock SPEC` records it without building. To trust less, compare the "
         "sha256 with that of a download from elsewhere.",
+    ),
+    error(
+        "SPEC002",
+        "a diagnostic that cannot be allowed",
+        "`allow: [NET005]` at the top of a spec says that a warning is meant: it is neither shown "
+        "nor counted, by `check --strict` either. Errors cannot be allowed: nothing sound could be "
+        "built.",
+        _allowed,
     ),
     error("TGT001", "an unknown target", "`photon-builder targets` lists what can be built."),
     error(

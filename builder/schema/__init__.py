@@ -33,6 +33,12 @@ _OVERLAYS = {
     "uniqueItems": True,
     "description": "Folders of overlays/, each with an overlay.yaml, in any order.",
 }
+_ALLOW = {
+    "type": "array",
+    "items": {"type": "string", "pattern": "^[A-Z]+[0-9]{3}$", "x-form": "a code such as NET005"},
+    "uniqueItems": True,
+    "description": "Codes of warnings that are meant: they are neither shown nor counted.",
+}
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -95,6 +101,7 @@ def spec_schema(
             "name": {**_NAME, "description": "Names the artifacts; the file's stem by default."},
             **_targets_schema(sorted(targets)),
             "base": _base_schema(),
+            "allow": _ALLOW,
             "overlays": _OVERLAYS,
             "overlay": overlay_schema(features, examples=examples),
             "output": _output_schema(targets),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents import Document, load_document, problem_order
-from builder.errors import Fault, Problem, SpecError
+from builder.errors import Fault, Problem, Severity, SpecError
 from builder.features import Feature
 from builder.image_names import Pin
 from builder.lock import Lock
@@ -58,6 +58,7 @@ class Spec(Struct, frozen=True):
         pins: What the lock file has of container images, by their full names.
         choice: What the targets mean for the base: groups expanded, and what they leave out.
         lacks: Why there is nothing to start from, each with its path in the file.
+        allow: Codes of warnings that are meant.
     """
 
     path: Path
@@ -71,6 +72,11 @@ class Spec(Struct, frozen=True):
     pins: Mapping[str, Pin] = field(default_factory=dict)
     choice: Choice = field(default_factory=lambda: Choice(()))
     lacks: tuple[Fault, ...] = ()
+    allow: frozenset[str] = frozenset()
+
+    def heeds(self, problem: Problem) -> bool:
+        """Return whether a problem counts: not a warning that the spec allows."""
+        return problem.severity is Severity.ERROR or problem.code not in self.allow
 
 
 class _Reading(Struct):
@@ -131,6 +137,7 @@ def load_spec(
     sections = kinds.sections(values, targets)
     chosen = kinds.chosen(values)
     read = Spec(path, name, chosen, start, overlays, output, sections, document, lock.images)
+    read = replace(read, allow=frozenset(values.get("allow", ())))
     return replace(read, choice=choose(chosen, start, targets), lacks=lacks)
 
 

@@ -28,6 +28,7 @@ from builder.boot.report import format_junit, format_result
 from builder.boot.screenshot import convert_ppm
 from builder.boot.visit import SeparateDisk, prepare_visit
 from builder.errors import FormatError, ToolError, UsageError, VerifyError
+from builder.facts import facts_of
 from builder.features import discover as discover_features
 from builder.formats.disk import MIB, FileDisk
 from builder.formats.foreign import find_tool, run_tool, start_tool
@@ -181,7 +182,7 @@ def test_an_answer_is_compared(match: Match, wanted: str, out: str, *, accepted:
 def test_a_spec_becomes_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
     spec = read_spec(tmp_path)
-    checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
+    checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
     asked = {check.name: check for check in checks}
     assert asked["the host has its name"].wanted == "parts-1"
     assert asked["eth0 has its addresses"].wanted == "192.168.7.5/24"
@@ -361,7 +362,7 @@ def test_a_share_is_mounted_or_waits(
     path = tmp_path / "parts.yaml"
     path.write_text(f"{SPEC}  mounts: [{mount}]\n")
     spec = load_spec(path, features=discover_features(), targets=discover_targets())
-    checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
+    checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
     asked = {check.name: check.wanted for check in checks}
     assert asked["/mnt/nfs is mounted"] == wanted
 
@@ -386,7 +387,7 @@ def test_a_unit_that_was_never_started_does_not_run(
     path = tmp_path / "parts.yaml"
     path.write_text(SPEC.replace("mask: [rpcbind]", "enable: [rpcbind]"))
     spec = load_spec(path, features=discover_features(), targets=discover_targets())
-    checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
+    checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
     check = next(check for check in checks if check.name == "rpcbind.service runs")
     names = "ActiveState", "ConditionResult", "ConditionTimestampMonotonic"
     lines = "\n".join([*map("=".join, zip(names, state.split(), strict=True)), more])
@@ -409,7 +410,7 @@ def test_a_file_with_a_line_added_is_not_asked_for_its_content_alone(
     path = tmp_path / "parts.yaml"
     path.write_text(f"{SPEC}  files: {entries}\n")
     spec = load_spec(path, features=discover_features(), targets=discover_targets())
-    checks = make_checks(spec, make_plan(spec, discover_features(), release="5.0"))
+    checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
     asked = [check for check in checks if check.name.startswith(f"{held} has")]
     assert len(asked) == 2
     for text, passed in (("a=1\nb=2\n", True), ("a=1\n", False)):

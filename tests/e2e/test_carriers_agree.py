@@ -26,6 +26,7 @@ from builder.changes import (
     WriteFile,
 )
 from builder.errors import GuestError
+from builder.facts import facts_of
 from builder.features import discover
 from builder.guestpath import guest
 from builder.plan import Step, make_plan
@@ -357,7 +358,7 @@ def test_the_homelab_is_the_same_whichever_way_it_comes(
     spec = load_spec(
         PROJECT / "specs" / "homelab.yaml", features=features, targets=discover_targets()
     )
-    plan = make_plan(spec, features, release="3.0")
+    plan = make_plan(spec, features, facts=facts_of("3.0"))
     plan = plan.with_content({c.sha256: Blob.of(b"binary") for c in _downloads(plan.changes)})
     changes = tuple(c for c in plan.changes if type(c).__name__ != "InstallPackages")
     edited, installed, record = both(tmp_path, *changes)

@@ -335,3 +335,43 @@ def test_what_a_feature_warns_of_is_shown_once_whenever_it_is_built(
 
 def test_version_is_said_at_once(bench: Bench) -> None:
     assert re.fullmatch(r"photon-builder \d+\.\d+\.\d+\n", bench.run("--version").out)
+
+
+WARNED = """\
+version: 1
+target: ova
+base: {sample: true}
+overlay: {locale: de_DE.UTF-8, users: {root: {password: {env: NOT_SET_HERE}}}}
+"""
+
+
+def test_a_spec_can_be_checked_where_its_secrets_are_not(bench: Bench) -> None:
+    bench.write("edge.yaml", WARNED.replace("de_DE.UTF-8", "en_US.UTF-8"))
+    checked = bench.run("check", "--strict", "edge.yaml")
+    assert checked.code == 0
+    assert "warning[SEC002]: the environment variable NOT_SET_HERE is not set" in checked.err
+    built = bench.run("build", "edge.yaml")
+    assert built.code == 3
+    assert "error[SEC002]" in built.err
+
+
+def test_warnings_fail_a_strict_check_unless_the_spec_allows_them(bench: Bench) -> None:
+    bench.write("edge.yaml", WARNED)
+    assert bench.run("check", "edge.yaml").code == 0
+    strict = bench.run("check", "--strict", "edge.yaml")
+    assert strict.code == 3
+    assert "warning[LOC001]" in strict.err
+    bench.write("edge.yaml", WARNED + "allow: [LOC001]\n")
+    allowed = bench.run("check", "--strict", "edge.yaml")
+    assert allowed.code == 0
+    assert "LOC001" not in allowed.err
+
+
+def test_only_warnings_that_there_are_can_be_allowed(bench: Bench) -> None:
+    bench.write("edge.yaml", WARNED + "allow: [NET001, LOC01, LOC002, XYZ999]\n")
+    found = bench.run("check", "edge.yaml")
+    assert found.code == 3
+    bench.write("edge.yaml", WARNED + "allow: [NET001, XYZ999]\n")
+    found = bench.run("check", "edge.yaml")
+    assert "edge.yaml:5:9: error[SPEC002]: NET001 is an error" in found.err
+    assert "there is no diagnostic XYZ999" in found.err

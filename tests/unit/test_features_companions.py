@@ -38,7 +38,7 @@ def plan(folder: Path, overlay: str, facts: Facts = OVA) -> Plan:
     path.write_text(f"version: 1\ntarget: ova\nbase: {{sample: true}}\n{overlay}")
     known = features.discover()
     spec = load_spec(path, features=known, targets=targets.discover(), locked=Lock())
-    return make_plan(spec, known, release=facts.release, facts=facts)
+    return make_plan(spec, known, facts=facts)
 
 
 def built(made: Plan, release: str = "5.0") -> MemoryRoot:

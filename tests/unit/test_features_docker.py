@@ -226,7 +226,7 @@ def _planned(folder: Path, *overlays: str) -> tuple[Problem, ...]:
     path.write_text(f"version: 1\ntarget: ova\nbase: {{sample: true}}\noverlays: [{listed}]\n")
     spec = load_spec(path, features=features.discover(), targets=targets.discover())
     try:
-        plan = make_plan(spec, features.discover(), release="5.0")
+        plan = make_plan(spec, features.discover(), facts=facts_of("5.0"))
     except SpecError as error:
         return error.problems
     file = next(c for c in plan.changes if isinstance(c, WriteFile) and c.path == DAEMON)

@@ -7,6 +7,7 @@ import pytest
 
 from builder import features, rules, targets
 from builder.errors import Problem, SpecError
+from builder.facts import facts_of
 from builder.lock import read_lock
 from builder.plan import make_plan
 from builder.spec import load_spec
@@ -27,7 +28,7 @@ def problems_of(folder: Path, body: str, target: str = "ova") -> tuple[Problem, 
             targets=targets.discover(),
             locked=read_lock(folder),
         )
-        plan = make_plan(spec, features.discover(), release="5.0")
+        plan = make_plan(spec, features.discover(), facts=facts_of("5.0"))
         return (*rules.check_rules(spec), *plan.warnings)
     except SpecError as error:
         return error.problems

@@ -23,6 +23,7 @@ from builder.changes import (
     WriteFile,
 )
 from builder.errors import Severity, SpecError, UnsupportedError
+from builder.facts import facts_of
 from builder.guestpath import guest
 from builder.plan import Plan, Step, make_plan
 from builder.spec import load_spec
@@ -50,7 +51,7 @@ def planned(folder: Path, text: str, release: str = "5.0") -> Plan:
     path.write_text(text)
     known = features.discover()
     spec = load_spec(path, features=known, targets=targets.discover())
-    return make_plan(spec, known, release=release)
+    return make_plan(spec, known, facts=facts_of(release))
 
 
 def overlay(folder: Path, *keys: str) -> Plan:

@@ -6,6 +6,7 @@ import pytest
 
 from builder import features, rules, targets
 from builder.errors import UsageError
+from builder.facts import facts_of
 from builder.plan import make_plan
 from builder.scaffold import make_spec_text
 from builder.spec import Spec, load_spec
@@ -24,7 +25,7 @@ def test_a_new_spec_is_valid_and_plans_without_a_complaint(tmp_path: Path, targe
     spec = read(tmp_path, text)
     assert (spec.name, spec.targets) == ("my-photon", (target,))
     assert rules.check_rules(spec) == ()
-    plan = make_plan(spec, features.discover(), release="3.0")
+    plan = make_plan(spec, features.discover(), facts=facts_of("3.0"))
     assert plan.steps
     assert plan.warnings == ()
 
