@@ -15,11 +15,10 @@ from builder.artifact import (
     write_sums,
 )
 from builder.base import Opened, Origin, find_base, identify, open_base
-from builder.blob import Blob, Download
 from builder.cache import Cache
-from builder.changes import WriteFile
 from builder.errors import HostError, Problem
 from builder.features import discover as discover_features
+from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
 from builder.lock import Lock
 from builder.plan import Plan, make_plan
@@ -206,7 +205,7 @@ def _build(
         verify(staging.path, wanted, request.target.work_out, full=False, name=artifact.name)
         staging.publish(artifact, mtime=started)
     record = _provenance(request, plan, opened, made)
-    record["inputs"] = _fetched(inputs, plan)
+    record["inputs"] = fetched_rows(inputs, plan)
     base = {**record["base"], "digests": digests}
     write_sums(artifact, made.sha256)
     for suffix, text in made.beside.items():
@@ -234,30 +233,6 @@ def _job(request: Request, plan: Plan, opened: Opened, where: tuple[int, int, Pr
         request.output,
         opened.map,
     )
-
-
-def with_downloads(
-    plan: Plan, base: Path, cache: Cache, progress: Progress, *, offline: bool
-) -> Plan:
-    """Return the plan with the content that has to be fetched on this machine.
-
-    What the base already has in another place is left alone, and not fetched.
-    """
-    wanted = plan.downloads()
-    if not wanted:
-        return plan
-    from builder.fetch import fetch_blob
-    from builder.images import open_image
-    from builder.roots.resolve import exists
-
-    fetched: dict[str, Blob] = {}
-    with open_image(base) as image:
-        root = image.root()
-        for change, _ in wanted:
-            if change.unless is None or not exists(root, change.unless):
-                blob = fetch_blob(change.content, cache, progress, offline=offline)
-                fetched[blob.sha256] = blob
-    return plan.with_content(fetched)
 
 
 def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dict[str, Any]:
@@ -291,13 +266,3 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
             "beside": [f"{request.artifact.name}{suffix}" for suffix in sorted(made.beside)],
         },
     }
-
-
-def _fetched(inputs: list[tuple[WriteFile, Download]], plan: Plan) -> list[dict[str, str]]:
-    """Return what was downloaded for the plan; what the base had already is not among it."""
-    left = {change.content.sha256 for change, _ in plan.downloads()}
-    return [
-        {"path": change.path, "url": download.url, "sha256": change.content.sha256}
-        for change, download in inputs
-        if change.content.sha256 not in left
-    ]

@@ -122,8 +122,9 @@ def _wanted(request: "Request", artifact: Path, timestamp: int) -> "Wanted | Non
     A payload can be compared as a whole only: everything in it has to be known, what was
     downloaded too, and nothing in it may have been drawn.
     """
-    from builder.build import prepare, wanted_of, with_downloads
+    from builder.build import prepare, wanted_of
     from builder.cache import Cache
+    from builder.inputs import with_downloads
 
     plan, _ = prepare(request)
     known = plan.without_drawn()

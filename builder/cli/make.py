@@ -115,8 +115,9 @@ def fetch(spec: str, **choices: Unpack[Wishes]) -> None:
 def _fetch(request: Request) -> dict[str, str]:
     """Download what an artifact needs, and return where its base is."""
     from builder.base import open_base
-    from builder.build import prepare, with_downloads
+    from builder.build import prepare
     from builder.cache import Cache
+    from builder.inputs import with_downloads
 
     cache, progress = Cache(), reporter()
     plan, origin = prepare(request)

@@ -315,7 +315,7 @@ def test_several_specs_are_built_and_one_that_fails_can_be_passed_over(bench: Be
     names[1].write_text(names[1].read_text().replace("/opt/app/run", "/run/app"))
     stopped = bench.run("build", *names, **SECRET)
     assert stopped.code == 8
-    assert sorted(p.name for p in bench.output.glob("*.ova")) == ["edge-0.ova"]
+    assert "edge-1.ova" not in {path.name for path in bench.output.glob("*.ova")}
     done = bench.run("build", "--keep-going", *names, **SECRET)
     assert (done.code, done.out) == (8, "output/edge-0.ova\noutput/edge-2.ova\n")
     judge("sh", "-c", f"cd '{bench.output}' && sha256sum --strict --check SHA256SUMS")

@@ -63,6 +63,7 @@ MAY_IMPORT = {
     "trust": {"base", "cache", "catalog", "fetch", "lock", "spec", "targets"} | FLOOR,
     "imager": {"artifact", "formats", "targets"} | FLOOR,
     "nightly": {"artifact", "build", "executors", "formats"} | FLOOR,
+    "inputs": {"cache", "changes", "fetch", "images", "plan", "roots"} | FLOOR,
     "pinning": {"fetch", "formats"} | FLOOR,
     "doctor": {"formats"} | FLOOR,
 }
