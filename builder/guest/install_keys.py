@@ -20,6 +20,9 @@ _WITH_LINKS = "disks"
 _WITH_LVM = "partition_type"
 """A key as old as logical volumes: 3.0 Rev2. The installer before passes `lvm` over."""
 
+_EXPANDED = "_expanded.json"
+"""End of the names of lists that Photon's build made of others: all that these require."""
+
 
 def make_disk_keys(install: Mapping[str, Any], installer: Installer) -> dict[str, Any]:
     """Return the keys for what the spec's ``install`` section says.
@@ -108,7 +111,7 @@ def make_package_keys(
     """
     chosen, flavor = install["package_list"], install["linux_flavor"]
     if installer.package_lists and chosen not in installer.package_lists:
-        there = ", ".join(installer.package_lists)
+        there = ", ".join(name for name in installer.package_lists if not name.endswith(_EXPANDED))
         raise GuestError(
             f"{installer.name} has no package list {chosen}; it has {there}",
             code="INS005",

@@ -76,6 +76,38 @@ def test_a_card_is_what_the_spec_says(base_cache: Path, bench: Bench, tmp_path: 
     assert "Type: symlink" in radio
 
 
+DOCKER = """\
+  docker: {compose_plugin: base}
+  compose:
+    web: {file: web.yaml}
+"""
+
+
+def test_docker_comes_with_its_package_to_a_card_that_has_none(
+    base_cache: Path, bench: Bench, tmp_path: Path
+) -> None:
+    card = make_board_card(base_cache, tmp_path)
+    gone = "".join(
+        f"rm /usr/lib/systemd/system/{name}\n" for name in ("docker.service", "docker.socket")
+    )
+    (tmp_path / "gone").write_text(gone)
+    judge("debugfs", "-w", "-f", tmp_path / "gone", f"{card.path}?offset={card.root}")
+    bench.write("specs/web.yaml", "services: {a: {image: nginx:1.27}}\n")
+    text = SPEC.format(target="rpi3", base=f"{{file: {card.path}}}", more="") + DOCKER
+    lacking = bench.write("specs/lacking.yaml", text)
+    checked = bench.run("check", lacking)
+    assert "the package docker brings it" in checked.err, checked.err
+    assert "add `packages: [docker]`" in checked.err
+    disk = build(bench, card.path, f"{DOCKER}  packages: [docker]\n")
+    check(disk, card)
+    folder = "/var/lib/photon-builder/packages"
+    assert read(disk, card, f"{folder}/wanted") == "docker\n"
+    units = read(disk, card, f"{folder}/units").splitlines()
+    assert {"enabled docker.service", "started photon-builder-compose@web.service"} <= set(units)
+    preset = read(disk, card, "/etc/systemd/system-preset/00-photon-builder.preset")
+    assert "enable docker.service\n" in preset
+
+
 def test_the_clock_of_a_card_begins_at_the_build(
     base_cache: Path, bench: Bench, tmp_path: Path
 ) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from builder.carriers.edit import edit
-from builder.changes import UnitState
+from builder.changes import InstallPackages, Remove, SetUnitState, UnitState
 from builder.facts import facts_of
 from builder.features import Feature, services, ssh, units, users
+from builder.guest import packages
+from builder.guestpath import guest
 from builder.plan import Step
 from builder.roots.memory import MemoryRoot
 from tests.support import photon_units
 from tests.support.boot_jobs import boot_jobs
+from tests.support.judges import judge
 from tests.support.photon_releases import RELEASES
 from tests.support.roots import link, materialise, merged_root, put, steps, text_of
 from tests.support.tree import File, Link
@@ -110,3 +113,51 @@ def test_presets_keep_the_socket_down(tmp_path: Path) -> None:
         root, "/etc/systemd/system-preset/00-photon-builder.preset"
     )
     assert servers(root, tmp_path) == {"sshd.service"}
+
+
+BROUGHT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+WAITING = (
+    "[Unit]\nRequires=docker.service\nAfter=docker.service\n"
+    "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+)
+
+
+def jobs(root: MemoryRoot, folder: Path) -> set[str]:
+    """Return what a boot of a root would start."""
+    where = folder / f"boot-{len(list(folder.iterdir()))}"
+    where.mkdir()
+    materialise(root, where)
+    return boot_jobs(where)
+
+
+def test_what_packages_bring_runs_by_itself_from_the_second_boot_on(tmp_path: Path) -> None:
+    root = base("5.0")
+    for name in ("docker.service", "docker.socket"):
+        root.apply(Remove(guest(f"/usr/lib/systemd/system/{name}")))
+    changes = (
+        InstallPackages(("docker",)),
+        SetUnitState("docker.service", UnitState.ENABLED),
+        SetUnitState("app.service", UnitState.ENABLED),
+    )
+    put(root, "/etc/systemd/system/app.service", WAITING)
+    edit(root, steps(*changes), 0)
+    first = jobs(root, tmp_path)
+    assert "photon-builder-packages.service" in first
+    assert "docker.service" not in first
+    # What the package and the script do: the unit, its link by the preset, and no list any more.
+    put(root, "/usr/lib/systemd/system/docker.service", BROUGHT)
+    where = tmp_path / "installed"
+    where.mkdir()
+    materialise(root, where)
+    judge("systemctl", f"--root={where}", "preset", "docker.service")
+    assert {"docker.service", "app.service"} <= boot_jobs(where)
+
+
+def test_units_that_waited_for_packages_are_started_in_one_transaction(tmp_path: Path) -> None:
+    root = base("5.0")
+    put(root, "/usr/lib/systemd/system/docker.service", BROUGHT)
+    put(root, "/etc/systemd/system/app.service", WAITING)
+    target = "[Unit]\nWants=docker.service app.service\n"
+    put(root, f"/etc/systemd/system/{packages.TARGET}", target)
+    materialise(root, tmp_path)
+    assert {"docker.service", "app.service"} <= boot_jobs(tmp_path, packages.TARGET)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import GuestError
-from builder.guest import compose_units, first_boot, systemd
+from builder.guest import compose_units, first_boot, packages, repositories, systemd
 from builder.guest.unit_names import complete_name, escape_path, is_name
 from tests.support.judges import judge
 
@@ -148,9 +148,14 @@ STUBS = ("docker.service", "iptables.service", "resizefs.service")
 GENERATED = {
     "photon-builder-compose@.service": compose_units.format_unit(release="5.0", standalone=True),
     "photon-builder-first-boot-a.service": first_boot.format_unit("a", network=True),
-    "photon-builder-first-boot-b.service": first_boot.format_unit("b", after="x.service"),
+    "photon-builder-first-boot-b.service": first_boot.format_unit(
+        "b", after="x.service", packages=True
+    ),
+    packages.UNIT: packages.UNIT_TEXT,
 }
 OLD = {
+    repositories.UNIT: repositories.UNIT_TEXT,
+    packages.UNIT: packages.UNIT_TEXT,
     "photon-builder-compose@.service": compose_units.format_unit(release="3.0", standalone=True),
     "photon-builder-compose-retry@.service": compose_units.format_retry_unit(),
 }
@@ -160,7 +165,15 @@ OLD = {
 def test_systemd_finds_nothing_to_say_about_our_units(
     units: dict[str, str], tmp_path: Path
 ) -> None:
-    programs = ("usr/bin/docker", compose_units.PLUGIN[1:], "usr/bin/sleep", "usr/bin/systemctl")
+    programs = (
+        "usr/bin/docker",
+        compose_units.PLUGIN[1:],
+        "usr/bin/sleep",
+        "usr/bin/systemctl",
+        "usr/bin/rpm",
+        "usr/bin/mkdir",
+        packages.SCRIPT[1:],
+    )
     scripts = tuple(f"{first_boot.DIRECTORY[1:]}/{name}" for name in "ab")
     for program in (*programs, *scripts, "usr/bin/touch", "bin/true"):
         path = tmp_path / program

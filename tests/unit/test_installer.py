@@ -200,3 +200,11 @@ def test_the_tools_of_a_filesystem_are_installed() -> None:
     }
     keys = make_package_keys(install, [], NEW)
     assert keys["additional_packages"] == ["btrfs-progs", "linux", "xfsprogs"]
+
+
+def test_lists_that_the_build_made_of_others_are_not_offered() -> None:
+    lists = ("packages_minimal.json", "packages_minimal_expanded.json")
+    installer = Installer("the installer", frozenset(), package_lists=lists)
+    wanted = {"package_list": "packages_x.json", "linux_flavor": "linux"}
+    with pytest.raises(GuestError, match=r"it has packages_minimal\.json$"):
+        make_package_keys(wanted, [], installer)
