@@ -4,6 +4,8 @@ Debian's convention of 127.0.1.1 is followed, so the line never competes with
 ``localhost``. Other lines are left as the base has them.
 """
 
+from collections.abc import Sequence
+
 from builder.guest import patterns
 from builder.guestpath import guest
 
@@ -18,3 +20,8 @@ def format_own_line(hostname: str) -> str:
     short = hostname.partition(".")[0]
     names = hostname if short == hostname else f"{hostname} {short}"
     return f"{OWN_ADDRESS}\t{names}"
+
+
+def format_line(address: str, names: Sequence[str]) -> str:
+    """Return the line by which ``names`` mean ``address``."""
+    return f"{address}\t{' '.join(names)}"

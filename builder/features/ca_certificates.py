@@ -1,0 +1,52 @@
+"""Certificate authorities that the machine trusts besides those of Photon."""
+
+from collections.abc import Iterator, Sequence
+
+from builder.blob import Blob
+from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.errors import Fault
+from builder.features import Because, Context, Feature, Wish
+from builder.features.sources import read_text
+from builder.guest import ca_certificates as store
+
+SCHEMA = {
+    "type": "array",
+    "minItems": 1,
+    "uniqueItems": True,
+    "description": "Certificates to trust: paths of PEM files on this machine, or PEM texts. "
+    "curl, tdnf, OpenSSL and dockerd heed them; containers have stores of their own.",
+    "items": {"type": "string", "minLength": 1},
+}
+_INLINE = "-----BEGIN "
+
+
+def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
+    """Yield a file a certificate, and what adds them to the stores at boot."""
+    for index, given in enumerate(value):
+        text: str | Fault = given
+        if _INLINE not in given:
+            text = read_text(given, context, code="CRT001", path=(index,))
+        if isinstance(text, Fault):
+            yield text
+            continue
+        try:
+            found = store.split(text)
+        except ValueError as error:
+            hint = "give the certificate of the authority, in PEM: openssl x509 -in FILE"
+            yield Fault(str(error), "CRT002", hint, (index,))
+            continue
+        for certificate in found:
+            yield WriteFile(store.file_path(certificate), Blob.text(certificate))
+    reason = "the stores are written anew by upgrades, so they are looked at in every boot"
+    yield Because(WriteFile(store.SCRIPT, Blob.text(store.SCRIPT_TEXT), 0o755), reason)
+    yield Because(WriteFile(store.UNIT_PATH, Blob.text(store.UNIT_TEXT)), reason)
+    yield Because(SetUnitState(store.UNIT, UnitState.ENABLED), reason)
+
+
+FEATURE = Feature(
+    "ca_certificates",
+    "Certificate authorities to trust",
+    SCHEMA,
+    changes,
+    '["-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n"]',
+)
