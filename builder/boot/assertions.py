@@ -12,6 +12,7 @@ from typing import Any
 from builder.boot.checks import FIRST, SECOND, Check, Match, command
 from builder.boot.composed import compose_checks
 from builder.changes import (
+    AddGroup,
     AddUser,
     Change,
     EnsureLine,
@@ -127,6 +128,9 @@ def _of_change(change: Change) -> Iterator[Check]:
             if path in _FILTERS and line.startswith(_APPEND):
                 rule = f"{_FILTERS[path]} -C {line.removeprefix(_APPEND)}"
                 yield Check(f"the packet filter has {line!r}", rule, "", Match.SUCCESS, _PATIENCE)
+        case AddGroup(name=name, gid=gid):
+            asked = f"getent group {command(name)} | cut -d : -f 3"
+            yield Check(f"{name} is a group", asked, str(gid))
         case AddUser(name=name, uid=uid, home=home, shell=shell, groups=groups):
             fields = f"getent passwd {command(name)} | cut -d : -f 3,6,7"
             yield Check(f"{name} is a user", fields, f"{uid}:{home}:{shell}")

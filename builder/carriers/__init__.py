@@ -1,6 +1,7 @@
 """What makes a plan real: editing a root, filling an appliance, driving an installer."""
 
 from builder.changes import (
+    AddGroup,
     AddUser,
     Change,
     EnsureLine,
@@ -24,6 +25,7 @@ EDITABLE: frozenset[type[Change]] = frozenset(
         MakeSymlink,
         Remove,
         InstallPackages,
+        AddGroup,
         AddUser,
         SetPassword,
         EnsureLine,

@@ -18,6 +18,7 @@ from builder.carriers import script
 from builder.carriers.edit import VOLATILE
 from builder.carriers.layer import write_layer
 from builder.changes import (
+    AddGroup,
     AddUser,
     Change,
     EnsureLine,
@@ -151,18 +152,20 @@ def _argv(change: GuestChange, day: str) -> list[str]:
             return ["in_guest", "ensure-line", path, line, where, replaces, *made]
         case Require(path, message):
             return ["in_guest", "require", path, message]
-        case SetPassword() | AddUser():
+        case SetPassword() | AddGroup() | AddUser():
             return _account_argv(change, day)
         case InstallPackages() | SetFirmware():
             raise TypeError(type(change))
 
 
-def _account_argv(change: SetPassword | AddUser, day: str) -> list[str]:
+def _account_argv(change: SetPassword | AddGroup | AddUser, day: str) -> list[str]:
     """Return the command that edits the account files."""
     match change:
         case SetPassword(user, hashed, max_days, must_change):
             ageing = (str(max_days), "yes" if must_change else "no", day)
             return ["in_guest", "set-password", user, *ageing, hashed]
+        case AddGroup(name, gid):
+            return ["in_guest", "add-group", name, str(gid)]
         case AddUser(name, uid, gid, home):
             rest = (change.shell, change.comment, ",".join(change.groups), day)
             return ["in_guest", "add-user", name, f"{uid}:{gid}", home, *rest]

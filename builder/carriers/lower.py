@@ -9,6 +9,7 @@ from builder.carriers.staged_packages import stage_packages
 from builder.carriers.staged_units import lower_state
 from builder.changes import (
     ROOT,
+    AddGroup,
     AddUser,
     Change,
     EnsureLine,
@@ -90,6 +91,9 @@ def rewrite(
 def _edited(change: Change, root: Root, timestamp: int) -> Iterator[FileOp]:
     """Lower the changes that edit text files."""
     match change:
+        case AddGroup(name=group, gid=gid):
+            edited = partial(accounts.add_group, name=group, gid=gid)
+            yield from rewrite(root, accounts.GROUP, edited)
         case AddUser():
             yield from _add_user(change, root, timestamp // _DAY_SECONDS)
         case SetPassword():

@@ -18,6 +18,7 @@ from builder.changes.files import (
     WriteFile,
 )
 from builder.changes.guest import (
+    AddGroup,
     AddUser,
     EnsureLine,
     InstallPackages,
@@ -33,6 +34,7 @@ from builder.changes.guest import (
 __all__ = [
     "ROOT",
     "STAGES",
+    "AddGroup",
     "AddUser",
     "Change",
     "EnsureLine",
@@ -56,6 +58,7 @@ __all__ = [
 FileOp: TypeAlias = WriteFile | MakeDirectory | MakeSymlink | Remove
 GuestChange: TypeAlias = (
     InstallPackages
+    | AddGroup
     | AddUser
     | SetPassword
     | EnsureLine
@@ -70,6 +73,7 @@ Change: TypeAlias = FileOp | GuestChange
 STAGES: tuple[tuple[type[Change], ...], ...] = (
     (InstallPackages,),
     (Remove,),
+    (AddGroup,),
     (AddUser,),
     (MakeDirectory, WriteFile, MakeSymlink),
     (ReplaceText,),

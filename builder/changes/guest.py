@@ -32,6 +32,23 @@ class SetUnitState(Struct, frozen=True):
         return f"unit {self.unit}"
 
 
+class AddGroup(Struct, frozen=True):
+    """Make a group exist; an equal one is left alone, with its members.
+
+    Attributes:
+        name: Its name.
+        gid: Its id, chosen by the spec so that builds agree.
+    """
+
+    name: str
+    gid: int
+
+    @property
+    def subject(self) -> str:
+        """What this change alone decides: two changes of one subject must agree."""
+        return f"group {self.name}"
+
+
 class AddUser(Struct, frozen=True):
     """Make a user account exist, with a locked password; an equal one is left alone.
 

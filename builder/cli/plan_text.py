@@ -7,6 +7,7 @@ from builder.base import Origin
 from builder.blob import Blob, Download
 from builder.build import Request
 from builder.changes import (
+    AddGroup,
     AddUser,
     Change,
     EnsureLine,
@@ -71,11 +72,8 @@ def _describe_guest(change: Change) -> str:
             listed = " ".join((*names, *(name for name, _ in files)))
             kind = f" from the {source} repository" if source else ""
             return f"packages  {listed}  (installed once{kind}, on the first boot with a network)"
-        case AddUser(name=name, uid=uid, groups=groups):
-            return f"user      {name}  (uid {uid}{''.join(f', {group}' for group in groups)})"
-        case SetPassword(user=user, max_days=days, must_change=must):
-            expiry = "never expires" if days == _NEVER_DAYS else f"expires after {days} days"
-            return f"password  {user}  ({expiry}{', to be changed at the first login' * must})"
+        case AddGroup() | AddUser() | SetPassword():
+            return _describe_account(change)
         case SetKernelArguments(add, remove):
             return f"kernel    {' '.join((*(f'+{a}' for a in add), *(f'-{r}' for r in remove)))}"
         case SetFirmware(section, line, drops):
@@ -86,6 +84,18 @@ def _describe_guest(change: Change) -> str:
             return f"needs     {path}"
         case _:
             return type(change).__name__
+
+
+def _describe_account(change: AddGroup | AddUser | SetPassword) -> str:
+    """Say what a change of the account files makes true."""
+    match change:
+        case AddGroup(name, gid):
+            return f"group     {name}  (gid {gid})"
+        case AddUser(name=name, uid=uid, groups=groups):
+            return f"user      {name}  (uid {uid}{''.join(f', {group}' for group in groups)})"
+        case SetPassword(user=user, max_days=days, must_change=must):
+            expiry = "never expires" if days == _NEVER_DAYS else f"expires after {days} days"
+            return f"password  {user}  ({expiry}{', to be changed at the first login' * must})"
 
 
 def image_rows(spec: Spec) -> list[dict[str, str]]:

@@ -151,6 +151,23 @@ def _with_primary_group(group: str, account: Account) -> str:
     return _append(group, [account.name, "x", gid, ""])
 
 
+def add_group(text: str, name: str, gid: int) -> str:
+    """Return group(5) text with a group; an equal one is left alone.
+
+    Raises:
+        GuestError: the name or the id belongs to a different group.
+    """
+    for fields in _records(text):
+        if fields[0] == name and fields[2:3] == [str(gid)]:
+            return text
+        if fields[0] == name or fields[2:3] == [str(gid)]:
+            raise GuestError(
+                f"{GROUP}: found {':'.join(fields[:3])}; wanted {name} with gid {gid}",
+                hint=f"give groups.{name} the gid of the base's group, or one that is free",
+            )
+    return _append(text, [name, "x", str(gid), ""])
+
+
 def join_group(group: str, name: str, user: str) -> str:
     """Return ``group`` with ``user`` among the members of ``name``; gshadow(5) text works too.
 

@@ -10,6 +10,7 @@ from builder.carriers import script
 from builder.carriers.edit import edit
 from builder.carriers.kickstart import render
 from builder.changes import (
+    AddGroup,
     AddUser,
     Change,
     EnsureLine,
@@ -166,6 +167,12 @@ KINDS: dict[str, tuple[Change, ...]] = {
         SetKernelArguments(("console=ttyS0,9600", "console=tty0")),
     ),
     "kernel arguments": (SetKernelArguments(("quiet", "audit=1"), ("net.ifnames",)),),
+    "groups, one with a member": (
+        AddGroup("media", 2000),
+        AddGroup("wheel", 28),
+        AddUser("bob", 1234, "media", guest("/srv/bob"), groups=("wheel",)),
+        WriteFile(guest("/srv/x"), Blob.text("x"), 0o640, Owner(0, "media")),
+    ),
     "a user with a group of its own": (
         AddUser("bob", 1234, 1234, guest("/srv/bob"), "/bin/sh", "Bob, of 'here'"),
     ),
@@ -224,6 +231,8 @@ REFUSED: dict[str, tuple[Change, ...]] = {
     ),
     "a line in a file that has to be there": (EnsureLine(guest("/opt/y"), "x", mode=0),),
     "a user whose id is taken": (AddUser("eve", 0, 100, guest("/home/eve")),),
+    "a group whose id is taken": (AddGroup("media", 28),),
+    "a group with another id": (AddGroup("wheel", 2000),),
     "a password of nobody": (SetPassword("eve", "!"),),
     "a unit that is missing": (SetUnitState("nothing.service", ENABLED),),
     "a mask where a file is": (

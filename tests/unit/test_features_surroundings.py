@@ -7,12 +7,15 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from builder.changes import InstallPackages, WriteFile
+from builder.carriers.edit import edit
+from builder.changes import AddGroup, InstallPackages, WriteFile
+from builder.errors import GuestError
 from builder.facts import facts_of
-from builder.features import Feature, ca_certificates, hosts, keyboard, ntp, proxy
+from builder.features import Feature, ca_certificates, groups, hosts, keyboard, ntp, proxy, users
 from builder.guest import ca_certificates as store
 from builder.guestpath import GuestPath
 from tests.support.judges import judge
+from tests.support.roots import merged_root, steps, text_of
 from tests.support.wishes import wish
 
 GCE = facts_of("5.0", revision="GA", image="gce")
@@ -155,3 +158,21 @@ def test_the_script_and_the_unit_of_the_stores_are_sound(tmp_path: Path) -> None
     unit.write_text(store.UNIT_TEXT.replace(store.SCRIPT, "/bin/true"))
     told = judge("systemd-analyze", "verify", "--man=no", unit, check=False)
     assert store.UNIT not in told.stderr
+
+
+def test_an_account_joins_a_group_of_the_spec() -> None:
+    made = wish(groups.FEATURE, {"media": 2000, "docker": 990}, facts=OVA).changes
+    account = wish(users.FEATURE, {"ada": {"uid": 1000, "gid": "media", "groups": ["docker"]}})
+    root = merged_root()
+    edit(root, steps(*made, *account.changes), 0)
+    text = text_of(root, "/etc/group")
+    assert "media:x:2000:\n" in text
+    assert "docker:x:990:ada\n" in text
+    again = wish(groups.FEATURE, {"docker": 990}).changes
+    assert edit(root, steps(*again), 0) == []
+
+
+@pytest.mark.parametrize("change", [AddGroup("wheel", 2000), AddGroup("media", 28)])
+def test_a_group_of_the_base_keeps_its_name_and_id(change: AddGroup) -> None:
+    with pytest.raises(GuestError, match="found wheel:x:28"):
+        edit(merged_root(), steps(change), 0)

@@ -17,6 +17,7 @@ STEPS: dict[str, Callable[..., int | None]] = {
     "ensure-line": texts.ensure_line,
     "replace-text": texts.replace_text,
     "kernel-arguments": texts.kernel_arguments,
+    "add-group": accounts.add_group,
     "add-user": accounts.add_user,
     "set-password": accounts.set_password,
     "own-name": units.own_name,

@@ -54,6 +54,16 @@ def _make_primary_group(name: str, gid: str) -> None:
     _append(GROUP, [name, "x", gid, ""])
 
 
+def add_group(name: str, gid: str) -> None:
+    """Make a group; an equal one stays."""
+    for fields in _records(GROUP):
+        if fields[0] == name and fields[2:3] == [gid]:
+            return
+        if fields[0] == name or fields[2:3] == [gid]:
+            raise RefusedError(f"{GROUP}: found {':'.join(fields[:3])}; wanted {name}:x:{gid}")
+    _append(GROUP, [name, "x", gid, ""])
+
+
 def join_group(group: str, user: str) -> None:
     """Make a user a member of a group."""
     fields = _record(GROUP, group, 4)
