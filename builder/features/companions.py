@@ -9,9 +9,11 @@ from builder.features import Because, Context, Wish
 from builder.features.host_keys import is_host_key, wish_kept
 from builder.features.ssh import CONFIG, INCLUDE, WITHOUT_INCLUDE
 from builder.features.sysctl import wish_last
-from builder.guestpath import GuestPath, parent
+from builder.guestpath import GuestPath, guest, parent
 
 _SSHD = "/etc/ssh/sshd_config.d"
+_SSH = "/etc/ssh/ssh_config.d"
+_SSH_CONFIG = guest("/etc/ssh/ssh_config")
 _SYSCTL = "/etc/sysctl.d"
 _SUFFIX = ".conf"
 
@@ -40,6 +42,9 @@ def _of_path(path: GuestPath, context: Context) -> Iterator[Wish]:
         yield from wish_kept(context)
     if parent(path) == _SSHD:
         yield _included(path, context)
+    if parent(path) == _SSH and path.endswith(_SUFFIX):
+        include = EnsureLine(_SSH_CONFIG, f"Include {_SSH}/*{_SUFFIX}", before="")
+        yield Because(include, f"Photon's ssh_config does not read {_SSH}")
 
 
 def _included(path: GuestPath, context: Context) -> Wish:

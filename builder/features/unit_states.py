@@ -13,16 +13,18 @@ SSHD_SOCKET = "sshd.socket"
 whatever sshd_config says, and the start of sshd.service is dropped from the boot."""
 
 _BY_SOCKET = "sshd.socket would serve port 22 in its place: Photon 5.0 GA enables it too"
+_WANTED_BY_CLOUD_INIT = frozenset({SSHD, "sshd-keygen.service"})
 _BY_CLOUD_INIT = (
-    "cloud-init.service starts sshd.service when it is only disabled; before a start by hand: "
-    "systemctl unmask sshd"
+    "cloud-init.service starts {0} when it is only disabled; before a start by hand: "
+    "systemctl unmask {0}"
 )
 
 
 def wish_state(unit: str, state: UnitState, context: Context, reason: str = "") -> Iterator[Wish]:
     """Yield the state of a unit, and of those that would undo it."""
-    if unit == SSHD and state is UnitState.DISABLED and _has_cloud_init(context):
-        state, reason = UnitState.MASKED, reason or _BY_CLOUD_INIT
+    wanted = unit in _WANTED_BY_CLOUD_INIT and _has_cloud_init(context)
+    if wanted and state is UnitState.DISABLED:
+        state, reason = UnitState.MASKED, reason or _BY_CLOUD_INIT.format(unit)
     yield Because(SetUnitState(unit, state), reason)
     if unit == SSHD and SSHD_SOCKET not in named_units(context.overlay):
         other = UnitState.MASKED if state is UnitState.MASKED else UnitState.DISABLED

@@ -25,6 +25,8 @@ _ELSEWHERE = {
 _BROUGHT_BY = {"crond": "cronie", "rsyslog": "rsyslog"}
 """Units of Photon that no image has, with their packages."""
 
+_CRON = "cronie"
+_JOBS = ("/etc/cron.", "/etc/crontab", "/var/spool/cron/")
 _ON_CLOUDS = {"ntpd": "gce"}
 """Those that Photon's image for a cloud does have."""
 _VERBS = ("enable", "disable", "mask")
@@ -50,6 +52,19 @@ def _names(subject: Subject) -> Iterator[Finding]:
                     message += f", of the package {package}, which no image has"
                     hint += f", and add packages: [{package}]"
                 yield find(overlay, path, message, hint)
+
+
+def _no_cron(subject: Subject) -> Iterator[Finding]:
+    """Find jobs for a cron that is not there."""
+    lacks = [facts for facts in subject.bases.values() if facts.has_package(_CRON) is False]
+    if not lacks or _CRON in subject.packages():
+        return
+    for overlay, path, entry in subject.listed("files"):
+        place = str(entry.get("path", ""))
+        if place.startswith(_JOBS) and "absent" not in entry:
+            message = f"{place} is for cron, and the base has none: nothing would run it"
+            hint = f"write a timer under `units`, or add packages: [{_CRON}]"
+            yield find(overlay, (*path, "path"), message, hint)
 
 
 RULES: tuple[Rule, ...] = (
@@ -84,6 +99,13 @@ RULES: tuple[Rule, ...] = (
         "systemd-resolved, systemd-timesyncd, iptables and vmtoolsd. crond (of cronie) and rsyslog "
         "are in no image: they are packages to install; timers and the journal are there.",
         _names,
+    ),
+    warning(
+        "SVC014",
+        "a job for a cron that is not there",
+        "No image of Photon has cron. A timer of systemd does the same and is in every base; the "
+        "package cronie brings crond.",
+        _no_cron,
     ),
     error(
         "UNIT001",

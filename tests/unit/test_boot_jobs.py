@@ -91,6 +91,8 @@ def test_the_plan_tells_why_a_disabled_server_is_masked() -> None:
     assert found.units()["sshd.service"] == UnitState.MASKED
     assert any("cloud-init.service starts sshd.service" in reason for reason in found.reasons)
     assert any("systemctl unmask sshd" in reason for reason in found.reasons)
+    keygen = wish(services.FEATURE, {"disable": ["sshd-keygen"]})
+    assert keygen.units() == {"sshd-keygen.service": "masked"}
 
 
 def test_a_board_without_cloud_init_disables_the_server_and_no_more(tmp_path: Path) -> None:

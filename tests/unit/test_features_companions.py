@@ -104,6 +104,23 @@ def test_a_file_that_sshd_would_never_read_is_refused(tmp_path: Path) -> None:
     assert unknown.lines(ssh.CONFIG) == [], "the line stops an old sshd from starting"
 
 
+@pytest.mark.parametrize("release", ["3.0", "5.0"])
+def test_the_client_reads_a_file_of_the_users_own(release: str, tmp_path: Path) -> None:
+    path = "/etc/ssh/ssh_config.d/10-lab.conf"
+    made = plan(
+        tmp_path,
+        f'overlay: {{files: [{{path: {path}, content: "Host lab\\n Port 2222\\n"}}]}}\n',
+        facts_of(release, image="ova"),
+    )
+    root = built(made, release)
+    place = tmp_path / "ssh_config.d"
+    place.mkdir()
+    (place / "10-lab.conf").write_text(text_of(root, path))
+    text = text_of(root, "/etc/ssh/ssh_config").replace("/etc/ssh/ssh_config.d", str(place))
+    (tmp_path / "ssh_config").write_text(text)
+    assert "port 2222" in judge("ssh", "-G", "-F", tmp_path / "ssh_config", "lab").stdout
+
+
 def test_a_host_key_that_the_image_brings_is_kept(tmp_path: Path) -> None:
     made = plan(tmp_path, f"overlay: {{files: [{{path: {KEY}, content: secret}}]}}\n")
     root = built(made)

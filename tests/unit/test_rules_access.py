@@ -118,3 +118,18 @@ def test_a_unit_of_another_name_is_told_with_the_package_that_brings_it(
     text = f"users: {{root: {{password: {{random: true}}}}}}\nservices: {{enable: [{unit}]}}{more}"
     hints = [p.hint for p in check(tmp_path, text, OVA) if p.code == "SVC012"]
     assert hints == [hint]
+
+
+@pytest.mark.parametrize(
+    ("more", "codes"),
+    [
+        ("files: [{path: /etc/cron.d/job, content: x}]", ["SVC014"]),
+        ("files: [{path: /etc/cron.d, directory: true}]", ["SVC014"]),
+        ("files: [{path: /etc/cron.d/job, content: x}]\npackages: [cronie]", []),
+        ("files: [{path: /etc/cron.d/job, absent: true}]", []),
+        ("files: [{path: /etc/motd, content: x}]", []),
+    ],
+)
+def test_a_job_needs_a_cron_that_runs_it(more: str, codes: list[str], tmp_path: Path) -> None:
+    text = f"users: {{root: {{password: {{random: true}}}}}}\n{more}"
+    assert found(tmp_path, text, OVA) == codes
