@@ -13,6 +13,7 @@ from builder import progress
 from builder.artifact import read_provenance
 from builder.cli.report import show_problems
 from builder.errors import Problem, Severity, SpecError, UsageError
+from builder.facts import Facts
 from builder.lock import read_lock
 from builder.spec import Base, Choice, FileBase, SampleBase, Spec, choose
 from builder.targets import Target
@@ -83,24 +84,29 @@ def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spe
     spec = load_spec(
         path, features=features.discover(), targets=known, locked=locked, base=base_of(base)
     )
-    problems = rules.check_rules(spec, find_facts(spec, _targets(spec.choice), locked))
+    bases = find_facts(spec, _targets(spec.choice), locked)
+    problems = rules.check_rules(spec, bases)
     if any(problem.severity is Severity.ERROR for problem in problems):
-        raise SpecError((*problems, *_faults_of_plan(spec, problems)))
+        raise SpecError((*problems, *_faults_of_plan(spec, bases.values(), problems)))
     if not quiet:
         warn(problems)
     return spec
 
 
-def _faults_of_plan(spec: Spec, known: tuple[Problem, ...]) -> Iterator[Problem]:
+def _faults_of_plan(
+    spec: Spec, bases: Iterable[Facts], known: tuple[Problem, ...]
+) -> Iterator[Problem]:
     """Yield what else the features find wrong with a spec that breaks a rule already."""
     from builder import features
     from builder.plan import make_plan
 
-    try:
-        found = make_plan(spec, features.discover()).warnings
-    except SpecError as error:
-        found = error.problems
-    yield from (problem for problem in found if problem not in known)
+    found: list[Problem] = []
+    for facts in tuple(bases) or (None,):
+        try:
+            found += make_plan(spec, features.discover(), facts=facts).warnings
+        except SpecError as error:
+            found += error.problems
+    yield from (problem for problem in dict.fromkeys(found) if problem not in known)
 
 
 def warn(problems: Iterable[Problem]) -> None:

@@ -12,7 +12,7 @@ _KEYS = frozenset({"hostname", "local-hostname", "instance-id", "public-keys"}) 
 }
 """What cloud-init's data source OVF knows, network-config since 21.3."""
 
-_READERS = frozenset({"first_boot", "units", "files", "compose"})
+_READERS = frozenset({"first_boot", "units"})
 """Keys of an overlay that may bring a program of the user's own to read properties."""
 
 _TRANSPORT = "vmware-rpctool 'info-get guestinfo.ovfEnv'"
