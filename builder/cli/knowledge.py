@@ -1,10 +1,12 @@
 """The commands that tell what the tool knows: ``targets``, ``catalog``, ``schema``, ``explain``."""
 
+from collections.abc import Iterator
+
 import click
 
 from builder.catalog import Source, list_artifacts
 from builder.cli.options import json_option, write_result
-from builder.targets import Group, discover
+from builder.targets import Group, Target, discover
 
 
 @click.command()
@@ -18,10 +20,11 @@ def targets(*, names: bool, as_json: bool) -> None:
             "name": entry.name,
             "summary": entry.summary,
             "members": list(entry.members) if isinstance(entry, Group) else [],
+            "left_out": dict(entry.left_out) if isinstance(entry, Group) else {},
         }
         for entry in entries
     ]
-    wide = "".join(f"{entry.name:<16} {entry.summary}\n" for entry in entries)
+    wide = "".join(line for entry in entries for line in _target_lines(entry))
     short = "".join(f"{entry.name}\n" for entry in entries)
     write_result(rows, as_json=as_json, text=short if names else wide)
 
@@ -73,6 +76,15 @@ def explain(code: str, *, as_json: bool) -> None:
     }
     text = f"{rule.code} ({rule.severity}): {rule.summary}\n\n{rule.explanation}\n"
     write_result(row, as_json=as_json, text=text)
+
+
+def _target_lines(entry: Target | Group) -> Iterator[str]:
+    """Yield what is said of a target or a group."""
+    yield f"{entry.name:<16} {entry.summary}\n"
+    if isinstance(entry, Group):
+        yield f"{'':<16}   {', '.join(entry.members)}\n"
+        for name, reason in entry.left_out.items():
+            yield f"{'':<16}   of them not {name}: {reason}\n"
 
 
 def _format_source(source: Source) -> str:

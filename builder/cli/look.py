@@ -98,7 +98,7 @@ def verify(
     from builder.artifact import read_provenance
 
     wanted, work_out = None, None
-    timestamp = int(read_provenance(artifact).get("timestamp") or 0)
+    timestamp = int(read_provenance(artifact).get("timestamp") or _time_of(artifact))
     if spec is not None:
         read = read_spec(spec, quiet=True, base=base)
         request = question(read, target_of(artifact, read, target))
@@ -114,6 +114,11 @@ def verify(
         as_json=as_json,
         text=text,
     )
+
+
+def _time_of(artifact: Path) -> int:
+    """Return the time stamp of a file, which a build sets to that of all that it writes."""
+    return int(artifact.stat().st_mtime) if artifact.exists() else 0
 
 
 def _wanted(request: "Request", artifact: Path, timestamp: int) -> "Wanted | None":
