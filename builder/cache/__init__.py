@@ -78,11 +78,18 @@ class Cache:
         return None
 
     def add_file(
-        self, path: Path, digests: Mapping[str, str] | None = None, *, known_as: str = ""
+        self,
+        path: Path,
+        digests: Mapping[str, str] | None = None,
+        *,
+        name: Callable[[Mapping[str, str]], str] = lambda _: "",
     ) -> Verified:
         """Copy a file that was fetched otherwise into the cache, under every kind of digest.
 
-        ``known_as`` is what the catalog calls it, when its digest does not tell.
+        Args:
+            path: The file.
+            digests: What it must have.
+            name: Given all digests of the file, returns what the catalog calls it, or raises.
 
         Raises:
             DigestMismatch: it lacks one of ``digests``.
@@ -96,7 +103,7 @@ class Cache:
         with self._scratch() as copy:
             found = copy_and_digest(path, copy)
             check_found(path.name, wanted, found, str(path))
-            origin = path.resolve().as_uri()
+            known_as, origin = name(found), path.resolve().as_uri()
             return self.adopt(copy, found, filename=path.name, url=origin, known_as=known_as)
 
     def adopt(

@@ -1,5 +1,7 @@
 """The command ``cache`` and its parts: what was downloaded, whether it is sound, what can go."""
 
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,14 +76,31 @@ def gc(
 
 @cache.command()
 @click.argument("file", type=PATH)
+@click.option("--as", "name", default="", metavar="NAME", help="Which file it is: see below.")
 @json_option
-def add(file: Path, *, as_json: bool) -> None:
+def add(file: Path, *, name: str, as_json: bool) -> None:
     """Put a file that was fetched otherwise into the cache.
 
-    It is used for every spec whose published digest it has, whichever kind that is.
+    It has to be one that Photon published, told by its digest or, when none was published, by its
+    name. For another one, NAME says what it is: a file name or path of `photon-builder catalog`,
+    or the address that a spec has under base.url.
     """
-    verified = Cache().add_file(file)
-    row = {"sha256": verified.sha256, "size": verified.size, "path": str(verified.path)}
+    from builder.recognise import Recognised, recognise
+
+    known: list[Recognised] = []
+
+    def judge(found: Mapping[str, str]) -> str:
+        known.append(recognise(file.name, found, name))
+        return known[0].known_as
+
+    verified = Cache().add_file(file, name=judge)
+    row = {
+        "sha256": verified.sha256,
+        "size": verified.size,
+        "path": str(verified.path),
+        "is": known[0].text,
+    }
+    sys.stderr.write(f"{file.name}: {known[0].text}\n")
     write_result(row, as_json=as_json, text=f"{verified.sha256}  {verified.path}\n")
 
 

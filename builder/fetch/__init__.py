@@ -188,12 +188,18 @@ def _announcement(source: Source, progress: Progress) -> Callable[[], None]:
     )
 
 
+def _given(source: Source) -> str:
+    """Return what `cache add` is given for a file: what it is, when its name does not tell."""
+    told = source.key or next(iter(source.urls), source.filename)
+    return source.filename if told == source.filename else f"{source.filename} --as {shown(told)}"
+
+
 def _refusal(source: Source, wanted: Mapping[str, str], reasons: Sequence[str]) -> FetchError:
     """Return the error that says what was tried and what can be done without a network."""
     tried = reasons or ["no address of it is known"]
     digests = "".join(f"\n  wanted {name} {value}" for name, value in wanted.items())
     return FetchError(
         f"{source.filename} cannot be fetched{digests}" + "".join(f"\n  {text}" for text in tried),
-        hint=f"got the file otherwise? `photon-builder cache add {source.filename}`, then run "
+        hint=f"got the file otherwise? `photon-builder cache add {_given(source)}`, then run "
         "this again; to try the tool without any download, use BASE=sample",
     )

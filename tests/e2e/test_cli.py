@@ -196,7 +196,12 @@ def test_init_writes_a_spec_that_checks_and_plans(bench: Bench) -> None:
 
 def test_the_cache_can_be_filled_listed_proved_and_emptied(bench: Bench) -> None:
     file = bench.write("some.file", "content\n")
-    added = bench.run("cache", "add", file)
+    refused = bench.run("cache", "add", file)
+    assert (refused.code, "it is no published file" in refused.err) == (2, True)
+    assert "--as NAME" in refused.err
+    assert not list(bench.directory.glob("cache/blobs/sha256/*"))
+    address = ("--as", "https://example.org/some.file")
+    added = bench.run("cache", "add", file, *address)
     assert added.code == 0
     sha256, path = added.out.split()
     assert judge("sha256sum", path).stdout.split()[0] == sha256
@@ -206,7 +211,7 @@ def test_the_cache_can_be_filled_listed_proved_and_emptied(bench: Bench) -> None
     Path(path).write_text("CONTENT\n")
     damaged = bench.run("cache", "verify")
     assert (damaged.code, "damaged" in damaged.out) == (6, True)
-    assert bench.run("cache", "add", file).code == 0
+    assert bench.run("cache", "add", file, *address).code == 0
     swept = json.loads(bench.run("cache", "gc", "--all", "--json").out)
     assert [entry["filename"] for entry in swept["removed"]] == ["some.file"]
     assert json.loads(bench.run("cache", "ls", "--json").out) == []

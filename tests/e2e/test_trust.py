@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.judges import judge
 from tests.support.program import Bench
-from tests.support.server import Served, serve
+from tests.support.server import Served, closed_port, serve
 
 OVA = "photon-hw15-5.0-dde71ec57.x86_64.ova"
 SPEC = """\
@@ -170,3 +170,46 @@ def test_lock_records_it_without_building(bench: Bench, server: Served) -> None:
     assert bench.run("build", "lab", **mirror).code == 0
     path.unlink()
     assert bench.run("lock", "lab", "--base", "sample").out.startswith("nothing to lock")
+
+
+def test_a_file_that_was_fetched_otherwise_is_known_by_its_name(
+    bench: Bench, server: Served
+) -> None:
+    path, mirror = lab(bench, server)
+    file = bench.directory / OVA
+    file.write_bytes(server.content)
+    done = bench.run("cache", "add", file)
+    assert done.code == 0, done.err
+    assert f"{OVA} (Photon 5.0 GA, ova, x86_64), by its name: no digest" in done.err
+    done = bench.run("build", "lab", "--trust-first", "--offline", **mirror)
+    assert done.code == 0, done.err
+    assert f"trusted as first seen in {file.as_uri()}, sha256" in done.err
+    assert OVA in path.read_text()
+    assert not server.log
+
+    other = file.rename(bench.directory / "photon.ova")
+    assert bench.run("cache", "add", other).code == 2
+    assert bench.run("cache", "add", other, "--as", OVA).code == 0
+    wrong = bench.write("photon-minimal-5.0-dde71ec57.x86_64.iso", "something else")
+    done = bench.run("cache", "add", wrong)
+    assert (done.code, "wanted 85cddaa8" in done.err) == (6, True)
+    done = bench.run("cache", "add", bench.write("rpi.tar.xz", "x"))
+    assert done.code == 2
+    assert "--as 4.0/GA/rpi/rpi.tar.xz or --as 4.0/Rev2/rpi4/rpi.tar.xz" in done.err
+    done = bench.run("cache", "add", "rpi.tar.xz", "--as", "4.0/Rev2/rpi4/rpi.tar.xz")
+    assert done.code == 0, done.err
+    assert len(json.loads(bench.run("cache", "ls", "--json").out)) == 2
+
+
+def test_the_hint_of_a_failed_download_leads_to_a_build(bench: Bench, server: Served) -> None:
+    _, mirror = lab(bench, server)
+    digest = hashlib.sha256(server.content).hexdigest()
+    address = f"http://127.0.0.1:{closed_port()}/my.ova"
+    base = f"{{url: '{address}', sha256: {digest}}}"
+    bench.write("specs/lab.yaml", SPEC.replace('{release: "5.0"}', base))
+    done = bench.run("build", "lab", **mirror)
+    assert done.code == 5
+    (hint,) = re.findall(r"`photon-builder (cache add [^`]+)`", done.err)
+    (bench.directory / "my.ova").write_bytes(server.content)
+    assert bench.run(*hint.split()).code == 0
+    assert bench.run("build", "lab", **mirror).code == 0

@@ -59,6 +59,7 @@ MAY_IMPORT = {
     | FLOOR,
     "lock": {"artifact"} | FLOOR,
     "executors": {"build", "cache", "formats", "relay"} | FLOOR,
+    "recognise": {"catalog", "features", "suggest"} | FLOOR,
     "relay": FLOOR,
     "trust": {"base", "cache", "catalog", "fetch", "lock", "spec", "targets"} | FLOOR,
     "imager": {"artifact", "formats", "targets"} | FLOOR,
