@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _SAMPLE = Path(__file__).with_name("sample")
 _SAMPLE_TIMESTAMP = 1_600_000_000
 SAMPLE_RELEASE = "5.0"
+SAMPLE_NAME = "the sample base"
+"""What the sample is called, in provenance too."""
+
 MAP = "bmap-sha256"
 """Name in the records of the digest of a block map, which stands for all of a sparse file."""
 
@@ -57,6 +60,11 @@ class Origin(Struct, frozen=True):
     path: Path | None = None
     digests: Mapping[str, str] | None = None
     facts: Facts = field(default_factory=lambda: facts_of(""))
+
+    @property
+    def shown(self) -> str:
+        """What people read of it, with what they must know of the sample."""
+        return f"{self.text}, which does not boot" if self.text == SAMPLE_NAME else self.text
 
 
 class Opened(Struct, frozen=True):
@@ -108,7 +116,7 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
             identity = f"sample {target.name} {sample_revision()}"
             arch = usual_arch(target)
             known = facts_of(SAMPLE_RELEASE, revision="GA", image=target.image, arch=arch)
-            return Origin("the sample base", identity, SAMPLE_RELEASE, arch, facts=known)
+            return Origin(SAMPLE_NAME, identity, SAMPLE_RELEASE, arch, facts=known)
         case FileBase():
             return _file_origin(base, target)
         case UrlBase(url, digests):

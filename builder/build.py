@@ -197,7 +197,7 @@ def _build(
     inputs = plan.downloads()
     plan = with_downloads(plan, opened.path, cache, progress, offline=request.offline)
     artifact = request.artifact
-    progress.phase(f"building {artifact.name} from {origin.text}")
+    progress.phase(f"building {artifact.name} from {origin.shown}")
     with stage(request.output) as staging:
         made = request.target.recipe(_job(request, plan, opened, (staging.fd, started, progress)))
         digests = opened.check()

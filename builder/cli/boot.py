@@ -10,7 +10,7 @@ import click
 
 from builder.cli.boot_report import Told
 from builder.cli.options import PATH, default_output, json_option, read_spec, target_of
-from builder.errors import HostError, UsageError
+from builder.errors import HostError, UsageError, VerifyError
 from builder.structs import Struct, replace
 
 if TYPE_CHECKING:
@@ -82,8 +82,13 @@ def boot(artifact: Path, **choices: Unpack[Choices]) -> None:
     installs to it, and what it has installed is checked.
     """
     from builder.boot.unpacked import ready
+    from builder.samples import HINT, SENTENCE, is_sample
 
+    if is_sample(artifact):
+        raise VerifyError(f"{artifact}: {SENTENCE}", hint=HINT)
     with ready(artifact) as disk:
+        if disk != artifact and is_sample(disk):
+            raise VerifyError(f"{artifact}: {SENTENCE}", hint=HINT)
         spec = read_spec(choices["spec"], quiet=True) if choices["spec"] else None
         machine = _machine(artifact, disk, spec, choices)
         if spec:

@@ -144,15 +144,49 @@ def _confirm(chosen: dict[Path, "Device"], source: "Image", options: Options) ->
     from builder.burn.contents import describe_contents
     from builder.burn.session import check_size
 
+    warns = _warn_of_sample(source, list(chosen.values()))
     for path, device in chosen.items():
         check_size(source, device)
         holds = describe_contents(device.path, device.size)
         sys.stderr.write(f"will be erased: {device.describe()}  [{holds}]\n")
         said = said_of(path, options)
-        if needs_answer(device, source.size, said, on_terminal=sys.stdin.isatty()):
+        if warns or needs_answer(device, source.size, said, on_terminal=sys.stdin.isatty()):
             wanted = token(device)
             answer = click.prompt(f"type `{wanted}` to erase it", err=True, prompt_suffix=": ")
             check_answer(device, answer)
+
+
+def _warn_of_sample(source: "Image", devices: list["Device"]) -> bool:
+    """Say of an image that it does not boot, and return whether a person has to be asked for that.
+
+    Raises:
+        DeviceError: nobody is there to be asked, and a device is more than a loop device.
+    """
+    from builder.errors import DeviceError
+    from builder.samples import HINT, SENTENCE, is_sample, is_sample_card
+
+    path = source.path
+    if path is None or not (is_sample(path) or is_sample_card(_first_sector(source))):
+        return False
+    if all(device.is_loop for device in devices):
+        sys.stderr.write(f"{source.name}: {SENTENCE}\n")
+        return False
+    if not sys.stdin.isatty():
+        raise DeviceError(f"{source.name}: {SENTENCE}", hint=HINT)
+    sys.stderr.write(f"{source.name}: {SENTENCE}\n")
+    return True
+
+
+def _first_sector(source: "Image") -> bytes:
+    """Return how a disk begins."""
+    from builder.formats.disk import SECTOR
+    from builder.formats.stream import Span
+
+    runs = source.iter_runs()
+    at, piece = next(runs, (0, b""))
+    if isinstance(piece, Span):
+        piece = os.pread(piece.fd, SECTOR, piece.offset)
+    return b"" if at else bytes(piece[:SECTOR])
 
 
 def _unmount(chosen: dict[Path, "Device"], backing: "Backing") -> None:

@@ -34,7 +34,7 @@ _NEVER_DAYS = 99999
 
 def format_plan(request: Request, plan: Plan, origin: Origin) -> str:
     """Return a plan for people, its changes grouped by the key that asked for them."""
-    lines = [f"{request.artifact}  ({request.target.name}, from {origin.text})"]
+    lines = [f"{request.artifact}  ({request.target.name}, from {origin.shown})"]
     lines += [f"  download  {line}" for line in _downloads(plan, origin)]
     lines += [f"  image     {_image_line(row)}" for row in image_rows(request.spec)]
     for origin_of_step, steps in groupby(sorted(plan.steps, key=_by_place), key=str):

@@ -23,7 +23,9 @@ from builder.sample import DISK, plant
 from builder.sample.board import SWAP_LINE, plant_board
 
 _FSTAB = guest("/etc/fstab")
-_SIGNATURE = 0x5A3B1E00
+SIGNATURE = 0x5A3B1E00
+"""Disk signature in the MBR of the sample card; what is made from it keeps it."""
+
 _GPT_SECTORS = 34
 _MBR_TYPES = {2: "0c", 3: "83"}
 """Number of a partition in the GPT to its type in the MBR."""
@@ -81,7 +83,7 @@ def _make_mbr(disk: SparseDisk, timestamp: int) -> None:
     partitions = []
     for number, (source, kind) in enumerate(_MBR_TYPES.items(), 1):
         each = old[source]
-        uuid = f"{_SIGNATURE:08x}-{number:02x}"
+        uuid = f"{SIGNATURE:08x}-{number:02x}"
         partitions.append(Partition(number, each.offset, each.size, kind, uuid))
         text = text.replace(each.uuid, uuid)
     root.apply(WriteFile(_FSTAB, Blob.text(f"{text}{SWAP_LINE}")))
@@ -89,4 +91,4 @@ def _make_mbr(disk: SparseDisk, timestamp: int) -> None:
     root.flush()
     disk.write(SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))
     disk.write(disk.size - (_GPT_SECTORS - 1) * SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))
-    write_mbr(disk, partitions, _SIGNATURE)
+    write_mbr(disk, partitions, SIGNATURE)

@@ -318,7 +318,7 @@ def named(number: int) -> Callable[[str], str]:
 def test_several_specs_are_built_and_one_that_fails_can_be_passed_over(bench: Bench) -> None:
     names = [bench.write(f"specs/{n}.yaml", named(n)(SPEC)) for n in range(3)]
     names[1].write_text(names[1].read_text().replace("/opt/app/run", "/run/app"))
-    stopped = bench.run("build", *names, **SECRET)
+    stopped = bench.run("build", *names, "--jobs", "1", **SECRET)
     assert stopped.code == 8
     assert "edge-1.ova" not in {path.name for path in bench.output.glob("*.ova")}
     done = bench.run("build", "--keep-going", *names, **SECRET)

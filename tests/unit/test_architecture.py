@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "executors": {"build", "cache", "formats", "relay"} | FLOOR,
     "recognise": {"catalog", "features", "suggest"} | FLOOR,
     "relay": FLOOR,
+    "samples": {"artifact", "base", "formats", "images", "roots", "sample"} | FLOOR,
     "trust": {"base", "cache", "catalog", "fetch", "lock", "spec", "targets"} | FLOOR,
     "imager": {"artifact", "formats", "targets"} | FLOOR,
     "nightly": {"artifact", "build", "executors", "formats"} | FLOOR,
