@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.blob import Blob
-from builder.changes import MakeSymlink, WriteFile
 from builder.errors import Fault, Severity
 from builder.features import Because, Context, Wish
+from builder.features.compose_dns import wish_dns
 from builder.features.compose_project import Project
 from builder.features.openings import rule, wish_opening
 from builder.guest import firewall
@@ -17,14 +16,6 @@ from builder.guest.compose import (
     iter_published,
     iter_services,
 )
-from builder.guestpath import guest
-
-RESOLVED = guest("/etc/systemd/resolved.conf.d/10-photon-builder.conf")
-_RESOLVED_TEXT = "[Resolve]\nDNSStubListener=no\nLLMNR=no\nMulticastDNS=no\n"
-RESOLV_CONF = guest("/etc/resolv.conf")
-_UPSTREAMS = "../run/systemd/resolve/resolv.conf"
-_DNS = 53
-_STUB = "127.0.0.53"
 
 
 def wish_ports(project: Project, context: Context) -> Iterator[Wish]:
@@ -44,23 +35,7 @@ def wish_ports(project: Project, context: Context) -> Iterator[Wish]:
             exposed, wishes = _host_network(project, name, service, context)
             published += exposed
             yield from wishes
-    yield from _wish_dns(project, published)
-
-
-def _wish_dns(project: Project, published: list[Published]) -> Iterator[Wish]:
-    """Yield what frees port 53 of systemd-resolved, and keeps the host's own names."""
-    taken = next((p for p in published if p.covers(_DNS) and _is_stub(p)), None)
-    if taken is None:
-        return
-    reason = f"compose.{project.name} publishes {_DNS}/{taken.protocol}"
-    yield Because(WriteFile(RESOLVED, Blob.text(_RESOLVED_TEXT)), reason)
-    why = f"{reason}, so resolved's stub is off and the host asks its upstreams"
-    yield Because(MakeSymlink(RESOLV_CONF, _UPSTREAMS), why)
-
-
-def _is_stub(published: Published) -> bool:
-    """Say whether ports are bound where systemd-resolved's stub listens."""
-    return published.is_everywhere or published.address == _STUB
+    yield from wish_dns(project, published, context)
 
 
 def _host_network(

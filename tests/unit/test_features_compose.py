@@ -193,6 +193,28 @@ def test_a_service_on_the_hosts_network_opens_what_it_exposes(tmp_path: Path) ->
     assert all(change.before == "COMMIT" for change in rules_changed)
 
 
+@pytest.mark.parametrize(
+    ("opened", "moved"),
+    [
+        (["53/udp"], True),
+        ([{"port": "53/tcp", "from": "192.168.1.0/24"}], True),
+        (["50-60/udp"], True),
+        (["80/tcp", "853/tcp"], False),
+        (["x"], False),
+    ],
+)
+def test_a_dns_server_on_the_hosts_network_gets_port_53(
+    opened: list[object], tmp_path: Path, *, moved: bool
+) -> None:
+    overlay = {"firewall": {"open": opened}}
+    text = "services: {dns: {image: x, network_mode: host, restart: always}}\n"
+    found = _wish(tmp_path, text, overlay=overlay)
+    assert ("/etc/resolv.conf" in found.links()) is moved
+    assert any("dns of compose.pihole is on the host" in why for why in found.reasons) is moved
+    bridged = "services: {dns: {image: x, restart: always}}\n"
+    assert "/etc/resolv.conf" not in _wish(tmp_path, bridged, overlay=overlay).links()
+
+
 def test_the_warning_of_the_hosts_network_goes_with_open_ports(tmp_path: Path) -> None:
     text = "services: {a: {network_mode: host}}\n"
     (fault,) = _wish(tmp_path, text).faults
