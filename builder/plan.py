@@ -163,9 +163,10 @@ def _steps(
     problems: list[Problem],
 ) -> Iterator[Step]:
     """Yield what every key of every overlay asks for, then the defaults."""
-    together = _merged(spec.overlays)
+    sections = tuple((overlay.directory, overlay.values) for overlay in spec.overlays)
+    base = replace(base, overlay=_merged(spec.overlays), pins=spec.pins, sections=sections)
     for overlay in spec.overlays:
-        context = replace(base, directory=overlay.directory, overlay=together, pins=spec.pins)
+        context = replace(base, directory=overlay.directory)
         for feature in features:
             if feature.key in overlay.values:
                 wishes = _wishes(feature, overlay.values[feature.key], context)

@@ -40,6 +40,7 @@ class Context(Struct, frozen=True):
         pins: What the lock file has of container images, by their full names.
         announce: Told once what a person must read now and nowhere else (a drawn password).
         facts: What is known of the base.
+        sections: Folder and values of each overlay of the spec.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Context(Struct, frozen=True):
     pins: Mapping[str, Pin] = field(default_factory=dict)
     announce: Callable[[str], None] = lambda _: None
     facts: Facts = field(default_factory=lambda: facts_of(""))
+    sections: tuple[tuple[Path, Mapping[str, Any]], ...] = ()
 
 
 Wish = Change | Because | Fault

@@ -86,7 +86,7 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
     yield from project.faults
     yield from wish_files(project)
     yield from wish_pins(project, context)
-    yield from wish_host(name, context)
+    yield from wish_host(project, context)
     yield from wish_ports(project, context)
 
 

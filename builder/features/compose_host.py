@@ -6,6 +6,8 @@ from builder.blob import Blob, Download
 from builder.changes import MakeSymlink, SetUnitState, UnitState, WriteFile
 from builder.features import Because, Context, Wish
 from builder.features.clock import wish_epoch
+from builder.features.compose_needs import wish_needs
+from builder.features.compose_project import Project
 from builder.features.docker_engine import wish_engine
 from builder.guest import compose_units
 from builder.guest.systemd import ETC
@@ -24,14 +26,16 @@ _WAIT = "systemd-time-wait-sync.service"
 _WAIT_TEXT = "[Service]\nTimeoutStartSec=90\n"
 
 
-def wish_host(name: str, context: Context) -> Iterator[Wish]:
-    """Yield the host's side of the project ``name``."""
+def wish_host(project: Project, context: Context) -> Iterator[Wish]:
+    """Yield the host's side of a project."""
+    name = project.name
     reason = f"compose.{name} needs docker"
     yield from wish_engine(context, reason)
     yield from _wish_units(name, context)
     yield from _wish_clock(context)
     if _plugin(context) == _STATIC:
         yield from _wish_plugin(name, context)
+    yield from wish_needs(project, context)
 
 
 def _plugin(context: Context) -> str:
@@ -49,9 +53,8 @@ def _wish_units(name: str, context: Context) -> Iterator[Wish]:
     )
     reason = f"it runs compose.{name}"
     yield Because(WriteFile(compose_units.PATH, Blob.text(text)), "it runs every compose project")
-    if context.release in compose_units.OLD_RELEASES:
-        retry = WriteFile(compose_units.RETRY_PATH, Blob.text(compose_units.format_retry_unit()))
-        yield Because(retry, "systemd before 244 does not restart a oneshot unit")
+    retry = WriteFile(compose_units.RETRY_PATH, Blob.text(compose_units.format_retry_unit()))
+    yield Because(retry, "it tries again when a project, docker or a mount fails")
     yield Because(SetUnitState(compose_units.unit_of(name), UnitState.ENABLED), reason)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.features import Because, Context, Wish
-from builder.guest import engine
+from builder.guest import engine, mount_needs
 
 _FLUSHED = "a restart of iptables.service flushes docker's rules; docker writes them when it starts"
 
@@ -34,6 +34,7 @@ def wish_engine(
     )
     yield Because(WriteFile(engine.dropin("iptables.service"), Blob.text(engine.RESTART)), _FLUSHED)
     yield from _wish_profile(given, context)
+    yield from _wish_mounts(given, context)
     yield from _wish_listening(given, context)
 
 
@@ -48,6 +49,18 @@ def _wish_profile(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         f'`docker: {{daemon: {{{engine.PROFILE_KEY}: ""}}}}` keeps its own profile'
     )
     yield Because(WriteFile(engine.PROFILE, Blob.file(profile)), reason)
+
+
+def _wish_mounts(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield the drop-ins that keep the engine from writing below a mount that comes late."""
+    mounts = context.overlay.get("mounts", ())
+    for unit, folder in (("docker.service", engine.data_root(given)), engine.CONTAINERD_ROOT):
+        needed = mount_needs.mounts_at([folder], mounts)
+        if needed:
+            text = f"[Unit]\n{mount_needs.requires_mounts_for(needed)}"
+            path = engine.dropin(unit, "20-photon-builder-mounts.conf")
+            reason = f"{folder} lies on a mount that may come after {unit}"
+            yield Because(WriteFile(path, Blob.text(text)), reason)
 
 
 def _wish_listening(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:

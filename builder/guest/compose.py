@@ -166,6 +166,18 @@ def _all_files(project: object) -> Iterator[tuple[str, KeyPath]]:
                 yield str(file), (kind, name, "file")
 
 
+def iter_host_paths(project: object) -> Iterator[str]:
+    """Yield the absolute paths of the host that the project's containers use."""
+    for text, path in _all_files(project):
+        if text.startswith("/") and path[2:3] == ("volumes",):
+            yield posixpath.normpath(text)
+    for volume in _mapping(_mapping(project).get("volumes")).values():
+        options = _mapping(_mapping(volume).get("driver_opts"))
+        device = str(options.get("device", ""))
+        if device.startswith("/") and "bind" in str(options.get("o", "")):
+            yield posixpath.normpath(device)
+
+
 def _mapping(value: object) -> dict[str, Any]:
     """Return a value when it is a mapping, an empty one otherwise."""
     return value if isinstance(value, dict) else {}

@@ -1,7 +1,8 @@
 """Units by which compose projects run on the guest, one instance a project.
 
-Source: systemd.service(5). ``Restart=`` is refused for oneshot units before systemd
-244, so Photon 3.0 and an unknown release get a second unit that tries again.
+Source: systemd.service(5), systemd.unit(5). ``Restart=`` is refused for oneshot units before
+systemd 244, so Photon 3.0 and an unknown release get none; a second unit tries again there, and
+wherever what a project needs fails before the project is started.
 """
 
 from builder.guest.packages import UNIT
@@ -38,7 +39,6 @@ def format_unit(*, release: str, standalone: bool, packages: bool = False) -> st
     old = release in OLD_RELEASES
     compose = PLUGIN if old and standalone else "/usr/bin/docker compose"
     again = "" if old else f"Restart=on-failure\nRestartSec={_AGAIN_SECONDS}\n"
-    failure = "OnFailure=photon-builder-compose-retry@%i.service\n" if old else ""
     return f"""\
 [Unit]
 Description=Compose application %i
@@ -48,7 +48,8 @@ After=docker.service network-online.target time-sync.target photon-builder-prelo
 iptables.service resizefs.service
 ConditionPathExists=/opt/compose/%i/compose.yaml
 StartLimitIntervalSec=0
-{failure}
+OnFailure=photon-builder-compose-retry@%i.service
+
 [Service]
 Type=oneshot
 RemainAfterExit=yes

@@ -23,15 +23,23 @@ DROPIN = "10-photon-builder.conf"
 AFTER_FILTER = "[Unit]\nAfter=iptables.service\n"
 RESTART = "[Service]\nExecStartPost=-/usr/bin/systemctl --no-block try-restart docker.service\n"
 
+CONTAINERD_ROOT = ("containerd.service", "/var/lib/containerd")
+"""Unit, and where it keeps what it unpacks."""
+
+_DATA_ROOT = "/var/lib/docker"
 _DATA = Path(__file__).parents[1] / "data"
 _LIVE_RESTORE = "live-restore"
-_CONTAINERD = "containerd.service"
 _PROGRAM = "/usr/bin/dockerd"
 
 
 def dropin(unit: str, name: str = DROPIN) -> GuestPath:
     """Return the path of a drop-in of a unit."""
     return join(ETC, f"{unit}.d", name)
+
+
+def data_root(settings: Mapping[str, Any]) -> str:
+    """Return where the engine keeps images, containers and volumes; ``graph`` is the old key."""
+    return str(settings.get("data-root") or settings.get("graph") or _DATA_ROOT)
 
 
 def profile_of(facts: Facts) -> Path | None:
@@ -65,5 +73,5 @@ def listening_dropin(facts: Facts) -> str:
     units = facts.docker.units
     if facts.release and "docker.socket" not in units:
         return ""
-    own = " --containerd=/run/containerd/containerd.sock" if _CONTAINERD in units else ""
+    own = " --containerd=/run/containerd/containerd.sock" if CONTAINERD_ROOT[0] in units else ""
     return f"[Service]\nExecStart=\nExecStart={_PROGRAM}{own}\n"

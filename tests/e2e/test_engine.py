@@ -13,6 +13,7 @@ import pytest
 
 from builder.facts import facts_of
 from builder.features import docker
+from builder.guest import compose_shared
 from tests.support.engine import HEAD, IMAGE, engine_tree, run_engine
 from tests.support.wishes import Wishes, wish
 
@@ -106,3 +107,15 @@ def test_a_missing_profile_keeps_dockerd_from_starting(engine_tree: Path, tmp_pa
     info = HEAD + "docker info --format '{{json .SecurityOptions}}'\n"
     said = run_engine(engine_tree, tmp_path / "b", files, info)
     assert said == '["name=seccomp,profile=default"]\n'
+
+
+def test_shared_networks_and_volumes_are_made_once(engine_tree: Path, tmp_path: Path) -> None:
+    commands = []
+    for kind in compose_shared.KINDS:
+        unit = compose_shared.format_unit(kind)
+        (command,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
+        commands.append(command.removeprefix("ExecStart=").replace("%i", "proxy.1"))
+    asked = ["docker network ls --format '{{.Name}}'", "docker volume ls --format '{{.Name}}'"]
+    script = HEAD + "\n".join(f"{line} >/dev/null" for line in commands * 2) + "\n"
+    said = run_engine(engine_tree, tmp_path, {}, script + "\n".join(asked) + "\n")
+    assert sorted(said.split()) == ["host", "none", "proxy.1", "proxy.1"]

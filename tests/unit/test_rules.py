@@ -584,6 +584,7 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "BASE009",
         "BASE010",
         "CMP024",
+        "CMP041",
         "DKR005",
         "INS001",
         "ACC005",
