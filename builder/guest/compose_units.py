@@ -19,6 +19,13 @@ PLUGIN = "/usr/local/lib/docker/cli-plugins/docker-compose"
 PACKAGED_PLUGIN = guest("/usr/libexec/docker/cli-plugins/docker-compose")
 """Where Photon's own package has it, since October 2024."""
 
+_EITHER = (
+    "/bin/sh -c 'if /usr/bin/docker compose version >/dev/null 2>&1; "
+    'then exec /usr/bin/docker compose "$$@"; '
+    'else exec /usr/bin/docker-compose "$$@"; fi\' sh'
+)
+"""What Photon's package brings: the command alone before October 2024, the plugin too since."""
+
 _AGAIN_SECONDS = 20
 
 
@@ -32,12 +39,12 @@ def format_unit(*, release: str, standalone: bool, packages: bool = False) -> st
 
     Args:
         release: Photon release; empty when it is not known.
-        standalone: Run the plugin itself: Docker before 19.03 knows no plugins.
+        standalone: Run our plugin, by itself where Docker may know none: before 19.03.
         packages: Whether packages are installed first, of which the engine may be one.
     """
     first = f" {UNIT}" if packages else ""
     old = release in OLD_RELEASES
-    compose = PLUGIN if old and standalone else "/usr/bin/docker compose"
+    compose = _EITHER if not standalone else PLUGIN if old else "/usr/bin/docker compose"
     again = "" if old else f"Restart=on-failure\nRestartSec={_AGAIN_SECONDS}\n"
     return f"""\
 [Unit]

@@ -10,6 +10,7 @@ from builder.guest.engine import profile_of
 from builder.rules.model import Finding, Rule, Subject, error, find, warning
 
 _OTHER = "podman"
+_COMPOSE = "docker-compose"
 
 
 def _other_engine(subject: Subject) -> Iterator[Finding]:
@@ -20,6 +21,24 @@ def _other_engine(subject: Subject) -> Iterator[Finding]:
             message = f"{name} has a seccomp profile of its own, of the age of {old[0].text}"
             hint = "images of today may fail there: use docker, or a newer base"
             yield find(overlay, path, message, hint)
+
+
+def _without_compose(subject: Subject) -> Iterator[Finding]:
+    """Find projects that are left to a `docker compose` which the published base does not have."""
+    if not subject.is_published or _COMPOSE in subject.packages() or not _projects(subject):
+        return
+    bases = [facts for facts in subject.bases.values() if facts.has_package(_COMPOSE) is False]
+    given = any(str(entry["path"]).endswith(_COMPOSE) for _, _, entry in subject.listed("files"))
+    for overlay, section in subject.sections("docker") if bases and not given else ():
+        if section.get("compose_plugin") == "base":
+            message = f"{bases[0].text} has no `docker compose`"
+            hint = "drop the key: a pinned one is shipped; or add `packages: [docker-compose]`"
+            yield find(overlay, ("docker", "compose_plugin"), message, hint)
+
+
+def _projects(subject: Subject) -> bool:
+    """Say whether the spec has compose projects."""
+    return any(section for _, section in subject.sections("compose"))
 
 
 RULES: tuple[Rule, ...] = (
@@ -66,5 +85,13 @@ RULES: tuple[Rule, ...] = (
         "The profile that is written for old engines (DKR002) is docker's. BuildKit inside docker "
         "19.03 and podman have their own: there, images of today fail as before.",
         _other_engine,
+    ),
+    warning(
+        "DKR006",
+        "the base has no `docker compose`",
+        "No published image of Photon has docker-compose, so with compose_plugin: base nothing "
+        "starts the projects unless `packages` or `files` bring it. Without the key a pinned "
+        "release is shipped.",
+        _without_compose,
     ),
 )

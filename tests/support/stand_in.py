@@ -57,6 +57,7 @@ if [ "$1" = docker-cli-plugin-metadata ]; then
   echo '{{"SchemaVersion": "0.1.0", "Vendor": "tests", "Version": "v2.0.0"}}'
   exit 0
 fi
+if [ "$2" = version ]; then exit 0; fi
 [ "$2" = --project-name ]
 name=$3 verb=$4
 if [ "$verb" = stop ]; then exec docker stop "$name"; fi

@@ -7,7 +7,7 @@ from typing import Unpack
 import pytest
 
 from builder.blob import Download
-from builder.changes import EnsureLine, Remove
+from builder.changes import EnsureLine, Remove, WriteFile
 from builder.documents import parse_document
 from builder.errors import Severity
 from builder.features import compose
@@ -16,6 +16,7 @@ from builder.guest.compose import iter_local_files, iter_published
 from builder.guest.dotenv import parse_env
 from builder.image_names import Pin
 from tests.support.judges import judge
+from tests.support.manager import run_manager
 from tests.support.wishes import Known, Wishes, wish
 
 PIHOLE = """\
@@ -133,13 +134,29 @@ def test_the_plugin_is_a_pinned_download(arch: str, tmp_path: Path) -> None:
     assert (plugin.content.sha256, plugin.mode) == (DIGESTS[arch], 0o755)
 
 
-def test_the_bases_own_plugin_can_be_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plugin", [True, False])
+@pytest.mark.parametrize("release", ["3.0", "5.0"])
+def test_the_bases_own_compose_can_be_kept(release: str, tmp_path: Path, *, plugin: bool) -> None:
+    """Photon's package has had the command from the first, and the plugin since October 2024."""
     overlay = {"docker": {"compose_plugin": "base"}}
-    found = _wish(tmp_path, settings={"env": ENV}, overlay=overlay)
+    found = _wish(tmp_path, settings={"env": ENV}, overlay=overlay, release=release)
     assert "/usr/local/bin/docker-compose" not in found.links()
-    assert "/usr/bin/docker compose" in found.text(
-        "/etc/systemd/system/photon-builder-compose@.service"
+    units = {
+        path.removeprefix("/etc/systemd/system/"): found.text(path)
+        for path in {c.path for c in found.changes if isinstance(c, WriteFile)}
+        if path.startswith("/etc/systemd/system/")
+    }
+    units["docker.service"] = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
+    told = '#!/bin/sh\necho "$(basename "$0") $*" >>/run/told\n'
+    programs = {"docker": told + f"test $1 = compose && {str(plugin).lower()}\n"}
+    programs["docker-compose"] = told
+    script = (
+        "mkdir -p /opt/compose/pihole; touch /opt/compose/pihole/compose.yaml\n"
+        "systemctl start photon-builder-compose@pihole; tail -n 1 /run/told\n"
     )
+    command = "docker compose" if plugin else "docker-compose"
+    wanted = f"{command} --project-name pihole up --detach --remove-orphans\n"
+    assert run_manager(tmp_path / "run", units, programs, script) == wanted
 
 
 @pytest.mark.parametrize(

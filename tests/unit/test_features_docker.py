@@ -215,6 +215,23 @@ def test_podman_is_not_reached_by_the_profile(tmp_path: Path) -> None:
         assert ("DKR005" in found) is warned
 
 
+def test_compose_that_the_base_lacks_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("services: {a: {image: x, restart: always}}\n")
+    path = tmp_path / "lab.yaml"
+    plugin, static = "docker: {compose_plugin: base}", "docker: {compose_plugin: static}"
+    for more, missed in (
+        (plugin, True),
+        (static, False),
+        (f"{plugin}, packages: [docker-compose]", False),
+        (f"{plugin}, files: [{{path: /usr/local/bin/docker-compose, source: c.yaml}}]", False),
+    ):
+        overlay = f"{{compose: {{web: {{file: c.yaml}}}}, {more}}}"
+        path.write_text(f"version: 1\ntarget: ova\nbase: {{release: '5.0'}}\noverlay: {overlay}\n")
+        spec = load_spec(path, features=features.discover(), targets=targets.discover())
+        found = {each.code for each in check_rules(spec, find_facts(spec, [ova.TARGET], Lock()))}
+        assert ("DKR006" in found) is missed, more
+
+
 def _planned(folder: Path, *overlays: str) -> tuple[Problem, ...]:
     """Return what is wrong with a plan of overlays; an empty tuple when nothing is."""
     for index, text in enumerate(overlays):

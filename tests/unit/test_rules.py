@@ -586,6 +586,7 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "CMP024",
         "CMP041",
         "DKR005",
+        "DKR006",
         "INS001",
         "ACC005",
         "SVC014",
