@@ -152,6 +152,13 @@ class Facts(Struct, frozen=True):
         )
 
     @property
+    def daemon_keys(self) -> dict[str, str]:
+        """Keys of daemon.json with the docker that had them first; ``""`` where that is unsure."""
+        keys = table("system")["docker"]["daemon_keys"]
+        first = {key: docker for docker, text in keys["first_in"].items() for key in text.split()}
+        return {**dict.fromkeys(keys["unsure"].split(), ""), **first}
+
+    @property
     def has_docker(self) -> bool | None:
         """Whether the image holds the engine."""
         return self.has_package("docker")

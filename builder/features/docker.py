@@ -7,6 +7,7 @@ from builder.changes import SetUnitState, UnitState
 from builder.features import Context, Feature, Wish
 from builder.features.docker_daemon import check_daemon
 from builder.features.docker_engine import wish_engine
+from builder.features.docker_keys import check_keys
 
 SCHEMA = {
     "type": "object",
@@ -36,6 +37,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     own = value.get("daemon", {})
     yield from wish_engine(context, "docker is asked for", own)
     yield from check_daemon(own, context)
+    yield from check_keys(own, context)
 
 
 FEATURE = Feature("docker", "The container engine", SCHEMA, changes, "{enable: true}")

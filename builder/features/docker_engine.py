@@ -35,7 +35,7 @@ def wish_engine(
     yield Because(WriteFile(engine.dropin("iptables.service"), Blob.text(engine.RESTART)), _FLUSHED)
     yield from _wish_profile(given, context)
     yield from _wish_mounts(given, context)
-    yield from _wish_listening(given, context)
+    yield from _wish_command(given, context)
 
 
 def _wish_profile(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
@@ -63,10 +63,17 @@ def _wish_mounts(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
             yield Because(WriteFile(path, Blob.text(text)), reason)
 
 
-def _wish_listening(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
-    """Yield the drop-in without ``-H``, when daemon.json says where dockerd listens."""
-    text = engine.listening_dropin(context.facts) if "hosts" in given else ""
-    if text:
-        path = engine.dropin("docker.service", "20-photon-builder-hosts.conf")
-        reason = "dockerd refuses `hosts` in daemon.json beside the -H of its unit"
+def _wish_command(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+    """Yield the drop-in without the arguments that daemon.json has, unless the spec has its own."""
+    units = context.overlay.get("units", {})
+    named = [units.get(name, {}) for name in ("docker", "docker.service")]
+    own = [
+        text
+        for unit in named
+        for text in (unit.get("content", ""), *unit.get("dropins", {}).values())
+    ]
+    text = engine.command_dropin(given, context.facts)
+    if text and not any("ExecStart=" in each for each in own):
+        path = engine.dropin("docker.service", "20-photon-builder-command.conf")
+        reason = "dockerd refuses a key of daemon.json that its unit gives as an argument"
         yield Because(WriteFile(path, Blob.text(text)), reason)

@@ -65,13 +65,14 @@ def format_daemon(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
 
 
-def listening_dropin(facts: Facts) -> str:
-    """Return the drop-in by which dockerd listens where daemon.json says and nowhere else.
+def command_dropin(given: Mapping[str, Any], facts: Facts) -> str:
+    """Return the drop-in by which dockerd is not told what daemon.json says, too.
 
-    Empty where the unit has no ``-H`` of its own.
+    Empty where nothing is said twice: the unit of docker 18.06 has no arguments.
     """
     units = facts.docker.units
-    if facts.release and "docker.socket" not in units:
+    own = {"hosts": "-H fd://", "containerd": "--containerd=/run/containerd/containerd.sock"}
+    if not own.keys() & given.keys() or (facts.release and "docker.socket" not in units):
         return ""
-    own = " --containerd=/run/containerd/containerd.sock" if CONTAINERD_ROOT[0] in units else ""
-    return f"[Service]\nExecStart=\nExecStart={_PROGRAM}{own}\n"
+    kept = [text for key, text in own.items() if facts.release and key not in given]
+    return f"[Service]\nExecStart=\nExecStart={' '.join((_PROGRAM, *kept))}\n"

@@ -94,4 +94,11 @@ RULES: tuple[Rule, ...] = (
         "release is shipped.",
         _without_compose,
     ),
+    error(
+        "DKR007",
+        "a key of daemon.json that the engine does not know",
+        "dockerd does not start when daemon.json has a key that it does not know. Keys are those "
+        "of `dockerd --help`, some of them in the plural (`hosts`, `labels`, `log-opts`). Newer "
+        "engines know more: `features` is of 19.03, `ip6tables` of 20.10, `proxies` of 23.0.",
+    ),
 )

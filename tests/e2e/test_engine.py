@@ -43,7 +43,7 @@ run machine python3 /probe
 run --cap-add SYS_ADMIN machine python3 /probe
 run --read-only --tmpfs /tmp --cap-drop ALL --user 1000 machine python3 /probe
 """
-LISTENING = "/etc/systemd/system/docker.service.d/20-photon-builder-hosts.conf"
+LISTENING = "/etc/systemd/system/docker.service.d/20-photon-builder-command.conf"
 HOSTS = ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375"]
 UNIT = "/usr/sbin/dockerd -H unix:///run/docker.sock"
 """A command of a unit with a place to listen of its own; there is no systemd to give a socket."""
@@ -107,6 +107,19 @@ def test_a_missing_profile_keeps_dockerd_from_starting(engine_tree: Path, tmp_pa
     info = HEAD + "docker info --format '{{json .SecurityOptions}}'\n"
     said = run_engine(engine_tree, tmp_path / "b", files, info)
     assert said == '["name=seccomp,profile=default"]\n'
+
+
+def test_dockerd_knows_the_keys_of_the_table(engine_tree: Path, tmp_path: Path) -> None:
+    first = facts_of("").daemon_keys
+    known = {key: None for key, docker in first.items() if docker in {"18.06", "19.03", "20.10"}}
+    files = {"/etc/docker/daemon.json": json.dumps(known)}
+    said = run_engine(engine_tree, tmp_path / "known", files, HEAD)
+    assert "specified both as a flag and in the configuration file" in said
+    files = {"/etc/docker/daemon.json": json.dumps({"proxies": None, "log-drivers": None})}
+    said = run_engine(engine_tree, tmp_path / "unknown", files, HEAD)
+    assert "match any configuration option" in said
+    assert "proxies" in said
+    assert "log-drivers" in said
 
 
 def test_shared_networks_and_volumes_are_made_once(engine_tree: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "schema": {"documents", "errors", "features", "suggest", "targets"},
     "guest": {"errors", "guestpath", "documents", "facts"},
     "roots": {"changes", "formats", "guest"} | FLOOR,
-    "features": {"changes", "documents", "guest", "secret"} | FLOOR,
+    "features": {"changes", "documents", "guest", "secret", "suggest"} | FLOOR,
     "rules": {"documents", "features", "guest", "spec", "suggest"} | FLOOR,
     "spec": {"catalog", "documents", "features", "lock", "rules", "schema", "suggest", "targets"}
     | FLOOR,

@@ -34,7 +34,7 @@ KERNEL_OF = {
 }
 """Base to the profile without which images of today fail there."""
 
-LISTENING = "/etc/systemd/system/docker.service.d/20-photon-builder-hosts.conf"
+LISTENING = "/etc/systemd/system/docker.service.d/20-photon-builder-command.conf"
 LOCAL = "unix:///var/run/docker.sock"
 
 
@@ -162,6 +162,45 @@ def test_hosts_take_the_place_of_the_units_own(base: str, command: str, tmp_path
         (tmp_path / "docker.service.d/20.conf").write_text(text.replace(command, "/bin/false"))
         judge("systemd-analyze", "verify", "--man=no", unit)
     assert LISTENING not in written(on(base))
+
+
+def test_an_argument_of_the_unit_is_not_said_twice() -> None:
+    found = on("5.0 GA", {"containerd": "/run/other.sock"})
+    assert found.text(LISTENING).splitlines()[-1] == "ExecStart=/usr/bin/dockerd -H fd://"
+    assert LISTENING not in written(on("3.0 Rev2", {"containerd": "/run/other.sock"}))
+
+
+def test_a_command_of_the_spec_s_own_is_kept() -> None:
+    dropin = "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --debug\n"
+    units = {"docker.service": {"dropins": {"10-mine.conf": dropin}}}
+    found = wish(docker.FEATURE, {"daemon": {"hosts": [LOCAL]}}, overlay={"units": units})
+    assert LISTENING not in written(found)
+
+
+@pytest.mark.parametrize(
+    ("base", "key", "hint"),
+    [
+        ("5.0 GA", "log-drivers", "did you mean log-driver?"),
+        ("5.0 GA", "host", "did you mean hosts?"),
+        ("3.0 Rev2", "features", "drop it, or use a newer base"),
+        ("4.0 GA", "ip6tables", "drop it, or use a newer base"),
+        ("4.0 Rev2", "proxies", "drop it, or use a newer base"),
+        ("5.0 GA", "proxies", ""),
+        ("5.0 GA", "registry-mirrors", ""),
+        ("4.0", "ip6tables", ""),
+        ("5.0 GA", "resolv-conf", ""),
+    ],
+)
+def test_a_key_that_dockerd_stops_at_is_refused(base: str, key: str, hint: str) -> None:
+    found = on(base, {key: {}})
+    assert [(fault.code, fault.hint) for fault in found.faults] == [("DKR007", hint)] * bool(hint)
+
+
+def test_a_newer_engine_that_is_installed_knows_more() -> None:
+    facts = facts_of("4.0", revision="GA")
+    packages = {"packages": ["docker"]}
+    found = wish(docker.FEATURE, {"daemon": {"ip6tables": True}}, overlay=packages, facts=facts)
+    assert found.codes == []
 
 
 @pytest.mark.parametrize(
