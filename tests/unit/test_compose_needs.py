@@ -8,6 +8,7 @@ import pytest
 from builder import features, targets
 from builder.changes import WriteFile
 from builder.errors import SpecError
+from builder.facts import facts_of
 from builder.features import compose, docker
 from builder.guest import compose_shared
 from builder.guest.compose import iter_host_paths
@@ -52,7 +53,7 @@ def planned(folder: Path, **files: str) -> Plan:
     problems = tuple(p for p in check_rules(spec) if p.code.startswith("CMP04"))
     if problems:
         raise SpecError(problems)
-    return make_plan(spec, features.discover(), release="5.0")
+    return make_plan(spec, features.discover(), facts=facts_of("5.0"))
 
 
 def texts(plan: Plan) -> dict[str, str]:
