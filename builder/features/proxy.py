@@ -24,7 +24,7 @@ SCHEMA = {
             "type": "array",
             "items": {"type": "string"},
             "description": "Hosts, domains and networks that are reached without it, besides "
-            "this machine.",
+            "this machine and the metadata of clouds.",
         },
     },
 }
@@ -33,6 +33,8 @@ PROFILE = guest("/etc/profile.d/photon-builder-proxy.sh")
 _FORM = re.compile(r"https?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?")
 _HOST = re.compile(r"[A-Za-z0-9.:_*/-]+")
 _OWN = ("localhost", "127.0.0.1", "::1")
+_CLOUD = ("169.254.169.254", "metadata.google.internal", "168.63.129.16")
+"""Where clouds tell a machine of itself; no proxy reaches that for it."""
 
 
 def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
@@ -65,7 +67,7 @@ def _variables(value: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables, in small letters and capitals: programs read either."""
     http = value.get("http", "")
     https = value.get("https", http)
-    no = ",".join((*_OWN, *value.get("no", ())))
+    no = ",".join((*_OWN, *_CLOUD, *value.get("no", ())))
     small = {"http_proxy": http, "https_proxy": https, "no_proxy": no}
     given = {name: text for name, text in small.items() if text}
     return given | {name.upper(): text for name, text in given.items()}

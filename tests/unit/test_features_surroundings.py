@@ -56,7 +56,8 @@ def test_a_proxy_is_what_services_and_shells_see(tmp_path: Path) -> None:
     found = wish(proxy.FEATURE, value)
     (tmp_path / "profile").write_text(found.text(proxy.PROFILE))
     told = judge("sh", "-c", f'. "{tmp_path}/profile"; env').stdout.splitlines()
-    no = "localhost,127.0.0.1,::1,.home.arpa,192.168.0.0/16"
+    clouds = "169.254.169.254,metadata.google.internal,168.63.129.16"
+    no = f"localhost,127.0.0.1,::1,{clouds},.home.arpa,192.168.0.0/16"
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         assert f"{name}=http://proxy.home.arpa:3128" in told
     assert {f"no_proxy={no}", f"NO_PROXY={no}"} <= set(told)
