@@ -12,7 +12,7 @@ PYTHON  = $(VENV)/bin/python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables: SPEC= TARGET= BASE=sample|FILE OUTPUT= (make image SPEC=homelab.yaml)"
+	@echo "  variables: SPEC= TARGET= BASE=sample[:RELEASE]|FILE OUTPUT= (make image SPEC=homelab.yaml)"
 
 image: $(PROGRAM) ## build the artifacts of SPEC (a name in specs/, or a path)
 	@$(PROGRAM) build "$(SPEC)" --output "$(OUTPUT)" $(if $(TARGET),--target "$(TARGET)") $(if $(BASE),--base "$(BASE)")

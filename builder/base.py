@@ -16,7 +16,7 @@ from builder.base_facts import facts_by_name, facts_of_file, facts_of_source, us
 from builder.cache import Cache
 from builder.catalog import Source, find_source
 from builder.errors import BuilderError, DigestMismatch, HostError
-from builder.facts import Facts, facts_of
+from builder.facts import Facts, facts_of, revisions
 from builder.lock import Lock
 from builder.progress import Progress
 from builder.spec import Base, CatalogBase, FileBase, SampleBase, Spec, UrlBase
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from builder.formats.stream import BackgroundDigest
 
 _SAMPLE = Path(__file__).with_name("sample")
+_TABLES = Path(__file__).with_name("data") / "facts"
 _SAMPLE_TIMESTAMP = 1_600_000_000
-SAMPLE_RELEASE = "5.0"
 SAMPLE_NAME = "the sample base"
-"""What the sample is called, in provenance too."""
+"""What the sample is called, in provenance too; that of a chosen release goes on behind it."""
 
 MAP = "bmap-sha256"
 """Name in the records of the digest of a block map, which stands for all of a sparse file."""
@@ -64,7 +64,9 @@ class Origin(Struct, frozen=True):
     @property
     def shown(self) -> str:
         """What people read of it, with what they must know of the sample."""
-        return f"{self.text}, which does not boot" if self.text == SAMPLE_NAME else self.text
+        return (
+            f"{self.text}, which does not boot" if self.text.startswith(SAMPLE_NAME) else self.text
+        )
 
 
 class Opened(Struct, frozen=True):
@@ -112,11 +114,8 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
         BuilderError: the catalog has no such artifact, or the file is not there.
     """
     match base:
-        case SampleBase():
-            identity = f"sample {target.name} {sample_revision()}"
-            arch = usual_arch(target)
-            known = facts_of(SAMPLE_RELEASE, revision="GA", image=target.image, arch=arch)
-            return Origin(SAMPLE_NAME, identity, SAMPLE_RELEASE, arch, facts=known)
+        case SampleBase(release):
+            return _sample_origin(release, target)
         case FileBase():
             return _file_origin(base, target)
         case UrlBase(url, digests):
@@ -173,7 +172,9 @@ def open_base(
             found = _digest_map(origin.path)
             return Opened(origin, origin.path, {}, {MAP: ("", found)}, found)
         return _opened(origin, origin.path, origin.digests or {"sha256": ""})
-    return _opened(origin, _sample(target, cache.directory / "sample"), {"sha256": ""})
+    return _opened(
+        origin, _sample(origin.facts, target, cache.directory / "sample"), {"sha256": ""}
+    )
 
 
 def identify(path: Path) -> dict[str, str]:
@@ -243,21 +244,32 @@ def _identity(digests: Mapping[str, str]) -> str:
     return " ".join(f"{name}:{value}" for name, value in sorted(digests.items()))
 
 
-def _sample(target: Target, directory: Path) -> Path:
+def _sample_origin(release: str, target: Target) -> Origin:
+    """Return the origin for a sample: in the shape of the newest revision of a release."""
+    row = revisions(release)[-1]
+    arch = usual_arch(target)
+    known = facts_of(row["release"], revision=row["names"][0], image=target.image, arch=arch)
+    identity = f"sample {target.name} {known.revision} {sample_revision()}"
+    text = f"{SAMPLE_NAME} of {known.text}" if release else SAMPLE_NAME
+    return Origin(text, identity, known.release, arch, facts=known)
+
+
+def _sample(facts: Facts, target: Target, directory: Path) -> Path:
     """Return the sample base of a target, made once for each state of what it is made from."""
     return made_once(
-        directory / f"{target.name}-{sample_revision()}",
-        lambda fd: target.sample(fd, _SAMPLE_TIMESTAMP),
+        directory / f"{target.name}-{facts.revision}-{sample_revision()}",
+        lambda fd: target.sample(fd, _SAMPLE_TIMESTAMP, facts),
     )
 
 
 @functools.cache
 def sample_revision(source: Path = _SAMPLE) -> str:
-    """Return what tells the sample that is made from a folder from that of another version."""
+    """Return what tells a sample from that of another version, by all that it is made from."""
     found = hashlib.sha256(__version__.encode())
-    for path in sorted(source.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            found.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
+    for folder in (source, _TABLES):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                found.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return found.hexdigest()[:16]
 
 

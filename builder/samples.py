@@ -10,15 +10,15 @@ from builder.formats.disk_file import is_packed_disk
 from builder.guestpath import guest
 from builder.images import open_image, read_head, read_release_of
 from builder.roots.resolve import exists, read_text
-from builder.sample.disk_image import SIGNATURE
+from builder.sample.nodes import SIGNATURE
 
 SENTENCE = (
     "it was made from the sample base, which has no kernel and no boot loader: it does not boot"
 )
 HINT = 'to get one that boots, build it on a published base: base: {release: "5.0"}'
 
-_BUILD = "sample"
-"""PHOTON_BUILD_NUMBER of the sample."""
+_VARIANT = "sample"
+"""VARIANT_ID of the sample, in its os-release(5)."""
 
 _README = guest("/README.txt")
 _TITLE = "photon-builder's sample medium"
@@ -32,7 +32,7 @@ def is_sample(artifact: Path) -> bool:
     """
     told = read_provenance(artifact).get("base")
     if isinstance(told, dict):
-        return told.get("name") == SAMPLE_NAME
+        return str(told.get("name")).startswith(SAMPLE_NAME)
     return _is_sample_inside(artifact)
 
 
@@ -46,7 +46,7 @@ def _is_sample_inside(artifact: Path) -> bool:
     """Tell by the release that the guest says it is, or by what the medium says of itself."""
     found = read_release_of(artifact)
     if found is not None:
-        return found.build == _BUILD
+        return found.variant == _VARIANT
     try:
         if is_packed_disk(read_head(artifact)):
             return False

@@ -13,7 +13,7 @@ from builder import progress
 from builder.artifact import read_provenance
 from builder.cli.report import show_problems
 from builder.errors import Problem, Severity, SpecError, UsageError
-from builder.facts import Facts
+from builder.facts import Facts, releases
 from builder.lock import read_lock
 from builder.spec import Base, Choice, FileBase, SampleBase, Spec, choose
 from builder.targets import Target
@@ -34,8 +34,11 @@ def json_option(command: _Command) -> _Command:
 
 def base_option(command: _Command) -> _Command:
     """Add ``--base``."""
-    text = "Start from this file instead of the spec's base; `sample`: from the sample base."
-    return click.option("--base", metavar="sample|FILE", help=text)(command)
+    text = (
+        "Start from this file instead of the spec's base; `sample` or `sample:4.0`: from the "
+        "sample of the newest release, or of that one."
+    )
+    return click.option("--base", metavar="sample[:RELEASE]|FILE", help=text)(command)
 
 
 def target_option(command: _Command) -> _Command:
@@ -207,7 +210,15 @@ def base_of(text: str | None) -> Base | None:
     """Return the base that ``--base`` names, ``None`` when it was not given."""
     if not text:
         return None
-    return SampleBase() if text == "sample" else FileBase(Path(text), {})
+    word, colon, release = text.partition(":")
+    if word != "sample" or Path(text).exists():
+        return FileBase(Path(text), {})
+    if colon and release not in releases():
+        raise UsageError(
+            f"--base: {text!r} is not a valid sample: release {release!r} is not known",
+            hint=f"known releases: {', '.join(releases())}",
+        )
+    return SampleBase(release)
 
 
 def default_output() -> Path:

@@ -14,6 +14,7 @@ from builder.facts.revisions import (
     Identity,
     build_in_name,
     identify,
+    releases,
     revisions,
 )
 from builder.structs import Struct
@@ -28,6 +29,7 @@ __all__ = [
     "build_in_name",
     "facts_of",
     "facts_of_build",
+    "releases",
     "revisions",
 ]
 
@@ -57,6 +59,12 @@ class Facts(Struct, frozen=True):
         known = f"Photon {row['release']} {row['names'][0]}"
         own = f"Photon {self.release}" if self.release else "an unknown release of Photon"
         return known if self.is_known else f"{own}, taken for {known}"
+
+    @property
+    def build(self) -> str:
+        """``PHOTON_BUILD_NUMBER`` of the row: the first digits of its commit."""
+        row = next(row for row in revisions() if row["id"] == self.revision)
+        return str(row["build"])
 
     def has_package(self, name: str) -> bool | None:
         """Return whether the image holds a package; ``None`` for an image that is not known."""

@@ -61,6 +61,11 @@ def revisions(release: str = "") -> list[Mapping[str, Any]]:
     return [row for row in _rows() if release in {"", row["release"]}]
 
 
+def releases() -> list[str]:
+    """Return the releases in the table, oldest first."""
+    return sorted({str(row["release"]) for row in _rows()})
+
+
 def _rows() -> Sequence[Mapping[str, Any]]:
     """Return every revision in the table, oldest first within a release."""
     rows: Sequence[Mapping[str, Any]] = table("revisions")["rows"]
@@ -80,5 +85,5 @@ def _plain(text: str) -> str:
 
 def _nearest(release: str) -> str:
     """Return the newest release in the table that is not newer, else the oldest."""
-    known = sorted({str(row["release"]) for row in _rows()})
+    known = releases()
     return max((each for each in known if each <= release), default=known[0])

@@ -21,10 +21,12 @@ class Release(Struct, frozen=True):
     Attributes:
         version: Photon release, such as ``3.0``.
         build: Build number, usually a commit; empty when not stated.
+        variant: ``VARIANT_ID``; ``sample`` for the sample base, empty for Photon's own images.
     """
 
     version: str
     build: str = ""
+    variant: str = ""
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -55,7 +57,7 @@ def parse_release(os_release: str, photon_release: str = "") -> Release:
     build = parse_os_release(photon_release).get("PHOTON_BUILD_NUMBER", "")
     version = variables.get("VERSION_ID", "")
     if variables.get("ID") == "photon" and version:
-        return Release(version, build)
+        return Release(version, build, variables.get("VARIANT_ID", ""))
     titled = re.match(r"VMware Photon(?: OS| Linux)? v?(\d+\.\d+)", photon_release)
     if titled:
         return Release(titled[1], build)

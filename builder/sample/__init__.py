@@ -1,13 +1,16 @@
 """The sample base: a small disk shaped like Photon's, made on this machine without a download.
 
-``disk.vmdk`` is an empty, partitioned disk that ``make_disk.sh`` made once; ``tree/``,
-``data/zones.txt`` and :mod:`builder.sample.nodes` say what is put on it. It holds no kernel, no
-boot loader and no program, so it does not boot, and says so in ``/etc/motd``.
+``disk.vmdk`` is an empty, partitioned disk that ``make_disk.sh`` made once. What is put on it
+follows from the tables of :mod:`builder.facts`: the files of the packages that the release has on
+an image (``packages/``), of the image itself (``images/``), and those that
+:mod:`builder.sample.files` names. It holds no kernel, no boot loader and no program, so it does not
+boot, and says so in ``/etc/motd`` (``tree/``).
 """
 
 import os
 from pathlib import Path
 
+from builder.facts import Facts
 from builder.formats.disk import MIB
 from builder.formats.ext4 import Ext4
 from builder.formats.fat import Fat
@@ -21,9 +24,6 @@ from builder.sample.nodes import make_operations
 DISK = Path(__file__).with_name("disk.vmdk")
 """An empty disk: a BIOS boot partition, an EFI system partition and a root, as in Photon's OVA."""
 
-RELEASE = "5.0"
-"""The release that the sample says it is."""
-
 _NAME = "photon-sample"
 _DISK_NAME = f"{_NAME}-disk1.vmdk"
 _ROOT = guest("/")
@@ -32,19 +32,20 @@ _ESP_OFFSET = 5 * MIB
 _ROOT_OFFSET = 15 * MIB
 
 
-def make_ova(fd: int, timestamp: int, *, firmware: str = "bios") -> None:
+def make_ova(fd: int, timestamp: int, facts: Facts, *, firmware: str = "bios") -> None:
     """Write the sample base as a virtual appliance; the same arguments give the same bytes.
 
     Args:
         fd: An empty file, open for reading and writing.
         timestamp: Time of everything in it, seconds since the epoch.
+        facts: The image whose shape it has.
         firmware: What the envelope asks for, ``bios`` or ``efi``.
     """
     source = os.open(DISK, os.O_RDONLY)
     try:
         vmdk = StreamOptimized(source, 0, os.fstat(source).st_size, name=DISK.name)
         overlay = GrainOverlay(vmdk)
-        plant(overlay, timestamp)
+        plant(overlay, timestamp, facts)
         spliced = splice(overlay)
         machine = Machine(
             name=_NAME,
@@ -53,7 +54,7 @@ def make_ova(fd: int, timestamp: int, *, firmware: str = "bios") -> None:
             capacity=overlay.size,
             populated_size=_populated_size(overlay),
             firmware=firmware,
-            version=RELEASE,
+            version=facts.release,
         )
         appliance = Appliance(
             envelope_name=f"{_NAME}.ovf",
@@ -69,12 +70,12 @@ def make_ova(fd: int, timestamp: int, *, firmware: str = "bios") -> None:
         os.close(source)
 
 
-def plant(overlay: GrainOverlay, timestamp: int) -> None:
+def plant(overlay: GrainOverlay, timestamp: int, facts: Facts) -> None:
     """Make the tree on the empty filesystems."""
     root = Ext4(overlay, _ROOT_OFFSET, timestamp=timestamp, name="the sample's root")
     esp = Fat(overlay, _ESP_OFFSET, timestamp=timestamp, name="the sample's EFI partition")
     tree = MountedRoot({_ROOT: root})
-    for op in make_operations():
+    for op in make_operations(facts):
         tree.apply(op)
         if op.path == _ESP:
             tree = MountedRoot({_ROOT: root, _ESP: esp})

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 from tempfile import gettempdir
 
-from builder.blob import Blob
-from builder.changes import WriteFile
+from builder.facts import Facts
 from builder.formats.compression import Compression, iter_packed
 from builder.formats.disk import MIB, SECTOR, Partition
 from builder.formats.disk_tar import format_header, format_trailer
@@ -15,16 +14,10 @@ from builder.formats.sparse import SparseDisk, Window, open_scratch, write_spars
 from builder.formats.stream import write_segments
 from builder.formats.vhd import Footer, format_footer
 from builder.formats.vmdk import GrainOverlay, StreamOptimized
-from builder.guestpath import guest
 from builder.reproducible import derived_uuid
-from builder.roots.disk import open_root
-from builder.roots.resolve import read_text
 from builder.sample import DISK, plant
-from builder.sample.board import SWAP_LINE, plant_board
-
-_FSTAB = guest("/etc/fstab")
-SIGNATURE = 0x5A3B1E00
-"""Disk signature in the MBR of the sample card; what is made from it keeps it."""
+from builder.sample.boot import is_board
+from builder.sample.nodes import SIGNATURE
 
 _GPT_SECTORS = 34
 _MBR_TYPES = {2: "0c", 3: "83"}
@@ -32,21 +25,21 @@ _MBR_TYPES = {2: "0c", 3: "83"}
 
 
 def make_disk_image(
-    fd: int, timestamp: int, member: str, *, compression: str = "gz", has_mbr: bool = False
+    fd: int, timestamp: int, facts: Facts, member: str, *, compression: str = "gz"
 ) -> None:
     """Write the sample base as a packed disk; the same arguments give the same bytes.
 
     Args:
         fd: An empty file, open for reading and writing.
         timestamp: Time of everything in it, seconds since the epoch.
+        facts: The image whose shape it has; that of a board is a card, with an MBR.
         member: Name of the disk in its tar, ``.vhd`` for a VHD; empty for no tar.
         compression: Around everything.
-        has_mbr: Whether it is the card of a board: with an MBR instead of a GPT.
     """
     with open_scratch(Path(gettempdir())) as scratch:
-        disk = _make_disk(scratch, timestamp)
-        if has_mbr:
-            _make_mbr(disk, timestamp)
+        disk = _make_disk(scratch, timestamp, facts)
+        if is_board(facts):
+            _make_mbr(disk)
         parts: list[bytes | Window] = [Window(scratch, 0, disk.size)]
         size = disk.size
         if member.endswith(".vhd"):
@@ -59,13 +52,13 @@ def make_disk_image(
         write_segments(fd, iter_packed(parts, Compression(compression)))
 
 
-def _make_disk(scratch: int, timestamp: int) -> SparseDisk:
+def _make_disk(scratch: int, timestamp: int, facts: Facts) -> SparseDisk:
     """Unpack the empty disk and make the tree on it."""
     source = os.open(DISK, os.O_RDONLY)
     try:
         vmdk = StreamOptimized(source, 0, os.fstat(source).st_size, name=DISK.name)
         overlay = GrainOverlay(vmdk)
-        plant(overlay, timestamp)
+        plant(overlay, timestamp, facts)
         for offset in range(0, overlay.size, MIB):
             write_sparse(scratch, overlay.read(offset, min(MIB, overlay.size - offset)), offset)
         disk = SparseDisk(scratch, 0, name=DISK.name)
@@ -75,20 +68,14 @@ def _make_disk(scratch: int, timestamp: int) -> SparseDisk:
         os.close(source)
 
 
-def _make_mbr(disk: SparseDisk, timestamp: int) -> None:
-    """Replace the GPT by an MBR, and what fstab(5) says of it."""
+def _make_mbr(disk: SparseDisk) -> None:
+    """Replace the GPT by an MBR."""
     old = {each.number: each for each in read_partitions(disk)}
-    root = open_root(disk, timestamp=timestamp)
-    text = read_text(root, _FSTAB)
     partitions = []
     for number, (source, kind) in enumerate(_MBR_TYPES.items(), 1):
         each = old[source]
         uuid = f"{SIGNATURE:08x}-{number:02x}"
         partitions.append(Partition(number, each.offset, each.size, kind, uuid))
-        text = text.replace(each.uuid, uuid)
-    root.apply(WriteFile(_FSTAB, Blob.text(f"{text}{SWAP_LINE}")))
-    plant_board(root)
-    root.flush()
     disk.write(SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))
     disk.write(disk.size - (_GPT_SECTORS - 1) * SECTOR, bytes((_GPT_SECTORS - 1) * SECTOR))
     write_mbr(disk, partitions, SIGNATURE)

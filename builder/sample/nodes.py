@@ -1,38 +1,54 @@
-"""What the sample tree has besides the plain files in ``tree/``: modes, owners, links, folders.
+"""What the sample tree has besides texts: modes, owners, links, folders.
 
-Layout, modes and ids are those of Photon OS 5.0 as it installs itself on a disk.
+Layout, modes and ids are those of Photon as it installs itself on a disk.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from builder.blob import Blob
 from builder.changes import ROOT, FileOp, MakeDirectory, MakeSymlink, Owner, WriteFile
+from builder.facts import Facts
+from builder.facts.data import table
 from builder.guestpath import GuestPath, guest, parent
+from builder.sample.boot import Placement, is_board, kernel_name
+from builder.sample.enabled import links
+from builder.sample.files import photon_files, read_texts
 
 _TREE = Path(__file__).with_name("tree")
 _ZONES = Path(__file__).parents[1] / "data" / "zones.txt"
 _ZONEINFO = "/usr/share/zoneinfo"
 _UNITS = "/usr/lib/systemd/system"
-_ENABLED = "/etc/systemd/system"
+_ROOT_UUID = "5a3b1e00-5f5e-4000-8000-000000000010"
+_GPT = "PARTUUID=5a3b1e00-5f5e-4000-8000-00000000000{}"
+SIGNATURE = 0x5A3B1E00
+"""Of the partition table of a board's card; what is made from it keeps it."""
 
+_MBR = f"PARTUUID={SIGNATURE:08x}-0{{}}"
+_VARIANT = 'VARIANT="Sample base: no kernel, no programs"\nVARIANT_ID=sample\n'
+_OS_RELEASE = "/usr/lib/os-release"
+_ROOT_KEYS = "/root/.ssh/authorized_keys"
+
+_JOURNAL = "/var/opt/journal/log"
+_CLOUD = ("/etc/cloud/cloud.cfg.d", "/var/lib/cloud")
 _STICKY = tuple(f"{above}tmp" for above in ("/", "/var/"))
 _DIRECTORIES = (
     *_STICKY,
     *("/dev", "/proc", "/run", "/sys", "/home", "/mnt/cdrom", "/boot/efi/EFI/BOOT"),
-    *("/etc/cloud/cloud.cfg.d", "/etc/modprobe.d", "/etc/modules-load.d", "/etc/pki/rpm-gpg"),
+    *("/etc/modprobe.d", "/etc/modules-load.d", "/etc/pki/rpm-gpg"),
     *("/etc/skel", "/etc/systemd/system-preset", "/usr/bin", "/usr/include", "/usr/lib/locale"),
-    *("/usr/lib/modules", "/usr/lib/sysimage/rpm", "/usr/lib/systemd/network", "/usr/libexec"),
+    *("/usr/lib/systemd/network", "/usr/libexec"),
     *("/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/local/share", "/usr/sbin"),
-    *("/usr/share/locale", "/usr/src", "/var/cache/tdnf", "/var/lib/cloud", "/var/lib/sshd"),
+    *("/usr/share/locale", "/usr/src", "/var/cache/tdnf", "/var/lib/sshd"),
     *("/var/lib/systemd", "/var/log", "/var/mail", "/var/opt", "/var/spool", "/var/srv"),
-    *("/root/.ssh", "/var/lib/systemd/timesync", "/var/log/journal"),
+    *("/root/.ssh", "/var/lib/systemd/timesync", _JOURNAL),
 )
 _TEXTS = {
     "/etc/hostname": "photon-machine",
     "/etc/machine-id": "",
     "/etc/subgid": "",
     "/etc/subuid": "",
-    "/root/.ssh/authorized_keys": "\n",
+    _ROOT_KEYS: "\n",
     "/var/log/lastlog": "",
     "/var/log/wtmp": "",
 }
@@ -46,25 +62,26 @@ _MODES = {
     "/etc/ssh/sshd_config": 0o600,
     "/etc/systemd/scripts/iptables": 0o755,
     "/etc/systemd/scripts/iptables.stop": 0o755,
-    "/usr/libexec/docker/cli-plugins/docker-compose": 0o755,
+    "/usr/lib/systemd/system-generators/cloud-init-generator": 0o755,
+    "/usr/local/bin/resizefs.sh": 0o755,
+    "/etc/sudoers": 0o440,
     "/proc": 0o555,
     "/root": 0o750,
-    "/root/.ssh/authorized_keys": 0o600,
+    _ROOT_KEYS: 0o600,
     "/sys": 0o555,
     "/var/lib/sshd": 0o700,
-    "/var/log/journal": 0o2755,
+    _JOURNAL: 0o2755,
     "/var/log/wtmp": 0o664,
     **dict.fromkeys(_STICKY, 0o1777),
 }
 _OWNERS = {
     "/var/lib/systemd/timesync": Owner(78, 78),
-    "/var/log/journal": Owner(0, 23),
+    _JOURNAL: Owner(0, 23),
     "/var/log/wtmp": Owner(0, 13),
 }
 _LINKS = {
     "/bin": "usr/bin",
     "/boot/grub": "grub2",
-    "/boot/photon.cfg": "linux-6.1.0-sample-esx.cfg",
     "/etc/localtime": "../usr/share/zoneinfo/UTC",
     "/etc/mtab": "/proc/self/mounts",
     "/etc/os-release": "../usr/lib/os-release",
@@ -76,6 +93,7 @@ _LINKS = {
     "/usr/lib64": "lib",
     "/usr/local/lib64": "lib",
     "/var/lock": "../run/lock",
+    "/var/log/journal": "../opt/journal/log",
     "/var/run": "../run",
     f"{_UNITS}/default.target": "multi-user.target",
     f"{_UNITS}/multi-user.target.wants/getty.target": "../getty.target",
@@ -87,66 +105,57 @@ _LINKS = {
     f"{_UNITS}/sysinit.target.wants/systemd-sysctl.service": "../systemd-sysctl.service",
     f"{_UNITS}/timers.target.wants/systemd-tmpfiles-clean.timer": "../systemd-tmpfiles-clean.timer",
 }
-_WANTED = {
-    "cloud-init.target": (
-        *("cloud-config.service", "cloud-final.service", "cloud-init-local.service"),
-        "cloud-init.service",
-    ),
-    "multi-user.target": (
-        *("cloud-init.target", "iptables.service", "machines.target", "remote-cryptsetup.target"),
-        *("remote-fs.target", "sshd-keygen.service", "sshd.service", "systemd-networkd.service"),
-        *("systemd-resolved.service", "vgauthd.service", "vmtoolsd.service"),
-    ),
-    "network-online.target": ("systemd-networkd-wait-online.service",),
-    "sockets.target": ("systemd-networkd.socket",),
-    "sysinit.target": ("systemd-timesyncd.service",),
-}
-"""Enabled units, by the target that wants them; docker and containerd are not."""
-
-_ALIASES = {
-    "dbus-org.freedesktop.network1.service": "systemd-networkd.service",
-    "dbus-org.freedesktop.resolve1.service": "systemd-resolved.service",
-    "dbus-org.freedesktop.timesync1.service": "systemd-timesyncd.service",
-}
 _UTC = b"TZif2" + bytes(15 + 16) + b"\0\0\0\1" + b"\0\0\0\4" + bytes(6) + b"UTC\0"
 """Header and data of RFC 8536: no transitions, one type without offset, called UTC."""
 
 
-def make_operations() -> list[FileOp]:
+def make_operations(facts: Facts) -> list[FileOp]:
     """Return what makes the tree on an empty filesystem: directories, then the rest, by path."""
-    contents = {**_read_tree(), **{guest(path): text.encode() for path, text in _TEXTS.items()}}
+    texts = _texts(facts)
+    contents = {guest(path): text.encode() for path, text in texts.items()}
     contents[guest(f"{_ZONEINFO}/UTC")] = _UTC + _UTC + b"\nUTC0\n"
-    links = _make_links()
-    wanted = {guest(path) for path in _DIRECTORIES}
-    directories = _with_parents(wanted | {parent(path) for path in (*contents, *links)})
+    made = _make_links(facts, texts)
+    wanted = {guest(path) for path in (*_DIRECTORIES, *_directories(facts))}
+    directories = _with_parents(wanted | {parent(path) for path in (*contents, *made)})
     return [
         *(MakeDirectory(path, *_attributes(path, 0o755)) for path in sorted(directories)),
         *(
             WriteFile(path, Blob.of(content), *_attributes(path, 0o644))
             for path, content in sorted(contents.items())
         ),
-        *(MakeSymlink(path, target) for path, target in sorted(links.items())),
+        *(MakeSymlink(path, target) for path, target in sorted(made.items())),
     ]
 
 
-def _read_tree() -> dict[GuestPath, bytes]:
-    """Return the files of ``tree/`` by their path in the guest."""
-    files = (path for path in _TREE.rglob("*") if path.is_file())
-    return {guest(f"/{path.relative_to(_TREE).as_posix()}"): path.read_bytes() for path in files}
+def _texts(facts: Facts) -> dict[str, str]:
+    """Return every text by its path: those of an image, and what says that this is none."""
+    texts = {**_TEXTS, **photon_files(facts, _placement(facts)), **read_texts(_TREE)}
+    texts[_OS_RELEASE] += _VARIANT
+    if facts.image in table("system")["cloud_init"]["images"]:
+        del texts[_ROOT_KEYS]
+    return texts
 
 
-def _make_links() -> dict[GuestPath, str]:
+def _placement(facts: Facts) -> Placement:
+    """Return where ``make_disk.sh``, or the table of a board's card, puts root and ESP."""
+    name, esp, root = (_MBR, 1, 2) if is_board(facts) else (_GPT, 2, 3)
+    return Placement(name.format(root), _ROOT_UUID, ((name.format(esp), "/boot/efi", "vfat"),))
+
+
+def _directories(facts: Facts) -> Iterator[str]:
+    """Yield the directories that only some images have."""
+    yield facts.rpm_database.rpartition("/")[0]
+    if facts.cloud_init:
+        yield from _CLOUD
+
+
+def _make_links(facts: Facts, texts: Mapping[str, str]) -> dict[GuestPath, str]:
     """Return every symbolic link and its target."""
-    links = dict(_LINKS)
+    found = _LINKS | links(facts, texts)
+    found["/boot/photon.cfg"] = f"linux-{kernel_name(facts)}.cfg"
     for zone in set(_ZONES.read_text().split()) - {"UTC"}:
-        links[f"{_ZONEINFO}/{zone}"] = "../" * zone.count("/") + "UTC"
-    for target, units in _WANTED.items():
-        for unit in units:
-            links[f"{_ENABLED}/{target}.wants/{unit}"] = f"{_UNITS}/{unit}"
-    links[f"{_ENABLED}/getty.target.wants/getty@tty1.service"] = f"{_UNITS}/getty@.service"
-    for alias, unit in _ALIASES.items():
-        links[f"{_ENABLED}/{alias}"] = f"{_UNITS}/{unit}"
-    return {guest(path): target for path, target in links.items()}
+        found[f"{_ZONEINFO}/{zone}"] = "../" * zone.count("/") + "UTC"
+    return {guest(path): target for path, target in found.items()}
 
 
 def _with_parents(paths: set[GuestPath]) -> set[GuestPath]:

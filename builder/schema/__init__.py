@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from builder.documents import Document, parse_document, problem_order
 from builder.errors import Problem
+from builder.facts import releases
 from builder.features import Feature
 from builder.schema.quick import fits
 from builder.schema.sentences import Sentence, iter_sentences
@@ -163,7 +164,11 @@ def _base_schema() -> dict[str, Any]:
     files = {
         "url": {"type": "string", "minLength": 1, "description": "Address; needs a digest."},
         "file": {"type": "string", "minLength": 1, "description": "A file of this machine."},
-        "sample": {"const": True, "description": "A small base that is made here; boots nothing."},
+        "sample": {
+            "enum": [True, *releases(), *map(float, releases())],
+            "description": "A small base that is made here, in the shape of a release (`true`: the "
+            "newest); boots nothing.",
+        },
     }
     return {
         "type": "object",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
 from builder.errors import Fault
+from builder.facts import releases
 from builder.schema import DIGESTS
 from builder.structs import Struct, replace
 
@@ -42,7 +43,9 @@ class FileBase(Struct, frozen=True):
 
 
 class SampleBase(Struct, frozen=True):
-    """The small base that is made on this machine."""
+    """The small base that is made on this machine, in the shape of a release; empty: the newest."""
+
+    release: str = ""
 
 
 Base: TypeAlias = CatalogBase | UrlBase | FileBase | SampleBase
@@ -130,7 +133,7 @@ def _faults_of_url(
 
 def is_well_formed(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Tell whether a ``base`` has the types that it needs; what they hold is another question."""
-    if not isinstance(value, Mapping) or value.get("sample", True) is not True:
+    if not isinstance(value, Mapping) or not _is_sample(value.get("sample", True)):
         return False
     texts = ("revision", "arch", "url", "file", *DIGESTS)
     release = value.get("release", "")
@@ -138,6 +141,15 @@ def is_well_formed(value: object) -> TypeGuard[Mapping[str, Any]]:
         all(isinstance(value.get(key, ""), str) for key in texts)
         and isinstance(release, str | int | float)
         and not isinstance(release, bool)
+    )
+
+
+def _is_sample(value: object) -> bool:
+    """Tell whether a value selects a sample: ``true``, or a release."""
+    return value is True or (
+        not isinstance(value, bool)
+        and isinstance(value, str | int | float)
+        and _release(value) in releases()
     )
 
 
@@ -168,8 +180,8 @@ def _make_base(
     """Return what the spec says."""
     digests = {name: value[name].lower() for name in DIGESTS if name in value}
     match value:
-        case {"sample": True}:
-            return SampleBase()
+        case {"sample": sample}:
+            return SampleBase("" if sample is True else _release(sample))
         case {"url": url}:
             return UrlBase(url, digests or dict(locked.get(url, {})))
         case {"file": file}:

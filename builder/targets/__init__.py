@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from builder.changes import Change, FileOp
+from builder.facts import Facts
 from builder.job import Job, Made, Wanted
 from builder.roots import Root
 from builder.structs import Struct, field
@@ -21,7 +22,7 @@ class Target(Struct, frozen=True):
         supports: The change types that the recipe can carry.
         recipe: Makes the artifact in ``job.fd``.
         sample: Makes a sample base of this kind in the file that is open as the given
-            descriptor; the second argument is the timestamp.
+            descriptor; timestamp and facts follow, whose image and release decide its content.
         options: JSON Schema of each key that the target takes from ``output``.
         sections: JSON Schema of each section that the target takes from the top of the spec;
             one that is ``required`` by its own schema has to be there.
@@ -42,7 +43,7 @@ class Target(Struct, frozen=True):
     suffix: str
     supports: frozenset[type[Change]]
     recipe: Callable[[Job], Made]
-    sample: Callable[[int, int], None]
+    sample: Callable[[int, int, Facts], None]
     options: Mapping[str, Any] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict)
     work_out: Callable[[Root, Wanted], list[FileOp]] | None = None

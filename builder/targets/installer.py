@@ -7,6 +7,7 @@ from typing import Any
 from builder.carriers import EDITABLE
 from builder.carriers.install_options import SECTIONS
 from builder.changes import FileOp
+from builder.facts import Facts
 from builder.job import Job, Made, Wanted
 from builder.roots import Root
 from builder.targets import Target
@@ -49,11 +50,11 @@ def _recipe(work_out: "partial[list[FileOp]]", job: Job) -> Made:
     return build_medium(job, work_out)
 
 
-def _sample(fd: int, timestamp: int) -> None:
+def _sample(fd: int, timestamp: int, facts: Facts) -> None:
     """Make a medium that shows everything and installs nothing."""
     from builder.sample.medium import make_medium
 
-    make_medium(fd, timestamp)
+    make_medium(fd, timestamp, facts)
 
 
 def _warn(sections: Mapping[str, Any]) -> tuple[str, ...]:

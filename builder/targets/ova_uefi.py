@@ -3,6 +3,7 @@
 from builder.carriers import EDITABLE
 from builder.carriers.options import OPTIONS
 from builder.carriers.packing import DISK
+from builder.facts import Facts
 from builder.job import Job, Made
 from builder.targets import Target
 
@@ -14,11 +15,11 @@ def _recipe(job: Job) -> Made:
     return build_appliance(job)
 
 
-def _sample(fd: int, timestamp: int) -> None:
+def _sample(fd: int, timestamp: int, facts: Facts) -> None:
     """Make a sample base."""
     from builder.sample import make_ova
 
-    make_ova(fd, timestamp, firmware="efi")
+    make_ova(fd, timestamp, facts, firmware="efi")
 
 
 TARGET = Target(

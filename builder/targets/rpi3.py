@@ -2,6 +2,7 @@
 
 from builder.carriers import BOARD
 from builder.carriers.packing import DISK, PACKING, Packing
+from builder.facts import Facts
 from builder.job import Job, Made
 from builder.targets import Target
 
@@ -15,11 +16,11 @@ def _recipe(job: Job) -> Made:
     return build_disk_image(job, _PACKING)
 
 
-def _sample(fd: int, timestamp: int) -> None:
+def _sample(fd: int, timestamp: int, facts: Facts) -> None:
     """Make a sample base."""
     from builder.sample.disk_image import make_disk_image
 
-    make_disk_image(fd, timestamp, "", compression="xz", has_mbr=True)
+    make_disk_image(fd, timestamp, facts, "", compression="xz")
 
 
 TARGET = Target(

@@ -2,6 +2,7 @@
 
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
 from builder.errors import UnsupportedError
+from builder.facts import Facts
 from builder.job import Job, Made, Wanted
 from builder.roots import Root
 from builder.targets import Target
@@ -21,9 +22,9 @@ def _recipe(job: Job) -> Made:
     return build_medium(job, _work_out)
 
 
-def _sample(fd: int, timestamp: int) -> None:
+def _sample(fd: int, timestamp: int, facts: Facts) -> None:
     """Refuse: media consist of Photon's own packages."""
-    del fd, timestamp
+    del fd, timestamp, facts
     raise UnsupportedError(
         "there is no sample of source media: they are made of Photon's packages",
         hint='give a published one: base: {release: "5.0"}, or base: {file: photon.src.iso}',

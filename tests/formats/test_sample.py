@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.base import sample_revision
+from builder.facts import Facts, facts_of
 from builder.formats.disk import MIB
 from builder.formats.filesystem import Kind
 from builder.formats.ova import open_ova
@@ -31,11 +32,14 @@ ESP_OFFSET, ROOT_OFFSET = 5 * MIB, 15 * MIB
 UNITS = "/usr/lib/systemd/system"
 
 
+FACTS = facts_of("5.0", revision="GA", image="ova")
+
+
 def write_sample(path: Path, timestamp: int = TIMESTAMP, *, firmware: str = "bios") -> Path:
     """Write the sample into a new file."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        make_ova(fd, timestamp, firmware=firmware)
+        make_ova(fd, timestamp, FACTS, firmware=firmware)
     finally:
         os.close(fd)
     return path
@@ -63,8 +67,13 @@ def folder(sample: Opened, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def tree() -> MemoryRoot:
     """The tree in memory."""
+    return tree_of(FACTS)
+
+
+def tree_of(facts: Facts) -> MemoryRoot:
+    """Return the tree of any image."""
     root = MemoryRoot()
-    for op in make_operations():
+    for op in make_operations(facts):
         root.apply(op)
     return root
 
@@ -93,7 +102,7 @@ def test_the_product_finds_its_root_and_its_release(ova: Path) -> None:
         vmdk.check(full=True)
         root = open_root(GrainOverlay(vmdk), timestamp=TIMESTAMP)
         assert set(root.mounts) == {"/", "/boot/efi"}
-        assert read_release(root) == Release("5.0", "sample")
+        assert read_release(root) == Release("5.0", "dde71ec57", "sample")
         assert root.lstat(guest("/boot/efi/boot/grub2/grub.cfg")) is not None
 
 
@@ -123,7 +132,7 @@ def test_fstab_names_the_partitions_that_the_table_has(sample: Opened) -> None:
 def test_the_boot_menu_finds_the_root_by_its_uuid(sample: Opened) -> None:
     facts = judge("dumpe2fs", "-h", sample.device).stdout
     uuid = facts.partition("Filesystem UUID:")[2].split()[0]
-    assert f" {uuid}\n" in sample.text("/boot/grub2/grub.cfg")
+    assert f"search -n -u {uuid} -s\n" in sample.text("/boot/grub2/grub.cfg")
 
 
 def test_two_samples_are_equal_and_another_time_makes_another(ova: Path, tmp_path: Path) -> None:
@@ -164,7 +173,9 @@ def test_what_is_enabled_is_what_systemctl_would_enable(folder: Path) -> None:
         }
 
     before = links()
-    units = sorted({Path(path).name for path in before if ".wants/" in path})
+    units = sorted(
+        {Path(path).name for path in before if ".wants/" in path or ".requires/" in path}
+    )
     for path in before:
         (folder / path).unlink()
     judge("systemctl", f"--root={folder}", "enable", *units)
@@ -205,7 +216,7 @@ def test_the_firewall_scripts_are_programs(name: str, folder: Path) -> None:
         ("/etc/systemd/scripts/iptables", "0755", "0 0"),
         ("/boot/efi", "0755", "0 0"),
         ("/var/lib/systemd/timesync", "0755", "78 78"),
-        ("/var/log/journal", "02755", "0 23"),
+        ("/var/opt/journal/log", "02755", "0 23"),
     ],
     ids=str,
 )
@@ -261,7 +272,7 @@ def test_it_says_that_it_is_a_sample_and_does_not_boot(tree: MemoryRoot) -> None
     note = read(tree, "/usr/share/photon-builder-sample").decode()
     assert "does not boot" in " ".join(note.split())
     assert b"sample base" in read(tree, "/etc/motd")
-    assert b"PHOTON_BUILD_NUMBER=sample\n" in read(tree, "/etc/photon-release")
+    assert b"VARIANT_ID=sample\n" in read(tree, "/usr/lib/os-release")
 
 
 def test_the_repositories_are_those_of_photon(tree: MemoryRoot) -> None:
@@ -271,7 +282,7 @@ def test_the_repositories_are_those_of_photon(tree: MemoryRoot) -> None:
         pairs = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         assert f"[{name.removesuffix('.repo')}]\n" in text
         enabled[name] = (pairs["enabled"], pairs["baseurl"].split("/")[2])
-    assert len(enabled) == 7
+    assert len(enabled) == 6
     assert [name for name, (on, _) in enabled.items() if on == "1"] == ["photon-updates.repo"]
     hosts = {name: host for name, (_, host) in enabled.items()}
     assert hosts.pop("photon-iso.repo") == ""

@@ -23,7 +23,7 @@ def make_altered(
     """Return a base of ``recipe`` whose tree and then whose root filesystem were changed."""
     layout = LAYOUTS[recipe.layout_name]
     (folder / "root").mkdir(parents=True)
-    root = make_small_root(folder / "root", recipe.release, layout.placement())
+    root = make_small_root(folder / "root", recipe.revision, layout.placement())
     tree(root)
     root.seal()
     raw = folder / "disk.raw"

@@ -110,9 +110,9 @@ def _make(recipe: Recipe, scratch: Path, cache: Path) -> None:
     tree = scratch / "root"
     tree.mkdir()
     if recipe.root == "real":
-        folder = make_real_root(tree, recipe.release, layout.placement(), cache)
+        folder = make_real_root(tree, recipe.revision, layout.placement(), cache)
     else:
-        folder = make_small_root(tree, recipe.release, layout.placement())
+        folder = make_small_root(tree, recipe.revision, layout.placement())
     disk = scratch / "disk.raw"
     make_disk(disk, layout, recipe.size, folder, recipe.mke2fs)
     if recipe.root == "real":

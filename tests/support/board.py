@@ -22,7 +22,7 @@ from tests.support.judges import judge
 from tests.support.kept import keep, key_of
 from tests.support.photon_boot import PATIENCE
 from tests.support.photon_releases import RELEASES, Placement
-from tests.support.photon_root import photon_shape
+from tests.support.photon_root import photon_shape, shape_key
 from tests.support.photon_units import units
 from tests.support.tree import Attributes, Entry, File, Link, TreeFolder, text
 
@@ -79,8 +79,6 @@ _PAM: Final = {
         ("session-noninteractive", ""),
     )
 }  # fmt: skip
-_NOT_HERE: Final = ("cloud", "vmtoolsd", "vgauthd", "docker", "containerd")
-"""In paths of what Photon's images for boards do not have."""
 _TOOLS: Final = ("sh", "cat", "insmod", "mount", "umount", "findfs", "sleep", "switch_root")
 _INIT: Final = """\
 #!/bin/busybox sh
@@ -123,14 +121,14 @@ rootwait rw console=ttyS0,115200n8 console=tty0
 """
 _SOURCES: Final = (
     "board.py", "boot_medium.py", "cards.py", "grub.py", "media.py", "photon_boot.py",
-    "photon_texts.py", "photon_units.py", "photon_root.py",
+    "photon_releases.py", "photon_texts.py", "photon_units.py", "photon_root.py",
 )  # fmt: skip
 
 
 def make_board(cache: Path) -> Path:
     """Return the image, compressed as it is published, making it when it is not there."""
     sources = (Path(__file__).with_name(source) for source in _SOURCES)
-    key = key_of(*_COMMAND, sources=sources)
+    key = key_of(*_COMMAND, shape_key(RELEASES["5.0"].on("rpi")), sources=sources)
     return keep(cache, f"photon-rpi-{key}.raw.xz", lambda scratch: _make(scratch, cache))
 
 
@@ -139,10 +137,9 @@ def _make(scratch: Path, cache: Path) -> Path:
     (scratch / "root").mkdir()
     folder = TreeFolder(scratch / "root")
     _unpack(_packages(cache), folder)
-    shape = photon_shape(RELEASES["5.0"], _PLACEMENT)
-    own = {path: shape[path] for path in shape if not any(word in path for word in _NOT_HERE)}
+    shape = photon_shape(RELEASES["5.0"].on("rpi"), _PLACEMENT)
     radio = units({"wpa_supplicant@.service": RADIO})
-    folder.add_tree({**own, **PATIENCE, **_ALTERNATIVES, **_PAM, **radio})
+    folder.add_tree({**shape, **PATIENCE, **_ALTERNATIVES, **_PAM, **radio})
     loader = arm_image(folder.folder / "usr/lib/grub/arm64-efi")
     firmware = _firmware(folder.folder)
     for path in ("/usr/lib/grub", "/usr/lib/u-boot", *_kernel_folders(folder.folder)):
@@ -196,7 +193,7 @@ def _unpack(archive: Path, folder: TreeFolder) -> None:
 
 def _boot_files(folder: TreeFolder) -> dict[str, Entry]:
     """Return what starts the kernel, which moves to where Photon has it."""
-    release = RELEASES["5.0"]
+    release = RELEASES["5.0"].on("rpi")
     kernel = next((folder.folder / "boot").glob("vmlinuz-*[!x]-arm64"))
     uname = kernel.name.removeprefix("vmlinuz-")
     modules = folder.folder / "usr/lib/modules" / uname

@@ -24,8 +24,8 @@ from tests.support.photon_real import _over as with_debian_accounts
 from tests.support.photon_real import _reshape as reshape
 from tests.support.photon_real import _unpack as unpack
 from tests.support.photon_releases import RELEASES
-from tests.support.photon_root import photon_shape
-from tests.support.photon_units import PHOTON_SERVICES
+from tests.support.photon_root import photon_shape, shape_key
+from tests.support.photon_units import UNITS
 from tests.support.recipes import Recipe
 from tests.support.stand_in import stand_ins
 from tests.support.tree import Entry, File, Link, Tree, TreeFolder, text
@@ -70,11 +70,13 @@ _NOT_HERE: Final = {
     "cloud-init.service": "ConditionPathExists=/usr/bin/cloud-init",
     "cloud-config.service": "ConditionPathExists=/usr/bin/cloud-init",
     "cloud-final.service": "ConditionPathExists=/usr/bin/cloud-init",
-    "vmtoolsd.service": "ConditionVirtualization=vmware",
-    "vgauthd.service": "ConditionVirtualization=vmware",
+    "motdgen.service": "ConditionPathExists=/usr/bin/motdgen",
+    "tdnf-cache-updateinfo.service": "ConditionPathExists=/usr/bin/tdnf-cache-updateinfo",
 }
-"""Unit to the condition that Photon's own has too, or that stands for a program left out."""
+"""Unit to the condition that stands for a program left out."""
 
+_RUN_FOLDER: Final = "[Service]\nRuntimeDirectory=sshd\n"
+"""Debian's sshd wants its folder below ``/run``; Photon's has it elsewhere."""
 
 _LEFT_OUT: Final = (
     "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old", "/etc/init.d", "/etc/rcS.d",
@@ -111,6 +113,7 @@ def bootable_key() -> str:
     code = hashlib.sha256("\n".join(_COMMAND).encode())
     for source in _SOURCES:
         code.update(Path(__file__).with_name(source).read_bytes())
+    code.update(shape_key(RELEASES[_RECIPE.release]).encode())
     return code.hexdigest()[:16]
 
 
@@ -170,22 +173,30 @@ def _shape(folder: TreeFolder) -> Tree:
     for leftover in _LEFT_OUT:
         folder.remove(leftover)
     shape["/etc/gshadow"] = _of_groups(shape, "/etc/gshadow")
-    for unit, condition in _NOT_HERE.items():
-        written = PHOTON_SERVICES[unit].replace("[Unit]\n", f"[Unit]\n{condition}\n")
-        shape[f"/usr/lib/systemd/system/{unit}"] = text(written)
+    for unit, lines in _NOT_HERE.items():
+        (at,) = (each for each in shape if each.endswith(f"/system/{unit}"))
+        shape[at] = text(_content(shape, at).replace("[Unit]\n", f"[Unit]\n{lines}\n"))
+    sshd = f"{UNITS}/sshd.service"
+    shape[sshd] = text(_content(shape, sshd).replace("[Service]\n", _RUN_FOLDER))
     return {
         **shape, **PATIENCE, **_without_wait(shape), **add_fonts(), **stand_ins(folder.folder)
     }  # fmt: skip
 
 
+def _content(shape: Tree, path: str) -> str:
+    """Return the text of a file."""
+    entry = shape[path]
+    if not isinstance(entry, File):
+        raise TypeError(f"{path} must be a file")
+    return entry.content.decode()
+
+
 def _without_wait(shape: Tree) -> dict[str, Entry]:
     """Return the boot menu with one second to choose instead of five."""
-    menu = shape["/boot/grub2/grub.cfg"]
-    if not isinstance(menu, File):
-        raise TypeError("the boot menu must be a file")
-    shorter = menu.content.replace(b"set timeout=5\n", b"set timeout=1\n")
+    menu = "/boot/grub2/grub.cfg"
+    shorter = _content(shape, menu).replace("set timeout=5\n", "set timeout=1\n")
     resolv = Link("../run/systemd/resolve/stub-resolv.conf")
-    return {"/boot/grub2/grub.cfg": File(shorter, menu.mode), "/etc/resolv.conf": resolv}
+    return {menu: text(shorter, 0o600), "/etc/resolv.conf": resolv}
 
 
 def _of_groups(shape: Tree, path: str) -> File:

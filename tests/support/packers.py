@@ -10,7 +10,6 @@ from typing import Final
 from builder.formats.disk import MIB
 from tests.support.judges import judge
 from tests.support.ovf_texts import Appliance, compose_text, ovftool_text
-from tests.support.photon_releases import RELEASES
 from tests.support.recipes import Kind, Recipe
 from tests.support.tree import MTIME
 from tests.support.vmware_vmdk import write_vmware_vmdk
@@ -18,7 +17,7 @@ from tests.support.vmware_vmdk import write_vmware_vmdk
 
 def _name(recipe: Recipe, suffix: str) -> str:
     """Return the name that Photon would publish it under."""
-    release = RELEASES[recipe.release]
+    release = recipe.revision
     arch = ".x86_64" if release.number == "5.0" else ""
     kind = "ova" if recipe.kind in ("raw", "vmdk") else recipe.kind
     return f"photon-{kind}-{release.number}-{release.build}{arch}{suffix}"
@@ -55,9 +54,9 @@ def _ovf(recipe: Recipe, vmdk: Path, disk: Path) -> str:
         capacity=recipe.size,
         populated=disk.stat().st_blocks * 512,
         hardware=recipe.hardware or usual,
-        efi=uefi or recipe.release == "5.0",
+        efi=uefi or recipe.revision.number == "5.0",
         secure_boot=uefi,
-        version=RELEASES[recipe.release].number,
+        version=recipe.revision.number,
     )
     return {"ovftool": ovftool_text, "compose": compose_text}[recipe.dialect_name](appliance)
 

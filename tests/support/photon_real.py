@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.judges import judge
-from tests.support.photon_releases import RELEASES, Placement
+from tests.support.photon_releases import Placement, Release
 from tests.support.photon_root import photon_shape
 from tests.support.tree import Attributes, Directory, File, Link, Tree, TreeFolder, text
 
@@ -35,12 +35,14 @@ _FOREIGN: Final = (
 )  # fmt: skip
 
 
-def make_real_root(directory: Path, release: str, placement: Placement, cache: Path) -> TreeFolder:
+def make_real_root(
+    directory: Path, release: Release, placement: Placement, cache: Path
+) -> TreeFolder:
     """Write a Photon-shaped root of some 17 000 files and 580 MiB below ``directory``."""
     folder = TreeFolder(directory)
     _unpack(_installed(cache), folder)
     _reshape(folder)
-    folder.add_tree(_over(folder, photon_shape(RELEASES[release], placement)))
+    folder.add_tree(_over(folder, photon_shape(release, placement)))
     folder.seal()
     return folder
 

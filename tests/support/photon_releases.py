@@ -1,49 +1,76 @@
-"""What tells Photon's releases apart, and where a root lies on its disk."""
+"""The published revisions of Photon, and where a root lies on its disk.
+
+What a revision has on an image is what the tables of :mod:`builder.facts` say; a test holds them
+against the roots that are made here.
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
+from builder.facts import Facts, facts_of, revisions
+from builder.sample import boot
+
+IMAGES: Final = ("ova", "ami", "gce", "azure", "rpi", "iso-minimal")
+"""Photon's names of the images that roots are made of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What differs between Photon's releases, as far as a root tree shows it.
+    """A published revision.
 
     Attributes:
-        number: ``3.0``, ``4.0`` or ``5.0``.
-        build: Short commit id that the published file name carries.
-        kernel: ``uname -r`` of the kernel for virtual machines.
-        rpm_database: Path of the RPM database.
-        systemd_cmdline: Kernel arguments in ``/boot/systemd.cfg``.
-        ga: Whether this is the general-availability build of 3.0, which has old ways.
+        identity: Its id in the tables, such as ``3.0-Rev2-U3``.
+        image: Which image's root is meant.
     """
 
-    number: str
-    build: str
-    kernel: str
-    rpm_database: str
-    systemd_cmdline: str
-    ga: bool = False
+    identity: str
+    image: str = "ova"
 
+    @property
+    def facts(self) -> Facts:
+        """What the tables say of the revision on this image."""
+        row = next(row for row in revisions() if row["id"] == self.identity)
+        arch = "aarch64" if self.image == "rpi" else "x86_64"
+        return facts_of(row["release"], revision=row["names"][0], image=self.image, arch=arch)
 
-_LEGACY_CGROUP: Final = (
-    "net.ifnames=0 plymouth.enable=0 systemd.legacy_systemd_cgroup_controller=yes"
-)
-_RPM_BDB: Final = "/var/lib/rpm/Packages"
+    def on(self, image: str) -> "Release":
+        """Return the same revision on another image."""
+        return Release(self.identity, image)
+
+    @property
+    def number(self) -> str:
+        """``3.0``, ``4.0`` or ``5.0``."""
+        return self.facts.release
+
+    @property
+    def build(self) -> str:
+        """Short commit id that the published file name carries."""
+        return self.facts.build
+
+    @property
+    def kernel(self) -> str:
+        """``uname -r`` of the kernel."""
+        return boot.kernel_name(self.facts)
+
+    @property
+    def rpm_database(self) -> str:
+        """Path of the RPM database."""
+        return self.facts.rpm_database
+
+    @property
+    def ga(self) -> bool:
+        """Whether this is the general-availability build of 3.0, which has old ways."""
+        return self.identity == "3.0-GA"
+
 
 RELEASES: Final = {
-    "3.0 GA": Release("3.0", "26156e2", "4.19.15-3.ph3-esx", _RPM_BDB, _LEGACY_CGROUP, ga=True),
-    "3.0": Release("3.0", "913b49438", "4.19.247-2.ph3-esx", _RPM_BDB, _LEGACY_CGROUP),
-    "4.0": Release(
-        "4.0", "c001795b8", "5.10.83-6.ph4-esx", "/var/lib/rpm/rpmdb.sqlite", _LEGACY_CGROUP
-    ),
-    "5.0": Release(
-        "5.0",
-        "dde71ec57",
-        "6.1.10-10.ph5-esx",
-        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
-        "net.ifnames=0 plymouth.enable=0 systemd.unified_cgroup_hierarchy=yes",
-    ),
+    **{row["id"]: Release(row["id"]) for row in revisions()},
+    "3.0 GA": Release("3.0-GA"),
+    "3.0": Release("3.0-Rev3-U1"),
+    "4.0": Release("4.0-Rev2"),
+    "5.0": Release("5.0-GA"),
 }
+"""Every published revision by its id in the tables; the newest of a release by its number too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +88,8 @@ class Placement:
     mounts: tuple[tuple[str, str, str], ...] = ()
 
     @property
-    def has_boot_partition(self) -> bool:
-        """Whether ``/boot`` is a filesystem of its own."""
-        return any(point == "/boot" for _, point, _ in self.mounts)
+    def in_sample(self) -> boot.Placement:
+        """The same in the words of :mod:`builder.sample.boot`."""
+        others = tuple((f"PARTUUID={uuid}", at, kind) for uuid, at, kind in self.mounts)
+        prefix = "" if any(at == "/boot" for _, at, _ in self.mounts) else "/boot"
+        return boot.Placement(f"PARTUUID={self.root_partuuid}", self.boot_uuid, others, prefix)

@@ -1,12 +1,13 @@
 """A root tree shaped like Photon's: small, from data, in well under a second."""
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import Final
 
 from tests.support.photon_releases import RELEASES, Placement, Release
-from tests.support.photon_texts import configuration
-from tests.support.photon_units import PHOTON_SERVICES, SERVICES, enablement, units
+from tests.support.photon_texts import configuration, units_of_system
+from tests.support.photon_units import enablement
 from tests.support.tree import Directory, File, Link, Tree, TreeFolder, program
 
 PLACEMENT: Final = Placement(
@@ -18,24 +19,39 @@ _SKELETON: Final = (
     "/dev", "/proc", "/sys", "/run", "/home", "/mnt/cdrom", "/boot/efi", "/etc/skel",
     "/etc/systemd/network", "/usr/share", "/usr/lib/modules", "/usr/libexec", "/usr/local/bin",
     "/usr/local/lib", "/usr/local/sbin", "/usr/local/share", "/usr/sbin", "/var/cache/tdnf",
-    "/var/lib/cloud", "/var/lib/docker", "/var/lib/systemd", "/var/log/journal", "/var/mail",
-    "/var/opt", "/var/spool", "/var/srv", "/etc/pki/rpm-gpg", "/etc/cloud/cloud.cfg.d",
+    "/var/lib/systemd", "/var/mail", "/var/opt", "/var/spool", "/var/srv", "/etc/pki/rpm-gpg",
 )  # fmt: skip
 _STICKY: Final = tuple(f"{parent}tmp" for parent in ("/", "/var/"))
 _TOOLS: Final = (
-    "bash", "bc", "cat", "chmod", "chown", "cloud-init", "containerd", "cp", "cut", "date", "dd",
-    "df", "docker", "dockerd", "du", "echo", "env", "false", "file", "find", "gdbus", "grep",
+    "bash", "bc", "cat", "chmod", "chown", "cp", "cut", "date", "dd",
+    "df", "du", "echo", "env", "false", "file", "find", "gdbus", "grep",
     "gzip", "head", "hostname", "id", "install", "ip", "journalctl", "kill", "ln", "login", "ls",
-    "mkdir", "mktemp", "mount", "mv", "networkctl", "passwd", "ping", "ps", "python3.11", "pwd",
+    "mkdir", "mktemp", "mount", "mv", "networkctl", "passwd", "ps", "pwd",
     "readlink", "resolvectl", "rm", "rmdir", "rpm", "sed", "sleep", "sort", "ssh", "ssh-keygen",
     "stat", "stty", "su", "sync", "systemctl", "systemd-tmpfiles", "tail", "tdnf", "tee", "test",
-    "timedatectl", "touch", "tr", "true", "umount", "uname", "vi", "vim", "vmtoolsd", "wc",
+    "timedatectl", "touch", "tr", "true", "umount", "uname", "vi", "vim", "wc",
     "which", "xargs",
 )  # fmt: skip
 _SYSTEM_TOOLS: Final = (
     "agetty", "chpasswd", "groupadd", "ip6tables", "ip6tables-restore", "iptables",
     "iptables-restore", "modprobe", "reboot", "sshd", "sysctl", "useradd", "usermod",
 )  # fmt: skip
+_PROGRAMS: Final = {
+    "docker": ("docker", "dockerd"),
+    "containerd": ("containerd",),
+    "cloud-init": ("cloud-init",),
+    "open-vm-tools": ("vmtoolsd", "VGAuthService"),
+    "iputils": ("ping",),
+    "sudo": ("sudo",),
+    "wpa_supplicant": ("wpa_supplicant",),
+}
+"""Programs that only some images have, by package."""
+
+_FOLDERS: Final = {
+    "docker": ("/var/lib/docker",),
+    "cloud-init": ("/var/lib/cloud", "/etc/cloud/cloud.cfg.d"),
+    "sudo": ("/etc/sudoers.d",),
+}
 _ZONES: Final = (
     "UTC", "Etc/UTC", "Asia/Shanghai", "Asia/Tokyo", "Europe/Berlin", "Europe/London",
     "America/New_York",
@@ -43,11 +59,11 @@ _ZONES: Final = (
 
 
 def make_small_root(
-    directory: Path, release: str = "5.0", placement: Placement = PLACEMENT
+    directory: Path, release: Release = RELEASES["5.0"], placement: Placement = PLACEMENT
 ) -> TreeFolder:
     """Write a Photon-shaped root of some 200 files below ``directory``."""
     folder = TreeFolder(directory)
-    folder.add_tree(small_tree(RELEASES[release], placement))
+    folder.add_tree(small_tree(release, placement))
     folder.seal()
     return folder
 
@@ -59,10 +75,18 @@ def small_tree(release: Release, placement: Placement) -> Tree:
         **{f"/usr/bin/{name}": program() for name in _TOOLS},
         **{f"/usr/sbin/{name}": program() for name in _SYSTEM_TOOLS},
         **{f"/usr/share/zoneinfo/{zone}": _time_zone(zone) for zone in _ZONES},
-        **units(SERVICES),
+        **_of_packages(release),
+        **units_of_system(release),
         **_filler(release),
         **photon_shape(release, placement),
     }
+
+
+@functools.cache
+def shape_key(release: Release) -> str:
+    """Return what tells the revision's root from that of other tables or other code."""
+    entries = sorted(small_tree(release, PLACEMENT).items())
+    return hashlib.sha256(repr(entries).encode()).hexdigest()
 
 
 def photon_shape(release: Release, placement: Placement) -> Tree:
@@ -72,7 +96,8 @@ def photon_shape(release: Release, placement: Placement) -> Tree:
         "/root": Directory(0o750),
         "/root/.ssh": Directory(0o700),
         **{path: Directory(0o1777) for path in _STICKY},
-        "/etc/sudoers.d": Directory(0o750),
+        "/var/opt/journal/log": Directory(0o2755, 0, 23),
+        "/var/log/journal": Link("../opt/journal/log"),
         "/bin": Link("usr/bin"),
         "/sbin": Link("usr/sbin"),
         "/lib": Link("usr/lib"),
@@ -91,30 +116,50 @@ def photon_shape(release: Release, placement: Placement) -> Tree:
         f"/boot/System.map-{release.kernel}": _noise("System.map", 40_000),
         "/usr/lib/systemd/network": Directory(),
         release.rpm_database: _noise("rpm", 120_000),
-        **units(PHOTON_SERVICES),
+        **_initrd(release),
         **enablement(release),
         **configuration(release, placement),
     }
 
 
+def _of_packages(release: Release) -> Tree:
+    """Return programs and folders of the packages that not every image has."""
+    held = [name for name in _PROGRAMS if release.facts.has_package(name)]
+    return {
+        **{f"/usr/bin/{each}": program() for name in held for each in _PROGRAMS[name]},
+        **{path: Directory() for name in held for path in _FOLDERS.get(name, ())},
+    }
+
+
+def _initrd(release: Release) -> Tree:
+    """Return the initial RAM disk, where the image has one."""
+    is_there = release.facts.has_package("initramfs")
+    path = f"/boot/initrd.img-{release.kernel}"
+    return {path: _noise("initrd", 60_000)} if is_there else {}
+
+
+def _python(release: Release) -> str:
+    """Return the name of the revision's Python."""
+    return f"python{'.'.join(release.facts.version_of('python3').split('.')[:2])}"
+
+
 def _filler(release: Release) -> Tree:
     """Return files whose only use is to be there: sparse, empty, deep, large, oddly named."""
-    deep = "/usr/lib/python3.11/site-packages/cloudinit/sources/helpers/vmware/imc"
+    python = _python(release)
+    deep = f"/usr/lib/{python}/site-packages/cloudinit/sources/helpers/vmware/imc"
     return {
         "/usr/lib/systemd/systemd": _noise("systemd", 90_000, 0o755),
         "/usr/lib/libc.so.6": _noise("libc", 300_000, 0o755),
         "/usr/lib/libsparse.so": File(bytes(1 << 20), 0o755),
         "/usr/bin/sh": Link("bash"),
-        "/usr/bin/python3": Link("python3.11"),
+        f"/usr/bin/{python}": program(),
+        "/usr/bin/python3": Link(python),
         "/usr/bin/passwd": File(b"#!/bin/sh\n", 0o4755),
         f"{deep}/config.py": File(b"# deep\n"),
         "/usr/share/doc/a name with spaces": File(b"space\n"),
         "/usr/share/doc/na\u00efve.txt": File(b"utf-8\n"),
         "/usr/share/doc/empty": File(b""),
         "/usr/share/long": Link("/usr/share/" + "long-target/" * 10),
-        f"/usr/lib/modules/{release.kernel}/modules.dep": _noise("modules", 9_000),
-        "/etc/pki/rpm-gpg/VMWARE-RPM-GPG-KEY": File(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"),
-        "/etc/cloud/cloud.cfg": File(b"users: [default]\ndisable_root: true\n"),
         "/var/lib/systemd/timesync/clock": File(b"", 0o644, 78, 78),
         "/run/lock": Directory(),
     }

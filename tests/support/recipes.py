@@ -8,13 +8,15 @@ from typing import Final, Literal
 
 from builder.formats.disk import GIB
 from tests.support.disks import LAYOUTS
-from tests.support.photon_releases import RELEASES
+from tests.support.photon_releases import RELEASES, Release
+from tests.support.photon_root import shape_key
 
 Kind = Literal["ova", "ova_uefi", "raw", "vmdk", "ami", "gce", "azure"]
 Root = Literal["small", "real"]
 Writer = Literal["qemu", "vmware"]
 Dialect = Literal["ovftool", "compose"]
 Manifest = Literal["SHA1", "SHA256", "SHA512"]
+_IMAGES: Final = {"ami": "ami", "gce": "gce", "azure": "azure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Recipe:
     Attributes:
         kind: The artifact.
         release: Key of ``RELEASES``.
+        image: Image whose root it has, such as ``rpi``; empty takes the kind's.
         root: ``small`` is data, ``real`` is an installed Debian in Photon's shape.
         size: Capacity of the disk.
         layout: Key of ``LAYOUTS``; empty takes the kind's and release's own.
@@ -44,6 +47,7 @@ class Recipe:
     hardware: int = 0
     manifest: Manifest | Literal["", "none"] = ""
     mke2fs: tuple[str, ...] = ()
+    image: str = ""
 
     @property
     def layout_name(self) -> str:
@@ -52,7 +56,12 @@ class Recipe:
             return self.layout
         if self.kind == "ova_uefi":
             return "ova_uefi"
-        return "ova_ga" if self.release == "3.0 GA" else "ova"
+        return "ova_ga" if self.revision.ga else "ova"
+
+    @property
+    def revision(self) -> Release:
+        """The revision that is meant, on the kind's image."""
+        return RELEASES[self.release].on(self.image or _IMAGES.get(self.kind, "ova"))
 
     @property
     def root_extent(self) -> tuple[int, int]:
@@ -64,15 +73,14 @@ class Recipe:
     @property
     def stem(self) -> str:
         """Name that the files inside an OVA begin with."""
-        build = RELEASES[self.release].build
         if self.dialect_name == "compose":
-            return f"photon-ova-{RELEASES[self.release].number}-{build}.x86_64"
+            return f"photon-ova-{self.revision.number}-{self.revision.build}.x86_64"
         return "photon-ova_uefi" if self.kind == "ova_uefi" else "photon-ova"
 
     @property
     def dialect_name(self) -> Dialect:
         """The dialect that is meant."""
-        return self.dialect or ("compose" if self.release == "5.0" else "ovftool")
+        return self.dialect or ("compose" if self.revision.number == "5.0" else "ovftool")
 
     @property
     def manifest_name(self) -> Manifest | Literal["none"]:
@@ -91,6 +99,7 @@ class Recipe:
         code = hashlib.sha256()
         for source in _SOURCES:
             code.update(Path(__file__).with_name(source).read_bytes())
+        code.update(shape_key(self.revision).encode())
         return f"{self.name}-{code.hexdigest()[:12]}"
 
 

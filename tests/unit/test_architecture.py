@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "secret": {"errors"},
     "suggest": set[str](),
     "image_names": set[str](),
-    "schema": {"documents", "errors", "features", "suggest", "targets"},
+    "schema": {"documents", "errors", "facts", "features", "suggest", "targets"},
     "guest": {"errors", "guestpath", "documents", "facts"},
     "roots": {"changes", "formats", "guest"} | FLOOR,
     "features": {"changes", "documents", "guest", "secret", "suggest"} | FLOOR,

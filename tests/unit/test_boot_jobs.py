@@ -13,10 +13,10 @@ from builder.guest import packages
 from builder.guestpath import guest
 from builder.plan import Step
 from builder.roots.memory import MemoryRoot
-from tests.support import photon_units
 from tests.support.boot_jobs import boot_jobs
 from tests.support.judges import judge
 from tests.support.photon_releases import RELEASES
+from tests.support.photon_units import unit_tree
 from tests.support.roots import link, materialise, merged_root, put, steps, text_of
 from tests.support.tree import File, Link
 from tests.support.wishes import wish
@@ -26,9 +26,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFyd
 
 def base(release: str) -> MemoryRoot:
     root = merged_root()
-    named = photon_units.SERVICES | photon_units.PHOTON_SERVICES
-    everything = photon_units.units(named) | photon_units.enablement(RELEASES[release])
-    for path, entry in everything.items():
+    for path, entry in unit_tree(RELEASES[release]).items():
         if isinstance(entry, File):
             put(root, path, entry.content.decode())
         elif isinstance(entry, Link):

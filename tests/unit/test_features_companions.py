@@ -17,12 +17,12 @@ from builder.lock import Lock
 from builder.plan import Plan, make_plan
 from builder.roots.memory import MemoryRoot
 from builder.spec import load_spec
-from tests.support import photon_units
 from tests.support.judges import judge
 from tests.support.namespace import run_in_namespace
 from tests.support.photon_releases import RELEASES
 from tests.support.photon_root import PLACEMENT
 from tests.support.photon_texts import configuration
+from tests.support.photon_units import unit_tree
 from tests.support.roots import merged_root, put, text_of
 from tests.support.tree import File
 from tests.support.wishes import wish
@@ -46,9 +46,9 @@ def built(made: Plan, release: str = "5.0") -> MemoryRoot:
     for path, entry in configuration(RELEASES[release], PLACEMENT).items():
         if isinstance(entry, File) and path.startswith("/etc/"):
             put(root, path, entry.content.decode(), entry.mode)
-    for path, entry in photon_units.units(photon_units.PHOTON_SERVICES).items():
-        assert isinstance(entry, File)
-        put(root, path, entry.content.decode())
+    for path, entry in unit_tree(RELEASES[release]).items():
+        if isinstance(entry, File):
+            put(root, path, entry.content.decode())
     edit(root, made.steps, 0)
     return root
 
