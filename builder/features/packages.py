@@ -6,6 +6,7 @@ from builder.blob import Blob
 from builder.changes import InstallPackages
 from builder.errors import Fault
 from builder.features import Because, Context, Feature, Wish, form
+from builder.features.package_source import choose_source
 from builder.features.sources import read_blob
 
 SCHEMA = {
@@ -21,9 +22,6 @@ SCHEMA = {
         ),
     },
 }
-_DRIFTING = frozenset({"5.0-GA"})
-"""Bases whose enabled repository has packages that need more than the base."""
-
 _SUFFIX = ".rpm"
 _LEAD = b"\xed\xab\xee\xdb"
 """The first bytes of every RPM, rpm(8) "Package file format"."""
@@ -45,22 +43,9 @@ def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
         if not text.endswith(_SUFFIX) and ("/" in text or " " in text):
             yield Fault(f"{text!r} is no package name", "PKG004", "a file ends in .rpm", (index,))
     if names or files:
-        source, reason = _source(context)
+        source, reason = choose_source(context)
         ordered = tuple(sorted(files, key=lambda file: file[0]))
         yield Because(InstallPackages(tuple(names), ordered, source), reason)
-
-
-def _source(context: Context) -> tuple[str, str]:
-    """Return whose packages are taken, empty for those of the enabled repositories, and why."""
-    given = context.overlay.get("repositories", {}).get("install_from")
-    if given:
-        return ("" if given == "enabled" else given), ""
-    if context.facts.is_known and context.facts.revision in _DRIFTING:
-        return "release", (
-            "the updates of this base have moved on to other versions of Python and the kernel; "
-            "repositories: {install_from: enabled} takes them nonetheless"
-        )
-    return "", ""
 
 
 def _read_rpm(text: str, index: int, context: Context) -> Blob | Fault:

@@ -6,6 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import InstallPackages, MakeDirectory, WriteFile
 from builder.features import Because, Context
+from builder.features.package_source import choose_source
 from builder.guestpath import guest, join
 
 SCHEMA = {
@@ -32,4 +33,5 @@ def wish_sudo(user: str, settings: Mapping[str, Any], context: Context) -> Itera
     is_there = context.facts.has_package(PACKAGE)
     if not is_there:
         lacks = "may lack" if is_there is None else "lacks"
-        yield Because(InstallPackages((PACKAGE,)), f"the base {lacks} sudo", path)
+        package = InstallPackages((PACKAGE,), source=choose_source(context)[0])
+        yield Because(package, f"the base {lacks} sudo", path)

@@ -34,6 +34,13 @@ _TOLD = """\
 #!/bin/sh
 echo "${0##*/} $*" >>"$HOME/calls"
 """
+_RPM = """\
+#!/bin/sh
+for name; do :; done
+[ "$1" = -q ] && [ -z "$(grep -x "$name" "$HOME/missing")" ]
+"""
+"""Knows every package as installed but those that the test names."""
+
 _SYSTEMCTL = """\
 #!/bin/sh
 echo "systemctl $*" >>"$HOME/calls"
@@ -127,10 +134,10 @@ class Machine:
         machine = cls(folder)
         for path in ("bin", "run/systemd/system", "etc/yum.repos.d", DIRECTORY[1:], "answers"):
             (folder / path).mkdir(parents=True)
-        programs = {"tdnf": _TDNF, "systemctl": _SYSTEMCTL, "sleep": _TOLD}
+        programs = {"tdnf": _TDNF, "systemctl": _SYSTEMCTL, "sleep": _TOLD, "rpm": _RPM}
         for name, text in programs.items():
             machine.program(name, text)
-        for name in ("known", "unknown", "ran", "calls"):
+        for name in ("known", "unknown", "ran", "calls", "missing"):
             (folder / name).touch()
         (folder / "version").write_text("tdnf: 3.2.3\n")
         for number, answer in enumerate(answers, 1):

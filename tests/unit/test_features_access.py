@@ -377,7 +377,7 @@ def test_an_account_becomes_root_by_a_rule_that_visudo_accepts(
     (tmp_path / "rule").write_text(rule)
     (tmp_path / "rule").chmod(0o440)
     judge("visudo", "-c", "-f", tmp_path / "rule")
-    assert InstallPackages(("sudo",)) in found.changes
+    assert InstallPackages(("sudo",), source="release") in found.changes
     assert "the base lacks sudo" in found.reasons
 
 

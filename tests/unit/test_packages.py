@@ -70,6 +70,16 @@ def test_an_unknown_name_is_given_up_at_once_and_named(tmp_path: Path, version: 
     assert machine.state("wanted").exists()
 
 
+def test_a_name_that_tdnf_passed_over_is_an_unknown_one(tmp_path: Path) -> None:
+    """As tdnf 2.0.0 of Photon 3.0 GA and Rev2 does: it installs the others and succeeds."""
+    machine = Machine.make(tmp_path, "jq nosuch", Answer(0, "", "No package nosuch available\n"))
+    (tmp_path / "known").write_text("jq\n")
+    (tmp_path / "missing").write_text("nosuch\n")
+    (line,) = machine.console
+    assert "no repository has nosuch - correct" in line
+    assert machine.state("wanted").exists()
+
+
 @pytest.mark.parametrize("answer", [WRONG_KEY["3.2.3"], NO_KEY_NAMED], ids=["1514", "1523"])
 def test_a_signature_without_its_key_is_given_up_at_once(tmp_path: Path, answer: Answer) -> None:
     machine = Machine.make(tmp_path, "rpcbind", answer, repeats=True)
