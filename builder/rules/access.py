@@ -12,6 +12,8 @@ _ADMINS = frozenset({"wheel", "sudo"})
 """Groups that Photon's sudoers lets become root."""
 
 _SUDOERS = "/etc/sudoers"
+_SOCKET = "sshd.socket"
+_STANDARD_PORT = 22
 _ASKS = "sudo asks for a password, and {} has none"
 
 
@@ -52,6 +54,18 @@ def _findings(
             )
             hint = f"add `{_SUDO}: {'true' if has_password else 'nopasswd'}` to users.{name}"
             yield find(overlay, ("users", name, "groups"), message, hint)
+
+
+def _port_of_a_socket(subject: Subject) -> Iterator[Finding]:
+    """Find a port of ssh that a socket of the spec makes void."""
+    listed = [str(name) for _, _, name in subject.listed("services", "enable")]
+    if _SOCKET not in listed:
+        return
+    for overlay, section in subject.sections("ssh"):
+        if section.get("port", _STANDARD_PORT) != _STANDARD_PORT:
+            message = f"the port has no effect: {_SOCKET} is enabled, and serves {_STANDARD_PORT}"
+            hint = f"drop {_SOCKET} from `services.enable`"
+            yield find(overlay, ("ssh", "port"), message, hint)
 
 
 def _users(subject: Subject) -> dict[str, dict[str, Any]]:
@@ -109,5 +123,12 @@ RULES: tuple[Rule, ...] = (
         "line is added; it takes names that end in .conf, and OpenSSH 8.2 or later. Photon 3.0 has "
         "7.8, where the same line stops sshd from starting: use `ssh`, or give the whole "
         "sshd_config.",
+    ),
+    warning(
+        "SSH003",
+        "a port that sshd does not decide about",
+        "sshd.socket listens on port 22 itself and starts a server for each connection; `Port` of "
+        "sshd_config has no effect then, and sshd.service does not start beside it.",
+        _port_of_a_socket,
     ),
 )

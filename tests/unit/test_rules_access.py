@@ -133,3 +133,10 @@ def test_a_unit_of_another_name_is_told_with_the_package_that_brings_it(
 def test_a_job_needs_a_cron_that_runs_it(more: str, codes: list[str], tmp_path: Path) -> None:
     text = f"users: {{root: {{password: {{random: true}}}}}}\n{more}"
     assert found(tmp_path, text, OVA) == codes
+
+
+def test_a_socket_of_the_spec_makes_the_port_void(tmp_path: Path) -> None:
+    socket = "users: {root: {password: {random: true}}}\nservices: {enable: [sshd.socket]}\n"
+    for port, codes in (("port: 2222", ["SSH003"]), ("port: 22", []), ("password: true", [])):
+        said = [p.code for p in check(tmp_path, f"{socket}ssh: {{{port}}}", OVA)]
+        assert [code for code in said if code == "SSH003"] == codes
