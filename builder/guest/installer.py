@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
+from builder.guest.os_release import parse_os_release
 from builder.structs import Struct, field
 
 COMMON_KEYS = frozenset(
@@ -51,6 +52,7 @@ class Installer(Struct, frozen=True):
         release: The text of its ``/etc/photon-release``, first line.
         listed: Packages of the lists whose content could be read.
         filesystems: Those that its initrd has a mkfs for; empty when none was seen.
+        build: Commit that ``/etc/photon-release`` names; empty when it names none.
     """
 
     name: str = "an installer whose source cannot be read"
@@ -60,6 +62,7 @@ class Installer(Struct, frozen=True):
     release: str = ""
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     filesystems: frozenset[str] = frozenset()
+    build: str = ""
 
     @property
     def names_kernel(self) -> bool:
@@ -90,14 +93,16 @@ def identify(files: Mapping[str, bytes]) -> Installer:
     """
     code = {path: data.decode(errors="replace") for path, data in files.items() if _is_code(path)}
     name, keys, media = _known(code, files)
-    release = files.get("etc/photon-release", b"").decode(errors="replace").partition("\n")[0]
+    stated = files.get("etc/photon-release", b"").decode(errors="replace")
+    build = parse_os_release(stated).get("PHOTON_BUILD_NUMBER", "")
     lists = {
         base: _packages_of(files[path])
         for path in files
         if (base := path.rpartition("/")[2]).startswith("packages_")
     }
     made = frozenset(found[1] for path in files if (found := _MKFS.search(path)))
-    return Installer(name, keys, media, tuple(sorted(lists)), release, lists, made)
+    release = stated.partition("\n")[0]
+    return Installer(name, keys, media, tuple(sorted(lists)), release, lists, made, build)
 
 
 def _is_code(path: str) -> bool:

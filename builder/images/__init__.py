@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import BuilderError, FormatError, GuestError, HostError
+from builder.facts import facts_of_build
 from builder.formats.disk import Disk
 from builder.guest.os_release import Release
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
@@ -115,6 +116,10 @@ def read_release_of(path: Path) -> Release | None:
         return None
 
 
+_SAMPLE = "sample"
+"""``VARIANT_ID`` of the sample base."""
+
+
 def describe(image: Image) -> dict[str, Any]:
     """Return what can be said of an artifact: container, partitions, release."""
     if not image.has_guest:
@@ -136,7 +141,19 @@ def describe(image: Image) -> dict[str, Any]:
         release = read_release(image.root())
     except (FormatError, GuestError) as error:
         return {**found, "root": str(error)}
-    return {**found, "release": release.version, "build": release.build}
+    said = {"release": release.version, "build": release.build, "base": name_base(release)}
+    return {**found, **said}
+
+
+def name_base(release: Release) -> str:
+    """Return what a guest is a build of, by the commit that it was built from."""
+    known = facts_of_build(release.version, release.build)
+    name = f"{known.text} ({release.build})"
+    if not known.is_known:
+        stated = f"build {release.build}" if release.build else "no build number"
+        name = f"Photon {release.version}, {stated}: not a published revision that is known here"
+    is_sample = release.variant == _SAMPLE
+    return f"the sample of {name}, which does not boot" if is_sample else name
 
 
 def read_head(path: Path) -> bytes:

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.images import Container, Image
+from builder.guest.os_release import Release
+from builder.images import Container, Image, name_base
 from builder.roots.disk import Volume
 from builder.roots.mounted import MountedRoot
 
 if TYPE_CHECKING:
     from builder.formats.iso9660 import Iso
+    from builder.guest.installer import Installer
 
 
 class MediumImage(Image):
@@ -57,7 +59,14 @@ def _facts(iso: "Iso", root: MountedRoot) -> dict[str, object]:
         "checksum": "implanted" if iso.media_sum else "none",
         "installer": "none" if known is None else known.name,
         "release": "" if known is None else known.release,
+        **({} if known is None or not known.release else {"base": _name_base(known)}),
     }
+
+
+def _name_base(known: "Installer") -> str:
+    """Return which revision's medium it is, by the commit that its initrd names."""
+    version = known.release.rpartition(" ")[2]
+    return name_base(Release(version, known.build))
 
 
 def _firmware(iso: "Iso") -> list[str]:
