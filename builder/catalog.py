@@ -208,7 +208,7 @@ def _entries() -> tuple[_Entry, ...]:
     """Return the whole catalog in the order of the data: oldest first within a release."""
     from builder.documents import load_document
 
-    document: Any = load_document(_RELEASES, limit=_MAX_SIZE).value
+    document: Any = load_document(_RELEASES, limit=_MAX_SIZE, is_own=True).value
     rows = [(stage, row) for stage in document["stages"] for row in stage["artifacts"]]
     entries = [_make_entry(stage, row) for stage, row in rows]
     uses = Counter(entry.source.filename for entry in entries)

@@ -2,10 +2,11 @@
 
 Source: YAML 1.2.2. Beyond it: duplicate keys, explicit tags, several documents and deep nesting
 are refused; ``<<`` merges, as container people use it; keys are text. This package is the only
-door to PyYAML, and takes no more than its events from it.
+door to PyYAML, and takes its pure scanner alone, whether libyaml is there or not.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,17 +73,22 @@ class Document:
         line = self._lines[place.line - 1].rstrip().replace("\t", " ")
         return _USERINFO.sub(r"\1…@", _SECRET.sub(r"\1…", line))[:_WIDEST]
 
+    def odd_keys(self) -> Iterator[KeyPath]:
+        """Yield the path of each key that is no text by itself: a number, true, false, null."""
+        yield from _odd_keys(self._root, ())
+
     def _place(self, position: Position) -> Place:
         """Return a position as a place in this file."""
         return Place(self.path, *position)
 
 
-def load_document(path: Path, *, limit: int = MIB) -> Document:
+def load_document(path: Path, *, limit: int = MIB, is_own: bool = False) -> Document:
     """Read a YAML file.
 
     Args:
         path: The file.
         limit: Bytes it may have.
+        is_own: Whether the file belongs to this package, and not to the user.
 
     Raises:
         SpecError: it cannot be read, or is no single YAML 1.2 document.
@@ -100,10 +106,10 @@ def load_document(path: Path, *, limit: int = MIB) -> Document:
         raise _refusal(path, "YAML022", f"cannot be read: {reason}", hint) from error
     if len(content) > limit:
         raise _refusal(path, "YAML023", f"is larger than {limit} bytes; is it the right file?")
-    return parse_document(_decode(content, path), path)
+    return parse_document(_decode(content, path), path, is_own=is_own)
 
 
-def parse_document(text: str, path: Path) -> Document:
+def parse_document(text: str, path: Path, *, is_own: bool = False) -> Document:
     """Read YAML text; ``path`` is the file that messages name.
 
     Raises:
@@ -117,7 +123,7 @@ def parse_document(text: str, path: Path) -> Document:
         position = Position(len(before), len(before[-1]) + 1)
         message = f"found the control character U+{ord(odd[0]):04X}; wanted text"
         raise _error([Trouble(position, "YAML015", message, "delete it")], lines, path)
-    parser = Parser(text, lambda position: _letter(lines, position))
+    parser = Parser(text, lambda position: _letter(lines, position), is_own=is_own)
     try:
         root = parser.parse()
     except UnreadableError as error:
@@ -125,6 +131,13 @@ def parse_document(text: str, path: Path) -> Document:
     if parser.troubles:
         raise _error(parser.troubles, lines, path)
     return Document(path, root.value, root, lines)
+
+
+def _odd_keys(node: Node, path: KeyPath) -> Iterator[KeyPath]:
+    """Yield the paths of odd keys at a node and below."""
+    yield from ((*path, key) for key in node.odd_keys)
+    for step, child in node.children.items():
+        yield from _odd_keys(child, (*path, step))
 
 
 def problem_order(problem: Problem) -> tuple[str, int, int, str]:

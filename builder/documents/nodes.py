@@ -11,6 +11,7 @@ import yaml
 from yaml import events
 
 from builder.documents.plain import plain_value
+from builder.documents.scanner import Scanner
 from builder.documents.syntax import explain_stumble
 from builder.structs import Struct, field
 
@@ -18,7 +19,10 @@ DEPTH = 64
 EXPANDED = 20_000
 """Nodes that aliases may stand for in one file."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = Scanner
+_FAST_LOADER: Any = getattr(yaml, "CSafeLoader", Scanner)
+"""For files of the package, which are large, and the same to both; a test holds that."""
+
 _MERGE = "<<"
 
 
@@ -65,6 +69,7 @@ class Node(Struct):
         value: Plain data.
         position: Where the value begins.
         keys: Position of each key of a mapping.
+        odd_keys: The keys that are no text by themselves, such as numbers.
         children: Nodes of a mapping by key, or of a list by index.
         weight: Nodes it stands for, aliases expanded.
     """
@@ -72,6 +77,7 @@ class Node(Struct):
     value: Any
     position: Position
     keys: dict[str, Position] = field(default_factory=dict)
+    odd_keys: tuple[str, ...] = ()
     children: dict[str | int, "Node"] = field(default_factory=dict)
     weight: int = 1
 
@@ -84,9 +90,11 @@ class Node(Struct):
 class Parser:
     """Makes the nodes of one text."""
 
-    def __init__(self, text: str, letter_at: Callable[[Position], str]) -> None:
+    def __init__(
+        self, text: str, letter_at: Callable[[Position], str], *, is_own: bool = False
+    ) -> None:
         self.troubles: list[Trouble] = []
-        self._loader = _LOADER(text)
+        self._loader = (_FAST_LOADER if is_own else _LOADER)(text)
         self._letter_at = letter_at
         self._anchors: dict[str, Node | None] = {}
         self._expanded = 0
@@ -180,6 +188,8 @@ class Parser:
                 node.keys[key] = position
                 node.value[key] = child.value
                 node.add(key, child)
+                if _is_odd(item):
+                    node.odd_keys += (key,)
         for position, child in merged:
             self._merge(node, child, position)
         return node
@@ -238,6 +248,13 @@ class Parser:
     def _stop(self, position: Position, code: str, message: str, hint: str = "") -> NoReturn:
         """Give up, with all the trouble there was."""
         raise UnreadableError([*self.troubles, Trouble(position, code, message, hint)])
+
+
+def _is_odd(event: events.Event) -> bool:
+    """Say whether a key is a number, or true, false or nothing, and not text."""
+    if not isinstance(event, events.ScalarEvent) or not event.implicit[0]:
+        return False
+    return not isinstance(plain_value(event.value), str)
 
 
 def _is_alias(event: events.Event) -> bool:

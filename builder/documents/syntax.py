@@ -60,6 +60,11 @@ _STUMBLES = (
         "line the keys or the dashes of one block up, with spaces",
     ),
     Stumble(
+        ("chomping or indentation", "comment or a line break"),
+        "found something else where a block of text begins; wanted the end of the line",
+        "begin the text on the next line; a comment needs a blank before its `#`",
+    ),
+    Stumble(
         ("tag",),
         "found a tag; wanted plain values",
         "drop the word that begins with `!`, or put the value in quotes",

@@ -1,0 +1,160 @@
+"""The one scanner of YAML files: PyYAML's own, where YAML 1.2 says otherwise in our words.
+
+PyYAML may or may not have libyaml, which takes other texts as YAML; so files of users are read
+without it, the same everywhere. Source: YAML 1.2.2, chapters 6 (white space), 7.3.3 (plain style)
+and 8.1.1 (block scalar headers). Beyond PyYAML's scanner: a tab separates words and may end a
+line; in brackets, too, a plain word may hold `?`, and begin with `?`, `:` or `-`.
+"""
+
+import re
+from typing import Any, NoReturn
+
+import yaml
+from yaml.scanner import ScannerError
+from yaml.tokens import ScalarToken
+
+_BREAKS = "\r\n\x85\u2028\u2029"
+_ENDS = f"\0{_BREAKS}"
+_BLANKS = f"\0 \t{_BREAKS}"
+_FLOW = ",[]{}"
+_ENDS_OF_KEYS = frozenset("\"']}")
+"""What a key ends with that may have its colon right behind it, in brackets."""
+
+_NO_WORD = frozenset(f"{_BLANKS}-?:,[]{{}}#&*!|>'\"%@`")
+_WORD_IF_FOLLOWED = frozenset("-?:")
+_COMMENT = re.compile(f"#[^{_ENDS}]*")
+_SPACES = re.compile(" *")
+_BLANK = re.compile("[ \t]*")
+_BLOCK_WORD = re.compile(f"(?:[^:{_BLANKS}]|:(?![{_BLANKS}]))*")
+_FLOW_WORD = re.compile(rf"(?:[^:,\[\]{{}}{_BLANKS}]|:(?![,\[\]{{}}{_BLANKS}]))*")
+_HEADER = re.compile(r"([+-])?([1-9])?([+-])?")
+
+Mark = Any
+"""A position, as PyYAML has it."""
+
+
+class Scanner(yaml.SafeLoader):
+    """Reads the events of a text; the whole of it is in the buffer, with a NUL at the end."""
+
+    flow_level: int
+    allow_simple_key: bool
+    indent: int
+    column: int
+    pointer: int
+    index: int
+    buffer: str
+
+    def scan_to_next_token(self) -> None:
+        """Go beyond blanks, comments and line breaks; a tab indents no line."""
+        while True:
+            in_line = self.flow_level or not self.allow_simple_key
+            self._take(_BLANK if in_line else _SPACES)
+            self._take(_COMMENT)
+            if not self._line_break():
+                return
+            if not self.flow_level:
+                self.allow_simple_key = True
+
+    def check_plain(self) -> bool:
+        """Say whether a plain word begins here."""
+        letter = self.buffer[self.pointer]
+        if letter not in _NO_WORD:
+            return True
+        return letter in _WORD_IF_FOLLOWED and not self._is_indicator()
+
+    def check_key(self) -> bool:
+        """Say whether `?` begins a key here."""
+        return self._is_indicator()
+
+    def check_value(self) -> bool:
+        """Say whether `:` begins a value here."""
+        is_behind_key = self.pointer > 0 and self.buffer[self.pointer - 1] in _ENDS_OF_KEYS
+        return self._is_indicator() or bool(self.flow_level and is_behind_key)
+
+    def _is_indicator(self) -> bool:
+        """Say whether a letter that may begin a word is by itself."""
+        following = self.buffer[self.pointer + 1]
+        return following in _BLANKS or bool(self.flow_level and following in _FLOW)
+
+    def scan_plain(self) -> ScalarToken:
+        """Return the plain word, or words, that begin here; they may go on below."""
+        parts: list[str] = []
+        start = end = self._mark()
+        spaces: list[str] = []
+        pattern = _FLOW_WORD if self.flow_level else _BLOCK_WORD
+        while self.buffer[self.pointer] != "#" and (word := self._take(pattern)):
+            self.allow_simple_key = False
+            parts += [*spaces, word]
+            end = self._mark()
+            spaces = self.scan_plain_spaces(self.indent + 1, start)
+            is_out = not self.flow_level and self.column < self.indent + 1
+            if not spaces or is_out:
+                break
+        return ScalarToken("".join(parts), True, start, end)
+
+    def scan_plain_spaces(self, indent: int, _: Mark) -> list[str]:
+        """Return what stands between two parts of a plain word; nothing when it is over."""
+        blanks = self._take(_BLANK)
+        first = self._line_break()
+        if not first:
+            return [blanks] if blanks else []
+        self.allow_simple_key = True
+        breaks: list[str] = []
+        while not self._is_document_mark():
+            self._take(_SPACES)
+            if self.flow_level or self.column >= indent:
+                self._take(_BLANK)
+            following = self._line_break()
+            if not following:
+                folded = " " if first == "\n" else first
+                return breaks if breaks and first == "\n" else [folded, *breaks]
+            breaks.append(following)
+        return []
+
+    def scan_block_scalar_indicators(self, start_mark: Mark) -> tuple[bool | None, int | None]:
+        """Return what a header of a block of text says: keep or strip its end, and its indent."""
+        found = _HEADER.match(self.buffer, self.pointer)
+        if not found or self.buffer[found.end()] not in _BLANKS or (found[1] and found[3]):
+            self._stop(start_mark, "expected chomping or indentation indicators")
+        self._take(_HEADER)
+        sign = found[1] or found[3]
+        return (sign == "+" if sign else None), (int(found[2]) if found[2] else None)
+
+    def scan_block_scalar_ignored_line(self, start_mark: Mark) -> None:
+        """Go beyond what follows the header of a block of text: blanks, and a comment."""
+        if self._take(_BLANK):
+            self._take(_COMMENT)
+        if self.buffer[self.pointer] not in _ENDS:
+            self._stop(start_mark, "expected a comment or a line break")
+        self._line_break()
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        """Return what comes next of a pattern that holds no line breaks, and go beyond it."""
+        found = pattern.match(self.buffer, self.pointer)
+        if not found:
+            return ""
+        length = found.end() - self.pointer
+        self.pointer += length
+        self.index += length
+        self.column += length
+        return found[0]
+
+    def _line_break(self) -> str:
+        """Return the line break that comes next, and go beyond it; empty when there is none."""
+        untyped: Any = self
+        return str(untyped.scan_line_break())
+
+    def _mark(self) -> Mark:
+        """Return the position."""
+        untyped: Any = self
+        return untyped.get_mark()
+
+    def _is_document_mark(self) -> bool:
+        """Say whether a line that begins or ends a document comes next."""
+        mark = self.buffer[self.pointer : self.pointer + 3]
+        at_start = self.column == 0 and mark in {"---", "..."}
+        return at_start and self.buffer[self.pointer + 3] in _BLANKS
+
+    def _stop(self, start: Mark, message: str) -> NoReturn:
+        """Give up on a block of text."""
+        raise ScannerError("while scanning a block scalar", start, message, self._mark())
