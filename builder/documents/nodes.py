@@ -11,11 +11,10 @@ import yaml
 from yaml import events
 
 from builder.documents.plain import plain_value
-from builder.documents.scanner import Scanner
+from builder.documents.scanner import DEPTH, Scanner, TooDeepError
 from builder.documents.syntax import explain_stumble
 from builder.structs import Struct, field
 
-DEPTH = 64
 EXPANDED = 20_000
 """Nodes that aliases may stand for in one file."""
 
@@ -111,6 +110,9 @@ class Parser:
             self._stumble(error)
         except yaml.reader.ReaderError:
             self._stop(Position(1, 1), "YAML015", "found bytes that are no text")
+        except TooDeepError as error:
+            message = f"found more than {DEPTH} levels of nesting"
+            self._stop(_position_of_mark(error.mark), "YAML003", message)
         except RecursionError:
             self._stop(Position(1, 1), "YAML003", f"found more than {DEPTH} levels")
         finally:

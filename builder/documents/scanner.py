@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import yaml
 from yaml.scanner import ScannerError
-from yaml.tokens import ScalarToken
+from yaml.tokens import ScalarToken, Token
 
 _BREAKS = "\r\n\x85\u2028\u2029"
 _ENDS = f"\0{_BREAKS}"
@@ -29,8 +29,19 @@ _BLOCK_WORD = re.compile(f"(?:[^:{_BLANKS}]|:(?![{_BLANKS}]))*")
 _FLOW_WORD = re.compile(rf"(?:[^:,\[\]{{}}{_BLANKS}]|:(?![,\[\]{{}}{_BLANKS}]))*")
 _HEADER = re.compile(r"([+-])?([1-9])?([+-])?")
 
+DEPTH = 64
+"""Levels of nesting that are read."""
+
 Mark = Any
 """A position, as PyYAML has it."""
+
+
+class TooDeepError(Exception):
+    """Brackets are nested too deeply; ``mark`` is where."""
+
+    def __init__(self, mark: Mark) -> None:
+        super().__init__("too deep")
+        self.mark = mark
 
 
 class Scanner(yaml.SafeLoader):
@@ -43,6 +54,13 @@ class Scanner(yaml.SafeLoader):
     pointer: int
     index: int
     buffer: str
+
+    def fetch_flow_collection_start(self, token: type[Token]) -> None:
+        """Take an opening bracket; PyYAML looks at all that are open at each token."""
+        if self.flow_level >= DEPTH:
+            raise TooDeepError(self._mark())
+        untyped: Any = super()
+        untyped.fetch_flow_collection_start(token)
 
     def scan_to_next_token(self) -> None:
         """Go beyond blanks, comments and line breaks; a tab indents no line."""

@@ -8,7 +8,8 @@ from builder.errors import Fault
 from builder.features import Because, Wish
 from builder.features.compose_project import Project
 from builder.features.tree import Attributes, file_change, tree_changes
-from builder.guest.compose import iter_local_files, project_directory
+from builder.guest.compose import project_directory
+from builder.guest.compose_files import iter_local_files
 from builder.guestpath import join
 
 
@@ -19,7 +20,7 @@ def wish_files(project: Project) -> Iterator[Wish]:
     if project.env:
         yield WriteFile(join(folder, ".env"), Blob.text(project.env), 0o600, secret=True)
     reason = f"{project.file.name} takes it from beside itself"
-    for relative in sorted({path for path, _ in iter_local_files(project.expanded)}):
+    for relative in sorted({path for path, _ in iter_local_files(project.expanded, project.read)}):
         source, target = project.file.parent / relative, join(folder, relative)
         wishes: Iterator[Wish] = iter(())
         if source.is_dir():

@@ -11,7 +11,8 @@ from builder.features import Because, Context, Wish
 from builder.features.compose_project import Project, make_project
 from builder.features.sources import local_path
 from builder.guest import compose_shared, compose_units, engine, mount_needs
-from builder.guest.compose import iter_host_paths, project_directory
+from builder.guest.compose import project_directory
+from builder.guest.compose_files import iter_host_paths
 from builder.structs import replace
 
 _MOUNTS = "20-photon-builder-mounts.conf"
@@ -38,7 +39,7 @@ def wish_needs(project: Project, context: Context) -> Iterator[Wish]:
             reason = f"compose.{project.name} uses the {shared.kind} {shared.name}: {who} it"
             unit = WriteFile(compose_shared.unit_path(shared.kind), Blob.text(text))
             yield Because(unit, reason)
-    paths = [str(project_directory(project.name)), *iter_host_paths(project.expanded)]
+    paths = [str(project_directory(project.name)), *iter_host_paths(project.expanded, project.read)]
     yield from _wish_dropin(project.name, before, paths, (reasons, context))
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from builder.errors import Fault, Severity
+from builder.errors import Severity
 from builder.features import Because, Context, Wish
 from builder.features.compose_dns import wish_dns
 from builder.features.compose_project import Project
 from builder.features.openings import rule, wish_opening
 from builder.guest import firewall
 from builder.guest.compose import (
+    PortError,
     Published,
     is_on_host_network,
     iter_exposed,
@@ -17,13 +18,15 @@ from builder.guest.compose import (
     iter_services,
 )
 
+_PORT_HINT = "write host:container, such as 8080:80 or 127.0.0.1:8080:80/udp"
+
 
 def wish_ports(project: Project, context: Context) -> Iterator[Wish]:
     """Yield the rules and settings that follow from the project's ports."""
     try:
         published = list(iter_published(project.expanded))
-    except ValueError as error:
-        yield Fault(f"{project.file}: {error}", "CMP022", path=("file",))
+    except PortError as error:
+        yield project.find(error.path, "CMP022", str(error), _PORT_HINT)
         return
     bridge = f"containers of compose.{project.name} reach the host by its bridges"
     for line in firewall.DOCKER_BRIDGES:
@@ -44,8 +47,8 @@ def _host_network(
     """Return the ports of a service on the host's network, and the rules for them."""
     try:
         exposed = list(iter_exposed(name, service))
-    except ValueError as error:
-        return [], [Fault(f"{project.file}: {error}", "CMP022", path=("file",))]
+    except PortError as error:
+        return [], [project.find(error.path, "CMP022", str(error), _PORT_HINT)]
     wishes: list[Wish] = [
         wish
         for port in exposed
@@ -56,10 +59,8 @@ def _host_network(
         )
     ]
     if not exposed and not context.overlay.get("firewall", {}).get("open"):
-        place, line = project.document.spot(("services", name, "network_mode"))
+        path = ("services", name, "network_mode")
         message = f"{name} is on the host's network, and nothing says which ports it listens on"
         hint = "list them under firewall.open, or under the service's expose"
-        wishes.append(
-            Fault(message, "CMP005", hint, severity=Severity.WARNING, place=place, excerpt=line)
-        )
+        wishes.append(project.find(path, "CMP005", message, hint, Severity.WARNING))
     return exposed, wishes

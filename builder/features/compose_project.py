@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents import Document
-from builder.errors import Fault
+from builder.errors import Fault, KeyPath, Severity
 from builder.features import Context
 from builder.features.compose_variables import read_variables
 from builder.guest.compose import iter_services
-from builder.guest.compose_images import Used, iter_images, reader
+from builder.guest.compose_images import Used, iter_images
+from builder.guest.compose_layers import Read, reader
 from builder.guest.interpolation import Undefined, interpolate
 from builder.structs import Struct
 
@@ -25,6 +26,7 @@ class Project(Struct, frozen=True):
         expanded: The file's value, known variables in their places.
         images: What its services run.
         faults: What is wrong with any of it.
+        read: Reads other compose files beside it.
     """
 
     name: str
@@ -34,6 +36,14 @@ class Project(Struct, frozen=True):
     expanded: object
     images: tuple[Used, ...]
     faults: tuple[Fault, ...]
+    read: Read
+
+    def find(
+        self, path: KeyPath, code: str, message: str, hint: str, severity: Severity = Severity.ERROR
+    ) -> Fault:
+        """Return a fault at its place in the compose file, with the line there."""
+        place, line = self.document.spot(path)
+        return Fault(message, code, hint, severity=severity, place=place, excerpt=line)
 
 
 def make_project(
@@ -42,13 +52,15 @@ def make_project(
     """Return the project that a compose file and the variables of the spec make."""
     variables, written, faults = read_variables(file, env, context)
     expanded, lacks = interpolate(document.value, variables)
-    if not list(iter_services(document.value)):
+    included = isinstance(document.value, dict) and "include" in document.value
+    if not included and not list(iter_services(document.value)):
         place, line = document.spot(())
         text, hint = f"{file}: found no services", "is it a compose file?"
         faults.append(Fault(text, "CMP001", hint, place=place, excerpt=line))
     faults += _faults_of_variables(document, lacks)
-    images = tuple(iter_images(expanded, reader(file.parent, variables)))
-    return Project(name, file, document, written, expanded, images, tuple(faults))
+    read = reader(file.parent, variables)
+    images = tuple(iter_images(expanded, read))
+    return Project(name, file, document, written, expanded, images, tuple(faults), read)
 
 
 def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator[Fault]:

@@ -5,10 +5,9 @@ env_file, build) and the top-level configs and secrets. Reads a file that has be
 parsed and whose variables are expanded; does not judge the rest of it.
 """
 
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from builder.errors import KeyPath
@@ -17,11 +16,21 @@ from builder.structs import Struct
 
 DIRECTORY = guest("/opt/compose")
 _SHORT = re.compile(
-    r"(?:(?P<ip>\[[0-9A-Fa-f:.]+\]|[0-9]+(?:\.[0-9]+){3}):)?(?:(?P<host>[0-9-]*):)?(?P<target>[0-9-]+)"
-    r"(?:/(?P<protocol>tcp|udp|sctp))?"
+    r"(?:(?P<ip>\[[0-9A-Fa-f:.]+\]|[0-9.]*):(?=[0-9-]*:))?"
+    r"(?:(?P<host>[0-9-]*):)?(?P<target>[0-9-]+)"
 )
+_PROTOCOLS = frozenset({"", "tcp", "udp", "sctp"})
+_WANTED = "wanted host:container, such as 8080:80"
 _EVERY_ADDRESS = frozenset({"", str(IPv4Address(0)), str(IPv6Address(0))})
 _PORTS = 1 << 16
+
+
+class PortError(ValueError):
+    """A port is written in no form that is known; ``path`` says where."""
+
+    def __init__(self, message: str, path: KeyPath) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Published(Struct, frozen=True):
@@ -78,31 +87,52 @@ def iter_published(project: object) -> Iterator[Published]:
     """Yield the host's ports that the project publishes; ports drawn at start are left out.
 
     Raises:
-        ValueError: a port is written in no form that is known.
+        PortError: a port is written in no form that is known.
     """
     for name, service in iter_services(project):
-        ports = service.get("ports")
-        for index, port in enumerate(_listed(ports)):
+        for index, port in enumerate(_listed(service.get("ports"))):
+            path = ("services", name, "ports", index)
+            try:
+                published = list(_published(name, port, path))
+            except ValueError as error:
+                raise PortError(str(error), path) from None
             if not is_on_host_network(service):
-                yield from _published(name, port, ("services", name, "ports", index))
+                yield from published
 
 
 def iter_exposed(name: str, service: Mapping[str, Any]) -> Iterator[Published]:
     """Yield the ports that a service on the host's network says it listens on.
 
     Raises:
-        ValueError: a port is written in no form that is known.
+        PortError: a port is written in no form that is known.
     """
     for key in ("ports", "expose"):
         for index, port in enumerate(_listed(service.get(key))):
             path = ("services", name, key, index)
             text = str(port.get("target", "")) if isinstance(port, dict) else str(port)
-            found = _SHORT.fullmatch(text)
-            if not found:
-                raise ValueError(f"{text!r} is no port")
-            protocol = port.get("protocol") if isinstance(port, dict) else found["protocol"]
-            first, last = _range(found["target"])
-            yield Published(name, first, last, protocol or "tcp", path=path)
+            try:
+                found, protocol = _short(text)
+                first, last = _range(found["target"])
+            except ValueError as error:
+                raise PortError(str(error), path) from None
+            if isinstance(port, dict):
+                protocol = str(port.get("protocol") or "tcp")
+            yield Published(name, first, last, protocol, path=path)
+
+
+def _short(text: str) -> tuple[re.Match[str], str]:
+    """Return the parts of a port in short form, and its protocol.
+
+    Raises:
+        ValueError: it is no such form.
+    """
+    ports, _, protocol = text.partition("/")
+    found = _SHORT.fullmatch(ports)
+    if not found or protocol.lower() not in _PROTOCOLS:
+        raise ValueError(f"{text!r} is not a valid port; {_WANTED}")
+    if address := (found["ip"] or "").strip("[]"):
+        _check_address(address, text)
+    return found, protocol.lower() or "tcp"
 
 
 def _published(service: str, port: object, path: KeyPath) -> Iterator[Published]:
@@ -111,14 +141,37 @@ def _published(service: str, port: object, path: KeyPath) -> Iterator[Published]
         ports = str(port.get("published") or "")
         address, protocol = str(port.get("host_ip", "")), str(port.get("protocol", "tcp"))
     else:
-        found = _SHORT.fullmatch(str(port))
-        if not found:
-            raise ValueError(f"{port!r} is no port; wanted host:container, such as 8080:80")
-        ports, protocol = found["host"] or "", found["protocol"] or "tcp"
-        address = (found["ip"] or "").strip("[]")
-    if ports:
+        found, protocol = _short(str(port))
+        ports, address = found["host"] or "", (found["ip"] or "").strip("[]")
+        _check_target(ports, found["target"])
+    if ports and ports != "0":
         first, last = _range(ports)
         yield Published(service, first, last, protocol, address, path)
+
+
+def _check_address(address: str, text: str) -> None:
+    """Check the host's address of a port in short form.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        ip_address(address)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a valid port: {address!r} is no address") from None
+
+
+def _check_target(ports: str, target: str) -> None:
+    """Check the container's side of a port in short form.
+
+    Raises:
+        ValueError: it is no port, or another number of ports than the host's side.
+    """
+    first, last = _range(target)
+    if ports and ports != "0" and first != last:
+        lowest, highest = _range(ports)
+        if highest - lowest != last - first:
+            raise ValueError(f"{ports}:{target} is not a valid port: the ranges differ in length")
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -131,61 +184,13 @@ def _range(text: str) -> tuple[int, int]:
     first = int(found[1]) if found else 0
     last = int(found[2] or first) if found else 0
     if not 0 < first <= last < _PORTS:
-        raise ValueError(f"{text!r} is no port; ports are 1 to 65535, the lower one first")
+        raise ValueError(f"{text!r} is not a valid port; wanted 1 to 65535, the lower one first")
     return first, last
-
-
-def iter_local_files(project: object) -> Iterator[tuple[str, KeyPath]]:
-    """Yield the relative paths that the project takes from beside its file, and where it says so.
-
-    Paths that leave the project's folder are left out, as are build contexts.
-    """
-    for text, path in _all_files(project):
-        if not text.startswith(("/", "~")):
-            relative = posixpath.normpath(text)
-            if relative != "." and not relative.startswith(".."):
-                yield relative, path
-
-
-def _all_files(project: object) -> Iterator[tuple[str, KeyPath]]:
-    """Yield every path of this machine that the project names."""
-    for name, service in iter_services(project):
-        at: KeyPath = ("services", name)
-        named = [
-            (source, (*at, key, index))
-            for key, find in (("volumes", _bind_source), ("env_file", _env_source))
-            for index, entry in enumerate(_listed(service.get(key)))
-            if (source := find(entry))
-        ]
-        yield from named
-        if extended := _mapping(service.get("extends")).get("file"):
-            yield str(extended), (*at, "extends", "file")
-    for kind in ("configs", "secrets"):
-        for name, entry in _mapping(_mapping(project).get(kind)).items():
-            if file := _mapping(entry).get("file"):
-                yield str(file), (kind, name, "file")
-
-
-def iter_host_paths(project: object) -> Iterator[str]:
-    """Yield the absolute paths of the host that the project's containers use."""
-    for text, path in _all_files(project):
-        if text.startswith("/") and path[2:3] == ("volumes",):
-            yield posixpath.normpath(text)
-    for volume in _mapping(_mapping(project).get("volumes")).values():
-        options = _mapping(_mapping(volume).get("driver_opts"))
-        device = str(options.get("device", ""))
-        if device.startswith("/") and "bind" in str(options.get("o", "")):
-            yield posixpath.normpath(device)
 
 
 def _mapping(value: object) -> dict[str, Any]:
     """Return a value when it is a mapping, an empty one otherwise."""
     return value if isinstance(value, dict) else {}
-
-
-def _env_source(entry: object) -> str:
-    """Return the path of an entry of ``env_file``, in short or long form."""
-    return str(entry.get("path", "")) if isinstance(entry, dict) else str(entry)
 
 
 def _listed(value: object) -> list[Any]:
@@ -195,10 +200,10 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _bind_source(volume: object) -> str:
-    """Return the host path that a volume binds; empty for named and anonymous volumes."""
+def named_volume(volume: object) -> str:
+    """Return the volume that a mount names; empty for binds and anonymous volumes."""
     if isinstance(volume, dict):
-        source = volume.get("source", "") if volume.get("type") == "bind" else ""
+        source = volume.get("source") if volume.get("type") == "volume" else None
         return source if isinstance(source, str) else ""
     source, colon, _ = str(volume).partition(":")
-    return source if colon and source.startswith((".", "/", "~")) else ""
+    return source if colon and not source.startswith((".", "/", "~")) else ""

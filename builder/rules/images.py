@@ -6,7 +6,8 @@ Source: Compose Specification, "Merge"; the reference grammar of the distributio
 import re
 from collections.abc import Iterator
 
-from builder.guest.compose_images import OTHER_OVERRIDES, OVERRIDE, Used, iter_images, reader
+from builder.guest.compose_images import OTHER_OVERRIDES, OVERRIDE, Used, iter_images
+from builder.guest.compose_layers import reader
 from builder.guest.interpolation import interpolate
 from builder.image_names import ImageName, Pin, parse_image_name
 from builder.rules.model import Finding, Rule, Subject, error, warning

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents import Document, load_document
-from builder.errors import KeyPath, SpecError
+from builder.errors import KeyPath, Severity, SpecError
 from builder.guest.compose import (
     Published,
     is_on_host_network,
@@ -14,6 +14,7 @@ from builder.guest.compose import (
     iter_published,
 )
 from builder.guest.compose import iter_services as services_of
+from builder.guest.compose_layers import Layer, Read, active_services, layers, reader
 from builder.guest.dotenv import env_text, parse_env, text_beside
 from builder.guest.interpolation import interpolate
 from builder.rules.model import Finding, Subject
@@ -32,6 +33,7 @@ class Project(Struct, frozen=True):
         variables: Name to value; ``0`` for those by reference.
         references: Names of the variables that are given by reference.
         preload: Whether its images are shipped inside the artifact.
+        unsettled: Paths of the texts that depend on variables by reference or without a value.
     """
 
     name: str
@@ -41,14 +43,27 @@ class Project(Struct, frozen=True):
     variables: Mapping[str, str]
     references: tuple[str, ...]
     preload: bool
+    unsettled: frozenset[KeyPath] = frozenset()
+
+    @property
+    def read(self) -> Read:
+        """What reads other compose files beside this one."""
+        return reader(self.document.path.parent, self.variables)
 
     def services(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield name and settings of each service."""
         yield from services_of(self.value)
 
-    def find(self, path: KeyPath, message: str, hint: str = "") -> Finding:
+    @property
+    def has_env(self) -> bool:
+        """Say whether the guest has a ``.env`` beside the compose file."""
+        return bool(self.variables) or self.document.path.with_name(".env").is_file()
+
+    def find(
+        self, path: KeyPath, message: str, hint: str = "", severity: Severity | None = None
+    ) -> Finding:
         """Return a finding in the compose file."""
-        return Finding(message, self.document, path, hint)
+        return Finding(message, self.document, path, hint, severity=severity)
 
     def ports(self) -> list[Published]:
         """Return the ports of the host that it takes; none when one of them is no port."""
@@ -71,10 +86,72 @@ def projects(subject: Subject) -> Iterator[Project]:
                 env = settings.get("env", {})
                 given = {key: "0" if isinstance(v, dict) else env_text(v) for key, v in env.items()}
                 variables = parse_env(text_beside(document.path), given).variables
-                value, _ = interpolate(document.value, variables)
+                value, lacks = interpolate(document.value, variables)
                 references = tuple(key for key, v in env.items() if isinstance(v, dict))
+                other, _ = interpolate(
+                    document.value, {**variables, **dict.fromkeys(references, "1")}
+                )
+                unsettled = frozenset((*_differences(value, other), *(lack.path for lack in lacks)))
                 preload = bool(settings.get("preload"))
-                yield Project(name, overlay, document, value, variables, references, preload)
+                yield Project(
+                    name, overlay, document, value, variables, references, preload, unsettled
+                )
+
+
+class Service(Struct, frozen=True):
+    """A service that starts, with what it extends.
+
+    Attributes:
+        project: Its project.
+        name: Its name.
+        layers: Its own settings, then those that it extends.
+    """
+
+    project: Project
+    name: str
+    layers: list[Layer]
+
+    def has(self, key: str) -> bool:
+        """Say whether it has a setting, of its own or from what it extends."""
+        return any(layer.settings.get(key) is not None for layer in self.layers)
+
+    def given(self, key: str) -> Iterator[tuple[Layer, Any]]:
+        """Yield each layer that has a setting, with its value."""
+        for layer in self.layers:
+            if layer.settings.get(key) is not None:
+                yield layer, layer.settings[key]
+
+    def listed(self, key: str) -> Iterator[tuple[KeyPath, Any]]:
+        """Yield path and value of each entry of a setting; one that is no list is its own entry."""
+        for layer, value in self.given(key):
+            entries = value if isinstance(value, list) else [value]
+            for index, entry in enumerate(entries):
+                steps = (key, index) if isinstance(value, list) else (key,)
+                yield layer.at(*steps), entry
+
+    def names(self, key: str) -> Iterator[tuple[KeyPath, str, Any]]:
+        """Yield path, name and settings of each entry of a list of names, or of a mapping."""
+        for layer, value in self.given(key):
+            if isinstance(value, dict):
+                yield from ((layer.at(key, name), name, inner) for name, inner in value.items())
+            elif isinstance(value, list):
+                yield from (
+                    (layer.at(key, index), name, None)
+                    for index, name in enumerate(value)
+                    if isinstance(name, str)
+                )
+
+
+def active(project: Project) -> Iterator[Service]:
+    """Yield the services of a project that start with it."""
+    for name in active_services(project.value, project.variables):
+        yield Service(project, name, layers(project.value, name, project.read))
+
+
+def iter_active(subject: Subject) -> Iterator[Service]:
+    """Yield the services of every project that start with it."""
+    for project in projects(subject):
+        yield from active(project)
 
 
 def iter_services(subject: Subject) -> Iterator[tuple[Project, KeyPath, Mapping[str, Any]]]:
@@ -100,6 +177,18 @@ def environment(service: Mapping[str, Any]) -> Iterator[tuple[str | int, str, st
         for index, text in enumerate(given):
             name, _, value = str(text).partition("=")
             yield index, name, value
+
+
+def _differences(one: object, other: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the paths at which two values of one shape differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key, inner in one.items():
+            yield from _differences(inner, other.get(key), (*path, key))
+    elif isinstance(one, list) and isinstance(other, list):
+        for index, (inner, another) in enumerate(zip(one, other, strict=True)):
+            yield from _differences(inner, another, (*path, index))
+    elif one != other:
+        yield path
 
 
 def _read(path: Path) -> Document | None:

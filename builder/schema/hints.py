@@ -50,7 +50,9 @@ def _scalar_hint(
         return f"write {int(value)}"
     if "string" in names and not isinstance(value, str):
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        return f'write "{text}", in quotes' if fits(text, schema) else form_hint(text, schema)
+        if fits(text, schema):
+            return f'write "{text}", in quotes'
+        return form_hint(text, schema) or _form_in_words(schema)
     if {"integer", "number"} & set(names) and isinstance(value, str):
         plain = value.strip()
         return f"write {plain}, without quotes" if plain.isascii() and plain.isdigit() else ""
@@ -58,6 +60,11 @@ def _scalar_hint(
         text = str(value)
         return f"write [{text}]" if len(text) <= _LONGEST else "put it in brackets: […]"
     return ""
+
+
+def _form_in_words(schema: Mapping[str, Any]) -> str:
+    """Return the form that some text has to have, empty when none is wanted."""
+    return f"write {schema['x-form']}" if "x-form" in schema else ""
 
 
 def _list_hint(value: list[Any], schema: Mapping[str, Any], path: KeyPath) -> str:

@@ -23,6 +23,7 @@ _NOTES = {
     "x-own-check",
     "x-unit",
     "x-aliases",
+    "x-newer",
 }
 _Plain: TypeAlias = Any
 """Plain data: what YAML or JSON can say."""
@@ -62,8 +63,22 @@ def _others_fit(value: _Plain, wanted: _Plain, schema: Mapping[str, _Plain]) -> 
     """Check ``additionalProperties``."""
     if not isinstance(value, dict):
         return True
-    named = schema.get("properties", {})
-    return all(fits(inner, wanted) for key, inner in value.items() if key not in named)
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    return all(
+        fits(inner, wanted)
+        for key, inner in value.items()
+        if key not in named and not any(_compiled(pattern).search(key) for pattern in patterns)
+    )
+
+
+def _patterns_fit(value: _Plain, wanted: _Plain, _: Mapping[str, _Plain]) -> bool:
+    """Check ``patternProperties``."""
+    return not isinstance(value, dict) or all(
+        fits(inner, schema)
+        for pattern, schema in wanted.items()
+        for key, inner in value.items()
+        if _compiled(pattern).search(key)
+    )
 
 
 def _names_fit(value: _Plain, wanted: _Plain, _: Mapping[str, _Plain]) -> bool:
@@ -134,6 +149,7 @@ _CHECKS: dict[str, _Check] = {
     "required": _has_required,
     "properties": _properties_fit,
     "additionalProperties": _others_fit,
+    "patternProperties": _patterns_fit,
     "propertyNames": _names_fit,
     "items": _items_fit,
     "uniqueItems": _is_unique,

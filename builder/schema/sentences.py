@@ -4,6 +4,7 @@ Source: the keywords of JSON Schema Validation 2020-12, sections 6 and 10. The v
 messages print values in Python's notation, and might print a secret; none of them is shown.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -12,7 +13,7 @@ from builder.schema.hints import form_hint, type_hint
 from builder.schema.words import describe, kinds_in_words, may_be_secret
 from builder.suggest import nearest
 
-_MANY = 12
+_MANY, _TOO_MANY = 12, 60
 _ALIASES = {
     "apps": "compose",
     "containers": "compose",
@@ -98,11 +99,15 @@ def _type(error: Error, path: KeyPath) -> Sentence:
 def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Sentence]:
     """Yield a sentence for each key that is not known here, with the nearest one."""
     known = list(error.schema.get("properties", {}))
+    patterns, newer = error.schema.get("patternProperties", {}), error.schema.get("x-newer", {})
     for key in error.instance:
-        if key not in known:
-            where = f" of {_name(path)}" if path else ""
-            message = f"`{key}` is no key{where}"
-            yield Sentence((*path, key), "SCH002", message, _known(key, known, error), at_key=True)
+        if key in known or any(re.search(pattern, key) for pattern in patterns):
+            continue
+        where = f" of {_name(path)}" if path else ""
+        message, hint = f"`{key}` is no key{where}", _known(key, known, error)
+        if key in newer:
+            message, hint = f"`{key}` is a key of {newer[key]} and later", f"drop `{key}`"
+        yield Sentence((*path, key), "SCH002", message, hint, at_key=True)
 
 
 def _known(key: str, known: list[str], error: Error) -> str:
@@ -115,7 +120,7 @@ def _known(key: str, known: list[str], error: Error) -> str:
         meant = _ALIASES[key.lower()]
     listed = ", ".join(sorted(known))
     if not meant:
-        return f"known: {listed}"
+        return f"known: {listed}" if len(known) <= _TOO_MANY else "check its spelling"
     return f"did you mean `{meant}`?" + (f" known: {listed}" if len(known) <= _MANY else "")
 
 
@@ -239,7 +244,8 @@ def _alternatives(error: Error, path: KeyPath) -> Iterator[Sentence]:
             for v in b[0].validator_value
         ]
         meant = nearest(error.instance, words) if isinstance(error.instance, str) else ""
-        yield Sentence(path, "SCH001", message, f"did you mean `{meant}`?" if meant else "")
+        hint = "write a value, or drop the key" if error.instance is None else ""
+        yield Sentence(path, "SCH001", message, f"did you mean `{meant}`?" if meant else hint)
     else:
         yield Sentence(path, "SCH008", f"{_name(path)}: fits several forms; wanted one")
 

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "guest": {"errors", "guestpath", "documents", "facts"},
     "roots": {"changes", "formats", "guest"} | FLOOR,
     "features": {"changes", "documents", "guest", "secret", "suggest"} | FLOOR,
-    "rules": {"documents", "features", "guest", "spec", "suggest"} | FLOOR,
+    "rules": {"documents", "features", "guest", "schema", "spec", "suggest"} | FLOOR,
     "spec": {"catalog", "documents", "features", "lock", "rules", "schema", "suggest", "targets"}
     | FLOOR,
     "facts": set[str](),

@@ -161,7 +161,7 @@ def test_repetition_is_refused_or_read_quickly(letter: str) -> None:
     started = time.perf_counter()
     with contextlib.suppress(SpecError):
         parse_document(letter * (100_000 // len(letter)), FILE)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 3  # what is quadratic takes minutes
 
 
 TEXT = """\

@@ -12,7 +12,8 @@ from builder.documents import parse_document
 from builder.errors import Severity
 from builder.features import compose
 from builder.features.compose_host import DIGESTS
-from builder.guest.compose import iter_local_files, iter_published
+from builder.guest.compose import iter_published
+from builder.guest.compose_files import iter_local_files
 from builder.guest.dotenv import parse_env
 from builder.image_names import Pin
 from tests.support.judges import judge
@@ -189,6 +190,8 @@ def test_what_is_wrong_in_a_compose_file_is_shown_with_its_line(tmp_path: Path) 
         ("CMP002", ""),
         ("CMP005", "    network_mode: host"),
     }
+    (fault,) = _wish(tmp_path, "services:\n  a:\n    ports:\n    - 80:x\n", {}).faults
+    assert (fault.code, fault.excerpt) == ("CMP022", "    - 80:x")
     (fault,) = _wish(tmp_path, "services:\n  a: 5: 6\n", {}).faults
     assert (fault.code, fault.excerpt) == ("CMP001", "  a: 5: 6")
 
@@ -247,6 +250,7 @@ def test_the_warning_of_the_hosts_network_goes_with_open_ports(tmp_path: Path) -
         ("127.0.0.1:8080:80/udp", ("8080/udp", "127.0.0.1")),
         ("[::1]:53:53", ("53/tcp", "::1")),
         ("8000-8010:80-90", ("8000-8010/tcp", "")),
+        ("8000-8010:80/TCP", ("8000-8010/tcp", "")),
         ({"target": 80, "published": "443", "protocol": "udp"}, ("443/udp", "")),
         ({"target": 80, "published": 81, "host_ip": "10.0.0.1"}, ("81/tcp", "10.0.0.1")),
     ],
@@ -257,12 +261,14 @@ def test_ports_are_read_in_every_form(port: object, wanted: tuple[str, str]) -> 
     assert found.path == ("services", "a", "ports", 0)
 
 
-@pytest.mark.parametrize("port", ["80", 80, {"target": 80}, "127.0.0.1::80"])
+@pytest.mark.parametrize("port", ["80", 80, {"target": 80}, "127.0.0.1::80", "0:80", ":80"])
 def test_a_port_drawn_at_start_is_not_the_hosts(port: object) -> None:
     assert list(iter_published({"services": {"a": {"ports": [port]}}})) == []
 
 
-@pytest.mark.parametrize("port", ["x:80", "70000:80", "90-80:1", "1:2:3:4", "0:80"])
+@pytest.mark.parametrize(
+    "port", ["x:80", "70000:80", "90-80:1", "1:2:3:4", "80-81:90-95", "80/foo", "1.2.3:1:2", "80:"]
+)
 def test_what_is_no_port_is_refused(port: str) -> None:
     with pytest.raises(ValueError, match="port"):
         list(iter_published({"services": {"a": {"ports": [port]}}}))

@@ -461,6 +461,10 @@ COMPOSE = [
 ]
 
 
+COMPOSE_MODEL = {f"CMP{number:03}" for number in (28, *range(30, 38), *range(45, 48))}
+"""Rules that tests/unit/test_rules_compose.py breaks."""
+
+
 @pytest.mark.parametrize(("code", "bad", "good", "place"), COMPOSE)
 def test_a_compose_file_is_read_too(
     tmp_path: Path, code: str, bad: str, good: str, place: tuple[int, int]
@@ -552,8 +556,8 @@ def test_an_override_beside_the_compose_file_stays_behind(tmp_path: Path, name: 
 def test_a_compose_file_that_cannot_be_read_is_left_to_others(tmp_path: Path) -> None:
     overlay = LOGIN + "compose: {app: {file: app/c.yaml}}"
     assert check(tmp_path, overlay) == ()
-    for text in ("services: [", "- a", "services: {a: 5}", "services: {a: {ports: [x]}}"):
-        assert {p.code for p in check(tmp_path, overlay, files={"app/c.yaml": text})} <= {"CMP010"}
+    for text in ("services: [", "- a", "services: {}"):
+        assert check(tmp_path, overlay, files={"app/c.yaml": text}) == ()
 
 
 def test_values_that_features_refuse_do_not_stop_a_rule(tmp_path: Path) -> None:
@@ -593,7 +597,8 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "SVC014",
         "OVF001",
     }
-    assert {rule.code for rule in rules.discover() if rule.check} == tested
+    checked = {rule.code for rule in rules.discover() if rule.check}
+    assert checked - COMPOSE_MODEL == tested
 
 
 def test_every_code_that_is_raised_is_explained() -> None:
