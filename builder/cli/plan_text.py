@@ -70,8 +70,9 @@ def _describe_guest(change: Change) -> str:
     match change:
         case InstallPackages(names, files, source):
             listed = " ".join((*names, *(name for name, _ in files)))
-            kind = f" from the {source} repository" if source else ""
-            return f"packages  {listed}  (installed once{kind}, on the first boot with a network)"
+            kind = f", from the {source} repository" if source else ""
+            how = f"a disk on its first boot with a network{kind}; an ISO from its medium"
+            return f"packages  {listed}  (installed once: {how})"
         case AddGroup() | AddUser() | SetPassword():
             return _describe_account(change)
         case SetKernelArguments(add, remove):

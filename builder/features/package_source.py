@@ -11,7 +11,8 @@ def choose_source(context: Context) -> tuple[str, str]:
     given = context.overlay.get("repositories", {}).get("install_from")
     if given:
         return ("" if given == "enabled" else given), ""
-    if context.facts.is_known and context.facts.revision in _DRIFTING:
+    is_medium = context.facts.image.startswith("iso")
+    if context.facts.is_known and context.facts.revision in _DRIFTING and not is_medium:
         return "release", (
             "the updates of this base have moved on to other versions of Python and the kernel; "
             "`repositories: {install_from: enabled}` takes them nonetheless"

@@ -22,6 +22,7 @@ SCHEMA = {
         ),
     },
 }
+_UNCHECKED = "signatures of RPM files are not checked: they come with the image"
 _SUFFIX = ".rpm"
 _LEAD = b"\xed\xab\xee\xdb"
 """The first bytes of every RPM, rpm(8) "Package file format"."""
@@ -45,6 +46,7 @@ def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
     if names or files:
         source, reason = choose_source(context)
         ordered = tuple(sorted(files, key=lambda file: file[0]))
+        reason = "; ".join(filter(None, (reason, _UNCHECKED if files else "")))
         yield Because(InstallPackages(tuple(names), ordered, source), reason)
 
 

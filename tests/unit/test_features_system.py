@@ -233,6 +233,7 @@ def test_packages_and_files_are_installed_together(tmp_path: Path) -> None:
     assert isinstance(change, InstallPackages)
     assert change.names == ("bash", "jq")
     assert [name for name, _ in change.files] == ["own-1.x86_64.rpm"]
+    assert "signatures of RPM files are not checked" in found.reasons[0]
     assert wish(packages.FEATURE, ["text.rpm", "arm.aarch64.rpm"], tmp_path).codes == [
         "PKG002",
         "PKG003",

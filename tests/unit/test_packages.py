@@ -377,6 +377,11 @@ def test_the_base_of_5_0_takes_the_packages_it_was_published_with() -> None:
     assert "install_from: enabled" in found.reasons[0]
 
 
+def test_a_medium_has_packages_of_its_own() -> None:
+    medium = facts_of("5.0", revision="GA", image="iso-minimal")
+    assert wish(feature.FEATURE, ["jq"], facts=medium).changes == (InstallPackages(("jq",)),)
+
+
 @pytest.mark.parametrize(("given", "source"), [("enabled", ""), ("updates", "updates")])
 def test_the_spec_may_choose_the_repositories(given: str, source: str) -> None:
     overlay = {"repositories": {"install_from": given}}
