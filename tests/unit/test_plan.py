@@ -230,3 +230,15 @@ def test_equal_changes_have_equal_digests_whoever_asked() -> None:
     one = Plan(tuple(Step(change, "overlay.one") for change in changes))
     two = Plan(tuple(Step(change, "overlay.two", None, "why") for change in reversed(changes)))
     assert one.digest == two.digest
+
+
+def test_all_packages_of_a_spec_come_from_the_same_repositories(tmp_path: Path) -> None:
+    path = tmp_path / "edge.yaml"
+    users = "{root: {password: {locked: true}}, ada: {uid: 1000, sudo: true}}"
+    path.write_text(f"{HEAD}overlay: {{packages: [jq], keyboard: de-latin1, users: {users}}}\n")
+    known = features.discover()
+    spec = load_spec(path, features=known, targets=targets.discover())
+    drifting = facts_of("5.0", revision="GA", image="ova")
+    changes = make_plan(spec, known, facts=drifting).changes
+    sources = [change.source for change in changes if isinstance(change, InstallPackages)]
+    assert sources == ["release"] * 3
