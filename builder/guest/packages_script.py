@@ -92,7 +92,8 @@ _JUDGE = f"""
 judge() {{ # ends the script when trying again would not help
   case $(number) in
     1011)
-      fail "packages not installed: no repository has $(unknown "$@")\\
+      names=$(unknown "$@")
+      fail "packages not installed: no repository has ${{names:-some of them }}\\
 - correct $PWD/wanted, {_AGAIN}" ;;
     1473 | 1474 | 150[4-8] | 151[0-4] | 1523)
       fail "packages not installed: one is signed by a key that this machine does not trust\\
