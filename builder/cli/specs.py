@@ -93,7 +93,7 @@ def init(path: Path, target: str, *, force: bool) -> None:
 
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="choose another name, or --force")
-    text = make_spec_text(path.stem, target)
+    text = make_spec_text(path.stem, target, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_beside(path, text)
     write_result({}, as_json=False, text=f"{path}\n")

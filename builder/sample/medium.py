@@ -26,6 +26,11 @@ _FLAVOUR_RT = "linux-rt"
 _INSTALLED = "usr/lib/python3.11/site-packages/photon_installer/installer.py"
 _OWN_FOLDER = "3.0"
 """Release whose installer is a folder at the top of the initrd."""
+_SOURCES = """\
+photon-builder's sample medium
+
+It has the shape of Photon's media of source packages, without any package, and boots nothing.
+"""
 
 
 def make_medium(fd: int, timestamp: int, facts: Facts) -> None:
@@ -36,11 +41,22 @@ def make_medium(fd: int, timestamp: int, facts: Facts) -> None:
         timestamp: Time of everything that is added, seconds since the epoch.
         facts: The release whose medium it resembles.
     """
+    _write(fd, _edits(facts), timestamp)
+
+
+def make_source_medium(fd: int, timestamp: int) -> None:
+    """Write a sample of source media: no package, and a text that says so."""
+    edits = (AddFile("/README.txt", Blob.text(_SOURCES)), AddDirectory("/SRPMS"))
+    _write(fd, iter(edits), timestamp)
+
+
+def _write(fd: int, edits: Iterator[Edit], timestamp: int) -> None:
+    """Write the empty image with what it lacks."""
     with tempfile.NamedTemporaryFile() as empty:
         empty.write(gzip.decompress(_EMPTY.read_bytes()))
         empty.flush()
         with open_iso(Path(empty.name)) as iso:
-            write_segments(fd, plan_append(iso, _edits(facts), timestamp=timestamp).segments())
+            write_segments(fd, plan_append(iso, edits, timestamp=timestamp).segments())
 
 
 def _edits(facts: Facts) -> Iterator[Edit]:

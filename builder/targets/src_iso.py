@@ -1,7 +1,6 @@
 """Source media: Photon's source packages, to which files can be added; they boot nothing."""
 
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
-from builder.errors import UnsupportedError
 from builder.facts import Facts
 from builder.job import Job, Made, Wanted
 from builder.roots import Root
@@ -23,12 +22,11 @@ def _recipe(job: Job) -> Made:
 
 
 def _sample(fd: int, timestamp: int, facts: Facts) -> None:
-    """Refuse: media consist of Photon's own packages."""
-    del fd, timestamp, facts
-    raise UnsupportedError(
-        "there is no sample of source media: they are made of Photon's packages",
-        hint='give a published one: base: {release: "5.0"}, or base: {file: photon.src.iso}',
-    )
+    """Make a medium that shows where files go, without any source package."""
+    from builder.sample.medium import make_source_medium
+
+    del facts
+    make_source_medium(fd, timestamp)
 
 
 TARGET = Target(

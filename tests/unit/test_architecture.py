@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "spec": {"catalog", "documents", "features", "lock", "rules", "schema", "suggest", "targets"}
     | FLOOR,
     "facts": set[str](),
-    "scaffold": {"errors", "features", "suggest", "targets"},
+    "scaffold": {"base_facts", "catalog", "features", "suggest", "targets"} | FLOOR,
     "plain": {"changes"} | FLOOR,
     "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
     "support": {"changes", "features", "plan", "spec", "targets"} | FLOOR,

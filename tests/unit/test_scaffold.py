@@ -1,5 +1,6 @@
 """The spec that ``init`` writes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from builder.facts import facts_of
 from builder.plan import make_plan
 from builder.scaffold import make_spec_text
 from builder.spec import Spec, load_spec
+from tests.support.program import Bench
 
 
 def read(folder: Path, text: str) -> Spec:
@@ -28,6 +30,43 @@ def test_a_new_spec_is_valid_and_plans_without_a_complaint(tmp_path: Path, targe
     plan = make_plan(spec, features.discover(), facts=facts_of("3.0"))
     assert plan.steps
     assert plan.warnings == ()
+
+
+@pytest.mark.parametrize("target", sorted(targets.discover()))
+def test_what_init_writes_is_checked_without_a_word(tmp_path: Path, target: str) -> None:
+    bench = Bench(tmp_path)
+    assert bench.run("init", "specs/my.yaml", "-t", target).code == 0
+    done = bench.run("check", "my", "--json")
+    assert (done.code, json.loads(done.out)) == (0, []), done.err
+    assert bench.run("plan", "my").code == 0
+
+
+def test_the_newest_release_is_what_a_new_spec_begins_with() -> None:
+    for target in ("ova", "iso", "minimal-iso", "ami", "azure", "rpi3", "rpi", "all", "all-images"):
+        assert 'base:\n  release: "5.0"\n' in make_spec_text("lab", target)
+    assert 'release: "4.0"' in make_spec_text("lab", "ova_uefi"), "5.0 has it for aarch64 alone"
+    assert 'release: "3.0"' in make_spec_text("lab", "gce"), "the newest in the catalog"
+
+
+def test_docker_is_enabled_where_the_base_has_it() -> None:
+    assert "enable: [docker]" in make_spec_text("lab", "ova")
+    for target in ("rpi3", "rpi"):
+        text = make_spec_text("pi", target)
+        assert "docker" not in text
+        assert "wifi:" in text
+
+
+def test_the_modeline_leads_to_the_schema_or_says_how_to_get_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert bench.run("init", "my.yaml").code == 0
+    first, second, *_ = (tmp_path / "my.yaml").read_text().splitlines()
+    assert "photon-builder schema > spec.schema.json" in first
+    assert "$schema=spec.schema.json" in second
+    assert not second.startswith("# yaml-language-server"), "nothing is there yet"
+    bench.write("docs/spec.schema.json", "{}")
+    assert bench.run("init", "specs/deep/my.yaml").code == 0
+    first = (tmp_path / "specs/deep/my.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=../../docs/spec.schema.json"
 
 
 def test_a_new_spec_begins_with_what_editors_look_for() -> None:
