@@ -4,21 +4,28 @@
 SPEC   ?= quickstart.yaml
 OUTPUT ?= output
 VENV   ?= .venv
+PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
 PROGRAM = $(VENV)/bin/photon-builder
 PYTHON  = $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help image nightly burn plan targets doctor setup judges check format test test-fast bench docs clean
+.PHONY: help install image nightly burn plan targets doctor setup judges check format test test-fast bench docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables: SPEC= TARGET= BASE=sample[:RELEASE]|FILE OUTPUT= (make image SPEC=homelab.yaml)"
+	@echo "  variables: SPEC= TARGET= BASE=sample[:RELEASE]|FILE OUTPUT= TRUST_FIRST=1 (make image SPEC=homelab.yaml)"
+
+install: $(PROGRAM) ## put photon-builder on the PATH: a link in PREFIX/bin (~/.local, as root /usr/local)
+	@mkdir -p "$(PREFIX)/bin" && ln -sf "$(abspath $(PROGRAM))" "$(PREFIX)/bin/photon-builder"
+	@echo "$(PREFIX)/bin/photon-builder"
+	@case ":$$PATH:" in *:"$(PREFIX)/bin":*) ;; \
+	*) echo '  hint: that folder is not on the PATH yet: export PATH="$(PREFIX)/bin:$$PATH"' >&2;; esac
 
 image: $(PROGRAM) ## build the artifacts of SPEC (a name in specs/, or a path)
-	@$(PROGRAM) build "$(SPEC)" --output "$(OUTPUT)" $(if $(TARGET),--target "$(TARGET)") $(if $(BASE),--base "$(BASE)")
+	@$(PROGRAM) build "$(SPEC)" --output "$(OUTPUT)" $(if $(TARGET),--target "$(TARGET)") $(if $(BASE),--base "$(BASE)") $(if $(TRUST_FIRST),--trust-first)
 
 nightly: $(PROGRAM) ## build what changed of all specs (or SPECS="…"), dated; KEEP=N prunes
-	@$(PROGRAM) nightly $(SPECS) --output "$(OUTPUT)/nightly" $(if $(KEEP),--keep "$(KEEP)")
+	@$(PROGRAM) nightly $(SPECS) --output "$(OUTPUT)/nightly" $(if $(KEEP),--keep "$(KEEP)") $(if $(TRUST_FIRST),--trust-first)
 
 plan: $(PROGRAM) ## show what SPEC would do, without doing it
 	@$(PROGRAM) plan "$(SPEC)" $(if $(TARGET),--target "$(TARGET)")

@@ -180,8 +180,8 @@ def _modeline(path: Path) -> str:
             schema = Path(os.path.relpath(folder / _SCHEMA, path.absolute().parent))
             return f"# yaml-language-server: $schema={schema.as_posix()}\n"
     return (
-        "# Editors complete what they know: run `photon-builder schema > spec.schema.json` here, and\n"
-        "# make `yaml-language-server: $schema=spec.schema.json` the first line, behind a #.\n"
+        "# Editors complete keys: run `photon-builder schema > spec.schema.json` here, and make\n"
+        "# `yaml-language-server: $schema=spec.schema.json` the first line, behind a #.\n"
     )
 
 

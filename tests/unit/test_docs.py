@@ -10,7 +10,7 @@ from builder.cli import COMMANDS
 from builder.plan import make_plan
 from builder.rules import check_rules
 from builder.rules import discover as discover_rules
-from builder.spec import load_spec
+from builder.spec import CatalogBase, load_spec
 from tests.support.judges import judge
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +40,23 @@ def planned(path: Path) -> int:
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
 def test_every_example_spec_is_planned_without_a_warning(path: Path) -> None:
     assert planned(path) > 0
+
+
+def test_every_example_but_the_first_look_stands_on_a_published_base() -> None:
+    for path in SPECS:
+        base = load_spec(path, features=features.discover(), targets=targets.discover()).base
+        assert isinstance(base, CatalogBase) == (path.stem != "quickstart"), path.name
+
+
+def test_make_install_puts_the_program_on_the_path(tmp_path: Path) -> None:
+    program = ROOT / ".venv/bin/photon-builder"
+    if not program.exists():
+        pytest.skip("there is no virtual environment here, and making one needs a network")
+    done = judge("make", "--silent", "-C", ROOT, "-o", program, "install", f"PREFIX={tmp_path}")
+    link = tmp_path / "bin/photon-builder"
+    assert done.stdout == f"{link}\n"
+    assert "hint: that folder is not on the PATH yet" in done.stderr
+    assert judge(str(link), "--version").stdout.startswith("photon-builder ")
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
