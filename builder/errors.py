@@ -130,9 +130,10 @@ class FaultError(BuilderError):
 
 
 class UnsupportedError(BuilderError):
-    """The target cannot carry what the spec asks for."""
+    """The target cannot carry what the spec asks for; ``problems`` has the places, where known."""
 
     exit_code = 4
+    problems: tuple[Problem, ...] = ()
 
 
 class FetchError(BuilderError):

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 from builder.changes import Change
-from builder.errors import UnsupportedError
+from builder.errors import Problem, UnsupportedError
 from builder.features import Feature
 from builder.plan import Plan
-from builder.spec import Spec
+from builder.spec import Overlay, Spec
 from builder.targets import Target, discover
+
+_HINT = "drop it, or give the targets that take it a spec of their own"
 
 
 def features_for(spec: Spec, target: Target, features: Iterable[Feature]) -> tuple[Feature, ...]:
@@ -21,20 +23,15 @@ def features_for(spec: Spec, target: Target, features: Iterable[Feature]) -> tup
     if target.is_board:
         return known
     keys = {feature.key for feature in known if feature.for_boards}
-    found = [
-        (overlay.document.place((*overlay.prefix, key), key=True), key)
+    boards = sorted(e.name for e in discover().values() if isinstance(e, Target) and e.is_board)
+    found = tuple(
+        _refused_key(overlay, key, target.name, boards)
         for overlay in spec.overlays
         for key in overlay.values
         if key in keys
-    ]
+    )
     if found:
-        shown = "; ".join(f"{place}: {target.name} takes no `{key}`" for place, key in found)
-        boards = (e.name for e in discover().values() if isinstance(e, Target) and e.is_board)
-        raise UnsupportedError(
-            f"{shown}; it is for {', '.join(sorted(boards))}",
-            code="OUT004",
-            hint="drop it, or give the targets that take it a spec of their own",
-        )
+        raise _refusal(found, "; ".join(f"{each.place}: {each.message}" for each in found))
     return tuple(feature for feature in known if not feature.for_boards)
 
 
@@ -47,4 +44,22 @@ def check_support(plan: Plan, supports: frozenset[type[Change]], target: str) ->
     refused = [step for step in plan.steps if type(step.change) not in supports]
     if refused:
         wanted = "; ".join(sorted({str(step) for step in refused}))
-        raise UnsupportedError(f"target {target} cannot carry {wanted}")
+        found = dict.fromkeys(
+            Problem(f"{target} cannot carry {step.origin}", "OUT005", _HINT, place=step.place)
+            for step in refused
+        )
+        raise _refusal(tuple(found), f"target {target} cannot carry {wanted}")
+
+
+def _refused_key(overlay: Overlay, key: str, target: str, boards: list[str]) -> Problem:
+    """Return the problem of a key that is for boards alone."""
+    place = overlay.document.place((*overlay.prefix, key), key=True)
+    message = f"{target} takes no `{key}`; it is for {', '.join(boards)}"
+    return Problem(message, "OUT004", _HINT, place=place, excerpt=overlay.document.excerpt(place))
+
+
+def _refusal(problems: tuple[Problem, ...], message: str) -> UnsupportedError:
+    """Return the error that holds problems."""
+    found = UnsupportedError(message, code=problems[0].code, hint=_HINT)
+    found.problems = problems
+    return found

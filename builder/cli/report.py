@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from builder.errors import BuilderError, Problem, SpecError
+from builder.errors import BuilderError, Problem, SpecError, UnsupportedError
 
 _COLOURS = {"error": "31", "warning": "33", "hint": "36", "note": "2"}
 _ISSUES = "the project's issue tracker"
@@ -30,7 +30,7 @@ def format_problem(problem: Problem) -> str:
 
 def show_error(error: BuilderError) -> None:
     """Show an error, what led to it, and what to do."""
-    if isinstance(error, SpecError):
+    if isinstance(error, SpecError | UnsupportedError) and error.problems:
         show_problems(error.problems)
         return
     code = f"[{error.code}]" if error.code else ""

@@ -20,8 +20,10 @@ from builder.cli.options import (
 )
 from builder.cli.plan_text import format_plan, image_rows
 from builder.cli.report import show_problems
-from builder.errors import BuilderError, Problem, Severity, SpecError, UsageError
+from builder.errors import BuilderError, Problem, Severity, SpecError, UnsupportedError, UsageError
 from builder.plan import tolerate
+from builder.spec import Spec
+from builder.targets import Target
 
 _SECRETS = frozenset({"SEC002", "SEC003"})
 """Codes of secrets that are not at hand: whoever checks a spec need not have them."""
@@ -110,16 +112,30 @@ def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]
         targets = chosen_targets(spec, ())
         bases = find_facts(spec, targets, read_lock(spec.path.parent))
         found = list(rules.check_rules(spec, bases))
+        code = 0
         for target in targets:
-            made, _ = prepare(question(spec, target), _SECRETS)
-            found += [problem for problem in made.warnings if problem not in found]
+            planned, refused = _planned(spec, target)
+            found += [problem for problem in planned if problem not in found]
+            code = code or refused
     except SpecError as error:
         return tuple(tolerate(error.problems, _SECRETS)), error.exit_code
     except BuilderError as error:
-        return (
-            Problem(str(error), error.code or type(error).__name__, error.hint),
-        ), error.exit_code
-    return tuple(found), 0
+        return (_unplaced(error),), error.exit_code
+    return tuple(found), code
+
+
+def _planned(spec: Spec, target: Target) -> tuple[tuple[Problem, ...], int]:
+    """Return what the plan for a target warns of, or what the target refuses; and the exit code."""
+    try:
+        made, _ = prepare(question(spec, target), _SECRETS)
+    except UnsupportedError as error:
+        return error.problems or (_unplaced(error),), error.exit_code
+    return made.warnings, 0
+
+
+def _unplaced(error: BuilderError) -> Problem:
+    """Return an error that has no place in a file as a problem."""
+    return Problem(str(error), error.code or type(error).__name__, error.hint)
 
 
 def _row(problem: Problem) -> dict[str, object]:

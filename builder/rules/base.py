@@ -153,6 +153,13 @@ RULES: tuple[Rule, ...] = (
         "target of the spec, and for one member of a group. docs/reference.md lists them.",
     ),
     error(
+        "OUT005",
+        "what the target cannot carry",
+        "The target makes another kind of thing: media of sources take files, directories and "
+        "links alone, since nothing boots from them. Nothing is silently left out; "
+        "`photon-builder plan` shows what a key asks for.",
+    ),
+    error(
         "OVL001",
         "an overlay that is not there",
         "Overlays are folders with an overlay.yaml or a folder files/: overlays/NAME beside "

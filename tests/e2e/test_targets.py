@@ -90,3 +90,18 @@ def test_targets_says_what_is_in_a_group_and_what_is_not(bench: Bench) -> None:
     assert "of them not k8s-docker-images: container images are not built yet" in text
     for row in rows.values():
         assert all(member in rows for member in row["members"]), "every member can be built"
+
+
+def test_what_a_target_does_not_take_has_the_form_of_every_problem(bench: Bench) -> None:
+    name = spec(bench, "ova, rpi3")
+    name.write_text(name.read_text() + "  swap: {kind: zram}\n  serial_console: {port: ttyS0}\n")
+    done = bench.run("check", "lab", **SECRET)
+    assert done.code == 4
+    for line, key in ((8, "swap"), (9, "serial_console")):
+        assert f"specs/lab.yaml:{line}:3: error[OUT004]: ova takes no `{key}`" in done.err
+    assert "specs/lab.yaml: 2 errors" in done.err
+    spec(bench, "src-iso")
+    built = bench.run("build", "lab", **SECRET)
+    assert built.code == 4
+    assert "error[OUT005]: src-iso cannot carry overlay.users" in built.err
+    assert bench.run("explain", "OUT005").code == 0

@@ -201,8 +201,11 @@ def test_what_a_target_cannot_carry_is_named_in_full() -> None:
         MakeDirectory(guest("/x")),
     )
     plan = Plan(tuple(Step(c, f"overlay.{n}") for n, c in enumerate(changes)))
-    with pytest.raises(UnsupportedError, match=r"target iso cannot carry overlay\.0; overlay\.1"):
+    with pytest.raises(
+        UnsupportedError, match=r"target iso cannot carry overlay\.0; overlay\.1"
+    ) as caught:
         check_support(plan, frozenset({MakeDirectory}), "iso")
+    assert [problem.code for problem in caught.value.problems] == ["OUT005", "OUT005"]
     check_support(plan, frozenset(map(type, changes)), "ova")
 
 
