@@ -79,9 +79,11 @@ def _check_hosts(given: Mapping[str, Any], context: Context) -> Iterator[Fault]:
     local = (_ACTIVATED, f"unix://{engine.SOCKET}", "unix:///run/docker.sock")
     if not any(host.startswith(local) for host in hosts):
         message = (
-            f"`hosts` lacks unix://{engine.SOCKET}: `docker` on the machine would wait for ever"
+            f"`hosts` lacks unix://{engine.SOCKET}: `docker` on the machine would not reach it"
         )
-        yield Fault(message, "DKR003", f"add unix://{engine.SOCKET}", ("daemon", "hosts"))
+        severity = Severity.ERROR if context.overlay.get("compose") else Severity.WARNING
+        where, hint = ("daemon", "hosts"), f"add unix://{engine.SOCKET}"
+        yield Fault(message, "DKR003", hint, where, severity)
 
 
 def _lacks_socket(facts: Facts) -> bool:

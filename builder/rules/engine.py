@@ -69,7 +69,8 @@ RULES: tuple[Rule, ...] = (
         "the engine would listen where nobody finds it",
         "`hosts` takes the place of the `-H` of docker's unit, for which a drop-in is written. "
         "It is a list such as [unix:///var/run/docker.sock, tcp://127.0.0.1:2375]. Without the "
-        "local socket `docker` and `docker compose` on the machine wait for ever. fd:// means "
+        "local socket `docker` and `docker compose` on the machine do not reach it, so projects "
+        "never come up; where there are none, that is a warning. fd:// means "
         "the socket of docker.socket, which Photon has since docker 19.03.",
     ),
     warning(

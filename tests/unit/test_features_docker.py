@@ -220,6 +220,13 @@ def test_places_to_listen_are_looked_at(hosts: object, codes: list[str]) -> None
     assert on("5.0 GA", {"hosts": hosts}).codes == codes
 
 
+def test_a_project_needs_the_local_socket() -> None:
+    daemon = {"daemon": {"hosts": ["tcp://127.0.0.1:2375"]}}
+    (alone,) = wish(docker.FEATURE, daemon).faults
+    (used,) = wish(docker.FEATURE, daemon, overlay={"compose": {"web": {}}}).faults
+    assert (alone.severity, used.severity) == (Severity.WARNING, Severity.ERROR)
+
+
 def test_an_engine_without_docker_socket_gets_no_socket_from_it() -> None:
     (fault,) = on("3.0 Rev2", {"hosts": ["fd://"]}).faults
     assert (fault.code, fault.path) == ("DKR003", ("daemon", "hosts", 0))
