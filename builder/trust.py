@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from builder.addresses import shown
 from builder.base import find_base
 from builder.cache import Cache
 from builder.catalog import Source
@@ -48,7 +49,7 @@ class Trusted(Struct, frozen=True):
         """Return it as plain data."""
         verified = self.verified
         return {
-            "file": self.source.key,
+            "file": shown(self.source.key),
             "sha256": verified.sha256,
             "size": verified.size,
             "origin": verified.origin,

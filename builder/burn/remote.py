@@ -12,6 +12,7 @@ from contextlib import closing
 from functools import partial
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from builder.addresses import shown
 from builder.artifact import SUMS
 from builder.burn.chunks import Run
 from builder.burn.signature import Key
@@ -19,7 +20,6 @@ from builder.burn.signed import DIGEST, Promise, agree, read_promise
 from builder.burn.source import Image, check_head, iter_filled
 from builder.digests import check_found
 from builder.errors import DigestMismatch, FetchError, FormatError
-from builder.fetch.addresses import shown
 from builder.fetch.passing import iter_file, read_patiently, read_size, read_small
 from builder.formats import bmap, xz
 from builder.formats.compression import Compression, sniff, unpack_head
@@ -99,7 +99,7 @@ def open_address(url: str, sha256: str, keys: Sequence[Key], progress: Progress)
         FetchError: it is not to be had.
         FormatError: it is no disk, or does not tell its size.
     """
-    passage = _Passage(url, progress, agree(url, sha256, None))
+    passage = _Passage(url, progress, agree(shown(url), sha256, None))
     head, inside = _look(url, progress)
     if keys:
         passage.promise = _read_promise(url, keys, progress)
@@ -112,7 +112,7 @@ def open_address(url: str, sha256: str, keys: Sequence[Key], progress: Progress)
     else:
         check_head(inside, passage.name)
         passage.size = _size(url, sniff(head), progress, passage.name)
-    key = f"{url} {sha256 or passage.size}"
+    key = hashlib.sha256(f"{url} {sha256 or passage.size}".encode()).hexdigest()
     runs = partial(passage.runs, in_tar=in_tar)
     image = Image(passage.name, passage.size, None, key, runs, prove=passage.check)
     signed = passage.promise.signed if passage.promise else None

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from builder.artifact import SUMS
-from builder.burn.beside import read_beside, state_of
+from builder.burn.beside import read_beside
 from builder.burn.devices import clean
 from builder.burn.signature import (
     Key,
@@ -27,7 +27,7 @@ from builder.digests import check_digests, check_found, digest_file
 from builder.errors import DigestMismatch
 from builder.formats.bmap import is_mapped
 from builder.formats.sparse import Window
-from builder.host import host_errors
+from builder.host import host_errors, state_of
 from builder.progress import Progress
 from builder.structs import Struct
 

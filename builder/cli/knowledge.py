@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import click
 
+from builder.addresses import shown
 from builder.catalog import Source, list_artifacts
 from builder.cli.options import json_option, write_result
 from builder.targets import Group, Target, discover
@@ -44,7 +45,7 @@ def catalog(release: str | None, *, target: str | None, as_json: bool) -> None:
             "target": source.target,
             "file": source.filename,
             "digests": dict(source.digests),
-            "urls": list(source.urls),
+            "urls": [shown(url) for url in source.urls],
         }
         for source in found
     ]

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from builder.addresses import shown
 from builder.blob import Blob, Download
 from builder.cache import Cache
 from builder.catalog import Source
 from builder.digests import Verified, check_digests, check_found, verify_file
 from builder.errors import DigestMismatch, FetchError, HostError
-from builder.fetch.addresses import local_path, shown
+from builder.fetch.addresses import local_path
 from builder.fetch.partial import Partial
 from builder.fetch.transfer import Transfer
 from builder.fetch.wire import MirrorError, Patience

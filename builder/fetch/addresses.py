@@ -1,18 +1,8 @@
-"""Addresses: what is shown of them, and those that lie on this machine (RFC 3986, RFC 8089)."""
+"""Addresses: where one may lead, and those that lie on this machine (RFC 3986, RFC 8089)."""
 
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
-
-
-def shown(url: str) -> str:
-    """Return an address without what may be secret in it: credentials and the query's values."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    query = "&".join(f"{field.partition('=')[0]}=…" for field in parts.query.split("&") if field)
-    return urlunsplit((parts.scheme, host, parts.path, query, ""))
+from urllib.parse import unquote, urlsplit
 
 
 def local_path(url: str) -> Path | None:
@@ -20,3 +10,50 @@ def local_path(url: str) -> Path | None:
     if not url.startswith("file:"):
         return None
     return Path(unquote(urlsplit(url).path))
+
+
+def may_lead(start: str, target: str) -> bool:
+    """Say whether an address may send us to another: by TLS, or from loopback to loopback."""
+    try:
+        here, there = urlsplit(start), urlsplit(target)
+        if there.scheme == "https":
+            return bool(there.hostname)
+    except ValueError:
+        return False
+    return there.scheme == "http" and all(
+        is_loopback(parts.hostname or "") for parts in (here, there)
+    )
+
+
+def may_forward(start: str, target: str) -> bool:
+    """Say whether a download may be forwarded: as ``may_lead``, or in the clear as it was before.
+
+    What was asked for by TLS never comes in the clear, and no other host sends us to this one.
+    """
+    try:
+        here, there = urlsplit(start), urlsplit(target)
+        hosts = here.hostname or "", there.hostname or ""
+    except ValueError:
+        return False
+    if here.scheme == there.scheme == "http" and hosts[1]:
+        return is_loopback(hosts[0]) or not is_loopback(hosts[1])
+    return there.scheme == "https" and bool(hosts[1])
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine, without asking anybody."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_same_origin(one: str, other: str) -> bool:
+    """Tell whether two addresses have scheme, host and port in common."""
+    try:
+        first, second = ((x.scheme, x.hostname, x.port) for x in map(urlsplit, (one, other)))
+    except ValueError:
+        return False
+    return first == second

@@ -1,12 +1,14 @@
 """A download under way: a file that grows, its digests, and where it came from.
 
-Beside the file lies ``<name>.json`` with the address and the validator, so that another run can
-continue it; without that note it is continued all the same, and the digest decides.
+Beside the file lies ``<name>.json`` with a digest of the address, which may hold a password, and
+the validator, so that another run can continue it; without that note it is continued all the same,
+and the digest of the file decides.
 """
 
 import json
 import os
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -67,7 +69,7 @@ class Partial:
         """Return what ``url`` said about the version that is here, empty when unknown."""
         try:
             match json.loads(self._note.read_bytes()):
-                case {"url": str(noted), "validator": str(validator)} if noted == url:
+                case {"url": str(noted), "validator": str(validator)} if noted == _digest(url):
                     return validator
         except (OSError, ValueError):
             pass
@@ -76,7 +78,7 @@ class Partial:
     def note(self, url: str, validator: str) -> None:
         """Remember where the part came from."""
         with host_errors(self._note, hint=HINT):
-            self._note.write_text(json.dumps({"url": url, "validator": validator}))
+            self._note.write_text(json.dumps({"url": _digest(url), "validator": validator}))
 
     def finish(self) -> dict[str, str]:
         """Return the digests of what is there, and on the disk; nothing can be appended after."""
@@ -88,3 +90,8 @@ class Partial:
         """Remove the file, or just the note when the file has been moved to its place."""
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
+
+
+def _digest(url: str) -> str:
+    """Return what tells an address from others without saying it."""
+    return sha256(url.encode("utf-8", "surrogateescape")).hexdigest()

@@ -7,9 +7,10 @@ Continued means: the server is asked for the rest, by Range and, where it gave a
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
+from builder.addresses import shown
+from builder.digests import PIECE
 from builder.errors import FetchError
-from builder.fetch.addresses import shown
-from builder.fetch.replies import open_reply
+from builder.fetch.replies import contradicts, open_reply
 from builder.fetch.wire import MirrorError, PassingError, Patience, pause
 from builder.progress import Progress
 
@@ -59,7 +60,8 @@ class _Reading:
     def attempt(self) -> Iterator[bytes]:
         """Yield what comes in one answer."""
         with open_reply(self._url, self.offset, self._validator, self._patience) as reply:
-            if reply.offset != self.offset or self._total not in {None, reply.total}:
+            is_other = contradicts(self._validator, reply.validator)
+            if is_other or reply.offset != self.offset or self._total not in {None, reply.total}:
                 raise MirrorError("the file was replaced while it was read")
             self._validator, self._total = reply.validator, reply.total
             for piece in reply.pieces():
@@ -84,7 +86,7 @@ def iter_file(
         try:
             yield from reading.attempt()
         except PassingError as error:
-            failures = 1 if reading.offset > before else failures + 1
+            failures = 1 if reading.offset - before >= PIECE else failures + 1
             if failures >= patience.attempts:
                 raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
             pause(url, error, failures, patience, progress)

@@ -11,24 +11,23 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
+from builder.addresses import shown
 from builder.errors import DigestMismatch, FetchError
-from builder.fetch.addresses import shown
+from builder.fetch.addresses import is_loopback, may_lead
+from builder.fetch.following import Ways, follow, with_token
+from builder.fetch.reasons import translated
 from builder.fetch.wire import (
     HEADERS,
     MirrorError,
     PassingError,
     Patience,
     check_no_page,
-    is_loopback,
-    may_lead,
     pause,
     read_small,
     read_token,
     refusal,
-    send,
-    translated,
 )
 from builder.image_names import HUB, ImageName
 from builder.progress import Progress
@@ -41,7 +40,6 @@ LARGEST = 4 << 20
 """Bytes that a manifest may have, as registries themselves have it."""
 
 _HUB_HOST = "registry-1.docker.io"
-_MAX_REDIRECTS = 5
 _PATIENT = Patience()
 
 
@@ -76,10 +74,9 @@ class Registries:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
-        import requests
+        from builder.fetch.session import open_session
 
-        self._session = requests.Session()
-        self._session.auth = _as_it_is
+        self._session = open_session(self.patience.whole)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,7 +127,7 @@ class Registries:
     def _exchange(self, url: str, headers: Mapping[str, str]) -> Answer:
         """Ask once, and once more when a token is wanted first."""
         scope = url.rpartition("/")[0].rpartition("/")[0]
-        response = self._follow(url, _with_token(headers, self._tokens.get(scope, "")))
+        response = self._follow(url, with_token(headers, self._tokens.get(scope, "")))
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             with response:
                 token = read_token(self._session, response, self.patience)
@@ -139,7 +136,7 @@ class Registries:
             if response.url == url:
                 self._tokens[scope] = token
             # Not from the start again: the token belongs to the host that asked for it.
-            response = self._follow(response.url, _with_token(headers, token))
+            response = self._follow(response.url, with_token(headers, token))
         with response:
             if response.status_code != HTTPStatus.OK:
                 raise _reason(response)
@@ -153,17 +150,7 @@ class Registries:
 
     def _follow(self, url: str, headers: Mapping[str, str]) -> "requests.Response":
         """Send a request and follow where it leads; the token stays with its host."""
-        start = url
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = send(self._session, url, headers, self.patience, redirects=False)
-            if not response.is_redirect:
-                return response
-            response.close()
-            target = _target(url, response.headers["Location"])
-            if urlsplit(target).netloc != urlsplit(start).netloc:
-                headers = _with_token(headers, "")
-            url = target
-        raise MirrorError(f"it leads on and on, {_MAX_REDIRECTS} times; the last was {shown(url)}")
+        return follow(Ways(self._session, self.patience, may_lead), url, headers)
 
 
 def _api(name: ImageName) -> str:
@@ -171,28 +158,6 @@ def _api(name: ImageName) -> str:
     host = _HUB_HOST if name.registry == HUB else name.registry
     scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
     return f"{scheme}://{host}/v2/{name.repository}"
-
-
-def _target(url: str, location: str) -> str:
-    """Return where an answer leads."""
-    try:
-        target = urljoin(url, location)
-    except ValueError:
-        target = location
-    if not may_lead(url, target):
-        raise MirrorError(f"it leads to {shown(target)}; wanted an https address")
-    return target
-
-
-def _with_token(headers: Mapping[str, str], token: str) -> dict[str, str]:
-    """Return headers with a token, or without any."""
-    plain = {name: value for name, value in headers.items() if name != "Authorization"}
-    return plain | ({"Authorization": f"Bearer {token}"} if token else {})
-
-
-def _as_it_is(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    """Add nothing to a request: without this, requests would send a password from ~/.netrc."""
-    return request
 
 
 def _check(answer: Answer, wanted: str) -> None:

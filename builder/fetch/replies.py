@@ -4,11 +4,15 @@ Source: RFC 9110, sections 13.1.5 (If-Range) and 14 (range requests).
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from builder.digests import PIECE
+from builder.fetch.addresses import may_forward
+from builder.fetch.following import Ways, follow, with_token
+from builder.fetch.reasons import translated
 from builder.fetch.wire import (
     HEADERS,
     PassingError,
@@ -17,14 +21,17 @@ from builder.fetch.wire import (
     number,
     read_token,
     refusal,
-    send,
-    translated,
 )
 from builder.structs import Struct
 
 if TYPE_CHECKING:
     import requests
 
+_REALMS = {
+    "registry-1.docker.io": "auth.docker.io",
+    "registry.gitlab.com": "gitlab.com",
+}
+"""Registries whose tokens are at another host; any other gives its own."""
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
@@ -36,18 +43,52 @@ class Reply(Struct, frozen=True):
         total: Length of the whole file, ``None`` when the server does not say.
         validator: Strong ETag or date, for If-Range; empty when there is none.
         response: To read from.
+        patience: How slow it may be.
     """
 
     offset: int
     total: int | None
     validator: str
     response: "requests.Response"
+    patience: Patience
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body, undecoded."""
+        """Yield the body, undecoded.
+
+        Raises:
+            PassingError: it comes too slowly, or breaks off.
+        """
+        pace = _Pace(self.patience)
         with translated():
-            while piece := self.response.raw.read(PIECE, decode_content=False):
+            while True:
+                begun = time.monotonic()
+                piece = self.response.raw.read1(PIECE, decode_content=False)
+                pace.check(len(piece), time.monotonic() - begun)
+                if not piece:
+                    return
                 yield piece
+
+
+class _Pace:
+    """How fast a body comes, over the seconds that were spent on waiting for it."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._size = 0
+        self._seconds = 0.0
+
+    def check(self, size: int, seconds: float) -> None:
+        """Count what came.
+
+        Raises:
+            PassingError: it is too little for the time that it took.
+        """
+        self._size += size
+        self._seconds += seconds
+        if self._seconds >= self._patience.whole:
+            if self._size < self._patience.least * self._seconds:
+                raise PassingError(f"it sends less than {self._patience.least} bytes a second")
+            self._size, self._seconds = 0, 0.0
 
 
 class RangeError(PassingError):
@@ -71,22 +112,24 @@ def open_reply(url: str, offset: int, validator: str, patience: Patience) -> Ite
         PassingError: it may be had later.
         RangeError: it may be had from its beginning.
     """
-    import requests
+    from builder.fetch.session import open_session
 
     headers = dict(HEADERS)
     if offset:
         headers["Range"] = f"bytes={offset}-"
         headers |= {"If-Range": validator} if validator else {}
-    with requests.Session() as session, translated():
-        response = send(session, url, headers, patience)
-        if token := read_token(session, response, patience):
+    with open_session(patience.whole) as session, translated():
+        ways = Ways(session, patience, may_forward, logs_in=True)
+        response = follow(ways, url, headers)
+        if token := read_token(session, response, patience, realms=_REALMS):
             response.close()
-            response = send(session, url, headers | {"Authorization": f"Bearer {token}"}, patience)
+            # Not from the start again: the token belongs to the host that asked for it.
+            response = follow(ways, response.url, with_token(headers, token))
         with response:
-            yield _parse_reply(response, offset)
+            yield _parse_reply(response, offset, patience)
 
 
-def _parse_reply(response: "requests.Response", offset: int) -> Reply:
+def _parse_reply(response: "requests.Response", offset: int, patience: Patience) -> Reply:
     """Return what the answer means."""
     match response.status_code:
         case 200:
@@ -98,13 +141,13 @@ def _parse_reply(response: "requests.Response", offset: int) -> Reply:
         case _:
             raise refusal(response)
     check_no_page(response, "the file")
-    return Reply(start, total, _validator(response), response)
+    return Reply(start, total, _validator(response), response, patience)
 
 
 def _parse_range(response: "requests.Response", offset: int) -> tuple[int, int | None]:
     """Return where a partial answer begins, and the length of the whole file."""
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-    if not found or not found[1] or int(found[1]) != offset:
+    if not found or number(found[1]) != offset:
         raise RangeError(None)
     return offset, number(found[3])
 
@@ -119,3 +162,9 @@ def _validator(response: "requests.Response") -> str:
     """Return what If-Range may be given: a strong ETag, else the date."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def contradicts(asked: str, told: str) -> bool:
+    """Tell whether a validator is of another version of the file than the one asked for."""
+    is_of_a_kind = asked.startswith('"') == told.startswith('"')
+    return bool(asked and told) and is_of_a_kind and asked != told

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from builder.cache.writing import check_room
 from builder.digests import PIECE
 from builder.fetch.partial import Partial
-from builder.fetch.replies import RangeError, Reply, open_reply
+from builder.fetch.replies import RangeError, Reply, contradicts, open_reply
 from builder.fetch.wire import MirrorError, PassingError, Patience, pause
 from builder.progress import Advance, Progress
 
@@ -54,19 +54,23 @@ class Transfer:
         offset, validator = self._partial.size, self._partial.validator(url)
         try:
             with open_reply(url, offset, validator, self._patience) as reply:
-                self._prepare(url, reply, is_vouched=bool(validator))
+                self._prepare(url, reply, validator)
                 self._receive(reply, filename)
         except RangeError as error:
             if error.total is None or error.total != offset:
                 self._partial.restart()
                 raise
 
-    def _prepare(self, url: str, reply: Reply, *, is_vouched: bool) -> None:
+    def _prepare(self, url: str, reply: Reply, validator: str) -> None:
         """Check an answer against what is known, and make the partial file ready for it."""
         if self._size is not None and reply.total not in {None, self._size}:
             raise MirrorError(f"it offers {reply.total} bytes, wanted {self._size}")
+        if reply.offset > 0 and contradicts(validator, reply.validator):
+            self._partial.restart()  # whatever If-Range asked for: it is another version
+            raise RangeError(None)
         if reply.offset != self._partial.size:
             self._partial.restart()
+        is_vouched = bool(validator) and validator == reply.validator
         self._partial.is_spliced |= reply.offset > 0 and not is_vouched
         if reply.total is not None:
             check_room(self._partial.path.parent, reply.total - reply.offset)

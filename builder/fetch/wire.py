@@ -1,24 +1,23 @@
 """HTTP as far as every exchange needs it: patience, requests, refusals, small answers, tokens.
 
 Source: RFC 9110, sections 10.2.3 (Retry-After) and 15 (status codes); RFC 6750, section 3 (Bearer
-challenge), and the token specification of the distribution project. With ``replies`` the only
+challenge), and the token specification of the distribution project. This package is the only
 door to requests, which is imported late because that takes longer than most commands.
 """
 
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
-from ipaddress import ip_address
 from random import SystemRandom
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from builder import __version__
+from builder.addresses import shown
 from builder.digests import PIECE
-from builder.fetch.addresses import shown
+from builder.fetch.addresses import may_lead
 from builder.progress import Progress
 from builder.structs import Struct
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 HEADERS = {"User-Agent": f"photon-builder/{__version__}", "Accept-Encoding": "identity"}
 _CHALLENGE = re.compile(r'(realm|service|scope)="([^"]*)"')
+_BEARER = re.compile("(?i)bearer ")
 _TOKEN = re.compile(r"[\w.~+/=-]+")
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAX_TOKEN = 1 << 16
@@ -42,7 +42,8 @@ class Patience(Struct, frozen=True):
         read: Between two parts of an answer.
         first_wait: Before the second attempt; doubled each time.
         longest_wait: Between two attempts, whatever the server asks for.
-        whole: Until all of an answer is there that is small by its nature.
+        whole: Until all of an answer is there that is small by its nature: its header, a token.
+        least: Bytes a second that a file has to come with, measured over ``whole``.
     """
 
     attempts: int = 5
@@ -51,6 +52,7 @@ class Patience(Struct, frozen=True):
     first_wait: float = 0.5
     longest_wait: float = 60
     whole: float = 60
+    least: int = 1024
 
 
 class MirrorError(Exception):
@@ -67,32 +69,6 @@ class PassingError(MirrorError):
     def __init__(self, reason: str, wait_seconds: float = 0) -> None:
         super().__init__(reason)
         self.wait_seconds = wait_seconds
-
-
-def send(
-    session: "requests.Session",
-    url: str,
-    headers: Mapping[str, str],
-    patience: Patience,
-    *,
-    redirects: bool = True,
-) -> "requests.Response":
-    """Send one request; the body is not read yet.
-
-    Raises:
-        MirrorError: it leads to what is no address at all.
-    """
-    import requests
-
-    timeout = (patience.connect, patience.read)
-    try:
-        return session.get(
-            url, headers=headers, timeout=timeout, stream=True, allow_redirects=redirects
-        )
-    except requests.RequestException:
-        raise
-    except ValueError as error:
-        raise MirrorError(f"it leads to what is no address ({error})") from error
 
 
 def pause(
@@ -140,55 +116,68 @@ def read_small(response: "requests.Response", limit: int, patience: Patience) ->
     return bytes(body)
 
 
-def may_lead(start: str, target: str) -> bool:
-    """Say whether an address may send us to another: by TLS, or from loopback to loopback."""
-    try:
-        here, there = urlsplit(start), urlsplit(target)
-    except ValueError:
-        return False
-    if there.scheme == "https":
-        return bool(there.hostname)
-    return there.scheme == "http" and all(
-        is_loopback(parts.hostname or "") for parts in (here, there)
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine, without asking anybody."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def read_token(
-    session: "requests.Session", response: "requests.Response", patience: Patience
+    session: "requests.Session",
+    response: "requests.Response",
+    patience: Patience,
+    *,
+    realms: Mapping[str, str] | None = None,
 ) -> str:
     """Return the token that a container registry gives to anybody who asks, if it wants one.
+
+    Nobody is logged in for it: a password of ``~/.netrc`` would become a token for another host.
+
+    Args:
+        session: Asks.
+        response: What wants a token, or not.
+        patience: How long is waited.
+        realms: Hosts whose tokens are at another host, when only these may be; ``None``: any may.
 
     Raises:
         MirrorError: the realm must not be asked, or refuses.
     """
-    challenge = response.headers.get("WWW-Authenticate", "")
-    fields = dict(_CHALLENGE.findall(challenge))
+    fields = _parse_challenge(response)
     realm = fields.pop("realm", "")
-    if (
-        response.status_code != HTTPStatus.UNAUTHORIZED
-        or not challenge.lower().startswith("bearer ")
-        or not realm
-    ):
+    if not realm:
         return ""
-    if not may_lead(response.url, realm):
-        raise MirrorError(f"it wants a token from {shown(realm)}; wanted an https address")
-    timeout = (patience.connect, patience.read)
+    _check_realm(response.url, realm, realms)
     with session.get(
-        realm, params=fields, timeout=timeout, headers=HEADERS, stream=True, allow_redirects=False
+        realm,
+        params=fields,
+        timeout=(patience.connect, patience.read),
+        headers=HEADERS,
+        stream=True,
+        allow_redirects=False,
+        auth=as_it_is,
     ) as answer:
         if answer.status_code != HTTPStatus.OK:
             raise refusal(answer, f"{shown(realm)}, which has its tokens,")
         return _parse_token(read_small(answer, _MAX_TOKEN, patience))
+
+
+def _parse_challenge(response: "requests.Response") -> dict[str, str]:
+    """Return the fields of a Bearer challenge, none when the answer holds none."""
+    challenge = response.headers.get("WWW-Authenticate", "")
+    is_one = response.status_code == HTTPStatus.UNAUTHORIZED
+    return dict(_CHALLENGE.findall(challenge)) if is_one and _BEARER.match(challenge) else {}
+
+
+def _check_realm(url: str, realm: str, realms: Mapping[str, str] | None) -> None:
+    """Refuse to ask for a token where it must not be asked for.
+
+    Raises:
+        MirrorError: names the address.
+    """
+    if not may_lead(url, realm):
+        raise MirrorError(f"it wants a token from {shown(realm)}; wanted an https address")
+    here, there = (urlsplit(each).hostname or "" for each in (url, realm))
+    if realms is not None and there not in {here, realms.get(here)}:
+        raise MirrorError(f"it wants a token from {shown(realm)}; wanted one from its own host")
+
+
+def as_it_is(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
+    """Add nothing to a request: without this, requests would send a password from ~/.netrc."""
+    return request
 
 
 def _parse_token(body: bytes) -> str:
@@ -219,48 +208,3 @@ def number(text: str | None) -> int | None:
     """Return a decimal number of sane length, ``None`` for anything else."""
     is_number = text is not None and text.isascii() and text.isdigit()
     return int(text) if text and is_number and len(text) <= _MAX_DIGITS else None
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn what requests and urllib3 raise into reasons."""
-    import requests
-    import urllib3.exceptions as wire
-
-    try:
-        yield
-    except (requests.ReadTimeout, wire.ReadTimeoutError) as error:
-        raise PassingError("it stopped answering") from error
-    except requests.ConnectTimeout as error:
-        raise MirrorError("no connection in time") from error
-    except requests.exceptions.SSLError as error:
-        raise MirrorError(f"no secure connection ({_cause(error)})") from error
-    except requests.exceptions.ProxyError as error:
-        raise MirrorError(f"the proxy does not work ({_cause(error)})") from error
-    except requests.ConnectionError as error:
-        raise _broken_connection(error) from error
-    except (requests.exceptions.ChunkedEncodingError, wire.HTTPError) as error:
-        raise PassingError("the connection broke") from error
-    except requests.RequestException as error:
-        raise MirrorError(str(error)) from error
-
-
-def _broken_connection(error: "requests.ConnectionError") -> MirrorError:
-    """Return the reason for a connection that failed: refused for good, or broken meanwhile."""
-    import urllib3.exceptions as wire
-
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    match reason:
-        case wire.NameResolutionError():
-            return MirrorError("its name is not known: is there a network?")
-        case wire.NewConnectionError():
-            return MirrorError(f"no connection ({_cause(error)})")
-        case _:
-            return PassingError("the connection broke")
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost message of an error."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return getattr(error, "strerror", None) or str(error)

@@ -3,6 +3,7 @@
 Each answers one file under any path, counts what is asked, and logs how many bytes it sent.
 """
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -33,6 +34,7 @@ class Behaviour:
     Attributes:
         ranges: Whether Range is honoured.
         etag: Version of the file; ``None``: not told.
+        heeds_if_range: Whether a range of another version is not sent.
         break_after: Bytes of body after which the connection is reset.
         breaks: How many answers break off; the next ones are whole.
         stall_after: Bytes of body after which nothing comes any more.
@@ -52,6 +54,7 @@ class Behaviour:
 
     ranges: bool = True
     etag: str | None = '"v1"'
+    heeds_if_range: bool = True
     break_after: int | None = None
     breaks: int = 1_000_000
     stall_after: int | None = None
@@ -118,6 +121,31 @@ def serve(
         thread.join()
 
 
+@contextmanager
+def answer_raw(
+    answer: Callable[[socket.socket], object], tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """Serve whatever ``answer`` sends, once a request has come, and give the address."""
+
+    def wrapped(plain: socket.socket) -> socket.socket:
+        return tls.wrap_socket(plain, server_side=True) if tls else plain
+
+    def accept() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), wrapped(plain) as connection:
+                connection.recv(_PIECE)
+                answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/photon.ova"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def closed_port() -> int:
     """Return a port on loopback where nobody listens."""
     with socket.socket() as probe:
@@ -160,7 +188,11 @@ class _Handler(BaseHTTPRequestHandler):
         behaviour, size = self.state.behaviour, len(self.state.content)
         wanted = self.headers["Range"]
         guard = self.headers["If-Range"]
-        if not wanted or not behaviour.ranges or (guard and guard != behaviour.etag):
+        if (
+            not wanted
+            or not behaviour.ranges
+            or (behaviour.heeds_if_range and guard and guard != behaviour.etag)
+        ):
             self._body(exchange, self.state.content)
             return
         offset = int(wanted.removeprefix("bytes=").partition("-")[0]) + behaviour.range_error
@@ -221,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reset(self) -> None:
         """End the connection with a reset, once what was sent has been taken."""
-        time.sleep(0.05)
+        time.sleep(0.1)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 

@@ -11,6 +11,7 @@ PACKAGE = ROOT / "builder"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FLOOR = {
+    "addresses",
     "errors",
     "guestpath",
     "blob",
@@ -48,6 +49,7 @@ MAY_IMPORT = {
     "catalog": {"documents"} | FLOOR,
     "fetch": {"cache", "catalog"} | FLOOR,
     "artifact": FLOOR,
+    "request": {"lock", "spec", "targets"} | FLOOR,
     "images": {"formats", "guest", "roots"} | FLOOR,
     "compare": {"formats", "roots"} | FLOOR,
     "carriers": {"changes", "formats", "guest", "job", "plan", "roots"} | FLOOR,
