@@ -4,12 +4,14 @@ What is read stays in memory. Messages name the reference, never the secret.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from builder.errors import Fault, FaultError
 
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _HINT = "write {env: NAME} or {file: path}, and keep the secret out of the spec"
 
 
@@ -47,9 +49,11 @@ def _from_environment(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
         state = "is empty" if name in os.environ else "is not set"
-        raise FaultError(
-            Fault(f"the environment variable {name} {state}", "SEC002", f"export {name}=…")
-        )
+        if not _NAME.fullmatch(name):  # perhaps the secret itself
+            what, hint = "that `env` names", "write the name of a variable: {env: ADA_PASSWORD}"
+        else:
+            what, hint = name, f"export {name}=…"
+        raise FaultError(Fault(f"the environment variable {what} {state}", "SEC002", hint))
     return value
 
 

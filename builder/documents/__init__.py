@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents.nodes import Node, Parser, Position, Trouble, UnreadableError
+from builder.documents.secrets import hide, hide_unread, is_secret, without_secrets
 from builder.errors import KeyPath, Place, Problem, SpecError
+
+__all__ = ["Document", "is_secret", "load_document", "parse_document", "problem_order"]
 
 MIB = 1 << 20
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -22,14 +25,6 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 """What YAML does not take as text; named one by one, which compiles at once."""
-
-_SECRET = re.compile(
-    r"(?i)((?:password|passwd|passphrase|secret|token|psk|(?:api|access|private)[_-]?key)"
-    r"[\w-]*[\"']?\s*[:=]\s*)(?![{\[>|&*#\s$])[^,}\s][^,}#]*"
-)
-_USERINFO = re.compile(r"(://[^\s:@/]*:)\S+@")
-"""The password in an address, RFC 3986 section 3.2.1."""
-_WIDEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +65,11 @@ class Document:
         """Return the source line at ``place``, with anything that looks like a secret left out."""
         if not 0 < place.line <= len(self._lines):
             return ""
-        line = self._lines[place.line - 1].rstrip().replace("\t", " ")
-        return _USERINFO.sub(r"\1…@", _SECRET.sub(r"\1…", line))[:_WIDEST]
+        if self._root.children:
+            line = hide(self._root, place.line, self._lines[place.line - 1])
+        else:
+            line = hide_unread(self._lines, place.line)
+        return without_secrets(line.rstrip().replace("\t", " "))
 
     def odd_keys(self) -> Iterator[KeyPath]:
         """Yield the path of each key that is no text by itself: a number, true, false, null."""

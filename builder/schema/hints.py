@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from builder.documents.secrets import is_secret
 from builder.errors import KeyPath
 from builder.schema.quick import fits
-from builder.schema.words import may_be_secret
 
 _OLD_BOOLEANS = {
     **dict.fromkeys(("yes", "on", "y", "true"), "true"),
@@ -19,8 +19,9 @@ def type_hint(value: object, schema: Mapping[str, Any], path: KeyPath) -> str:
     names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     if "boolean" in names and str(value).lower() in _OLD_BOOLEANS:
         return f"write {_OLD_BOOLEANS[str(value).lower()]}; in YAML 1.2 yes, no, on, off are text"
-    if may_be_secret(path) and "object" in names:
-        return "write {env: NAME}, and export NAME before the build"
+    if is_secret(path, value) and not isinstance(value, dict | list | None):
+        reference = "write {env: NAME}, and export NAME before the build"
+        return reference if "object" in names else ""
     if value is None:
         return "write a value, or drop the key"
     match value:

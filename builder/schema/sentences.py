@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from builder.documents.secrets import is_secret
 from builder.errors import KeyPath
 from builder.schema.hints import form_hint, type_hint
-from builder.schema.words import describe, kinds_in_words, may_be_secret
+from builder.schema.words import describe, kinds_in_words
 from builder.suggest import nearest
 
 _MANY, _TOO_MANY = 12, 60
@@ -165,7 +166,7 @@ def _one_of(words: list[str]) -> str:
 
 def _pattern(error: Error, path: KeyPath) -> Sentence:
     """Say that text has not the form it needs; the description knows which."""
-    meant = "" if may_be_secret(path) else form_hint(error.instance, error.schema)
+    meant = "" if is_secret(path, error.instance) else form_hint(error.instance, error.schema)
     message = f"{_form(error, path)}; wanted {_described(error)}" if meant else _form(error, path)
     return Sentence(path, "SCH005", message, meant or f"wanted {_described(error)}")
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from builder.documents.secrets import is_secret, without_secrets
 from builder.errors import KeyPath
 
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What may name an artifact or a folder of an overlay."""
 
 _LONGEST = 60
-_SECRETS = frozenset({"password", "hash", "env", "passphrase", "psk", "token", "secret"})
 _KINDS: dict[str, str] = {
     "object": "a mapping",
     "array": "a list",
@@ -18,11 +18,6 @@ _KINDS: dict[str, str] = {
     "boolean": "true or false",
     "null": "nothing",
 }
-
-
-def may_be_secret(path: KeyPath) -> bool:
-    """Say whether a value at this path may be a secret."""
-    return bool(_SECRETS & {str(step) for step in path})
 
 
 def describe(value: object, path: KeyPath = ()) -> str:
@@ -36,10 +31,11 @@ def describe(value: object, path: KeyPath = ()) -> str:
             return "a mapping"
         case list():
             return "a list"
-        case _ if may_be_secret(path):
+        case _ if is_secret(path, value):
             return "text" if isinstance(value, str) else "a number"
         case str():
-            shown = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
+            told = without_secrets(value)
+            shown = told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…"
             return f"the text {shown!r}"
         case _:
             return f"the number {value}"

@@ -380,3 +380,38 @@ def test_only_warnings_that_there_are_can_be_allowed(bench: Bench) -> None:
     found = bench.run("check", "edge.yaml")
     assert "edge.yaml:5:9: error[SPEC002]: NET001 is an error" in found.err
     assert "there is no diagnostic XYZ999" in found.err
+
+
+MISPLACED = """\
+version: 1
+name: a
+targets: [rpi3]
+base: {sample: true}
+overlay:
+  wifi:
+    country: DE
+    networks:
+      attic: hunter2SECRET
+      cellar: {psk: hunter2SECRET}
+  users:
+    root: hunter2SECRET
+    ada: {uid: 1000, password: {env: hunter2SECRET}}
+    eve:
+      uid: 1001
+      password:
+        hunter2SECRET
+  mounts:
+    - {source: "//nas/x", path: /mnt/x, type: cifs, options: ["username=u,password=pSECRET"]}
+"""
+
+
+def test_a_secret_that_is_written_where_it_does_not_belong_is_shown_nowhere(bench: Bench) -> None:
+    bench.write("specs/a.yaml", MISPLACED)
+    said = [bench.run(*words) for words in (("check", "a"), ("plan", "a"), ("nightly", "a"))]
+    assert [run.code for run in said] == [3, 3, 3]
+    assert "overlay.wifi.networks.attic: found text; wanted a mapping" in said[0].err
+    assert "overlay.users.root: found text; wanted a mapping" in said[0].err
+    assert not [run for run in said if "SECRET" in run.out + run.err]
+    status = (bench.output / "nightly/status.json").read_text()
+    assert "overlay.users.root" in status
+    assert "SECRET" not in status

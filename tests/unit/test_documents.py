@@ -210,13 +210,72 @@ def test_an_excerpt_is_the_source_line_without_secrets() -> None:
         "",
         "a: 1",
         "password: …",
-        "b: {DB_PASSWORD: …, c: 1}",
+        "b: {DB_PASSWORD: …",
         "d: {password: {env: NAME}}",
-        "e: [API_KEY=…, x]",
+        "e: [API_KEY=…",
         "f: nfs://ada:…@nas/x",
         "g: https://nas:80/a",
         "",
     ]
+
+
+SPOKEN = """\
+wifi:
+  networks:
+    attic: hunter2SECRET
+    cellar:
+      psk:
+        hunter2SECRET
+users:
+  root: hunter2SECRET
+  ada: {uid: 5a, password: "x, SECRET#y}T", comment: SECRET}
+  eve:
+    password: |
+      line
+      SECRET
+compose:
+  - project: a
+    env: {PIHOLE_PASSWORD: "pre,SECRET#x}T", PLAIN: SECRET}
+mounts:
+  - options: ["username=u,password=SECRET", noatime]
+  - options: username=u,pass=SECRET
+environment:
+  - DB=SECRET
+x: &p SECRET
+password: *p
+command: mysql --root-password SECRET
+url: "http://me:SECRET@h/x?sig=SECRET#SECRET"
+"""
+
+
+def test_no_line_shows_a_secret_that_stands_where_it_does_not_belong() -> None:
+    document = parse_document(SPOKEN, FILE)
+    lines = [document.excerpt(Place(FILE, n + 1, 1)) for n in range(SPOKEN.count("\n"))]
+    assert not [line for line in lines if "SECRET" in line]
+    assert lines[8].startswith("  ada: {uid: 5a, password: …")
+    assert lines[17] == "  - options: […noatime]"
+
+
+def test_no_line_of_a_file_that_is_not_valid_shows_a_secret() -> None:
+    lines = SPOKEN.splitlines()
+    for count, line in enumerate(lines, 1):
+        torn = "\n".join([*lines[: count - 1], f"{line}\x07"])
+        with pytest.raises(SpecError) as caught:
+            parse_document(torn, FILE)
+        (problem,) = caught.value.problems
+        assert problem.place is not None
+        assert problem.place.line == count
+        assert "SECRET" not in problem.excerpt or line == "x: &p SECRET", problem.excerpt
+
+
+def test_a_long_line_is_shown_at_once_and_no_half_secret() -> None:
+    text = f"a: {'password' * 8000}\nb: {'x ' * 190}http://me:{'S' * 4000}@h/\n"
+    document = parse_document(text, FILE)
+    begun = time.monotonic()
+    shown = [document.excerpt(Place(FILE, line, 1)) for line in (1, 2)]
+    assert time.monotonic() - begun < 1
+    assert shown[0] == "a: …"
+    assert "S" not in shown[1]
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
