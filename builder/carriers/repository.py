@@ -47,7 +47,7 @@ def _iter_names(root: Root) -> Iterator[str]:
     """Yield the names of the packages in the repository."""
     for directory in _directories(root):
         for file in root.names(directory):
-            found = _FILE.match(file)
+            found = _FILE.fullmatch(file)
             if found:
                 yield found["name"]
 
@@ -89,7 +89,7 @@ def _package(name: str, content: Blob, timestamp: int) -> Package:
     with content.open() as stream:
         header = read_header(stream, name)
     arch = header.text(rpm_repo.ARCH)
-    if not _WORD.match(arch) or not _WORD.match(header.text(rpm_repo.NAME)):
+    if not _WORD.fullmatch(arch) or not _WORD.fullmatch(header.text(rpm_repo.NAME)):
         raise FormatError(f"{name}: its header has no name or no architecture")
     return Package(header, content.sha256, content.size, f"{arch}/{name}", timestamp)
 

@@ -49,6 +49,9 @@ def at(fault: Fault, *path: str | int) -> Fault:
 
 def guest_path(text: str, *path: str | int) -> GuestPath | Fault:
     """Return a path inside the image, or what is wrong with it."""
+    if any(letter < " " or letter == "\x7f" for letter in text):
+        message = f"{text!r} is not a valid path: it holds a line break or control character"
+        return Fault(message, "FILE001", "write it on one line, in quotes", path)
     try:
         return guest(text)
     except ValueError:

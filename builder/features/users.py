@@ -14,11 +14,12 @@ from builder.features.sudo import wish_sudo
 from builder.guestpath import GuestPath
 
 _NAME = r"^[a-z_][a-z0-9_-]{0,31}$"
+_GROUP = form(r"^[^\s:,]+$", "the name of a group")
 _REFERENCE = "`env: NAME`, `file: path`, `random: true`, `locked: true` or `hash: $6$…`"
 _USER = {
     "uid": {"type": "integer", "minimum": 1, "maximum": 60000, "description": "User id; not root."},
-    "gid": {"type": ["integer", "string"], "description": "Primary group; `users` by default."},
-    "groups": {"type": "array", "items": {"type": "string"}, "description": "More groups."},
+    "gid": {"type": ["integer", "string"], **_GROUP, "description": "Primary group; else `users`."},
+    "groups": {"type": "array", "items": {"type": "string", **_GROUP}, "description": "Others."},
     "home": {"type": "string", "description": "Home directory; /home/NAME by default."},
     "shell": {"type": "string", "description": "Login shell.", **form("^/[^:\n]*$", "a full path")},
     "comment": {

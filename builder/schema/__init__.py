@@ -6,17 +6,21 @@ Source: JSON Schema 2020-12. The schema serves editors too. What it cannot say w
 because it takes a fifth of the time of a run.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from builder.documents import Document, parse_document, problem_order
 from builder.errors import Problem
 from builder.facts import releases
 from builder.features import Feature
+from builder.schema.patterns import compile_pattern
 from builder.schema.quick import fits
 from builder.schema.sentences import Sentence, iter_sentences
 from builder.schema.words import FILE_NAME
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 ID = "urn:photon-builder:spec:1"
 DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
@@ -209,10 +213,24 @@ def check_schema(document: Document, schema: Mapping[str, Any]) -> tuple[Problem
     if fits(document.value, schema):
         return ()
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-    errors = Draft202012Validator(schema).iter_errors(document.value)
+    validator: type[Draft202012Validator] = extend(
+        Draft202012Validator, {"pattern": _iter_mismatches}
+    )  # type: ignore[no-untyped-call]
+    errors = validator(schema).iter_errors(document.value)
     found = {_problem(sentence, document): None for sentence in iter_sentences(errors)}
     return tuple(sorted(found, key=problem_order))
+
+
+def _iter_mismatches(
+    _: object, pattern: str, instance: object, __: Mapping[str, Any]
+) -> Iterator["ValidationError"]:
+    """Yield an error for text that a pattern does not match."""
+    from jsonschema import ValidationError
+
+    if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
+        yield ValidationError("does not match")
 
 
 def _problem(sentence: Sentence, document: Document) -> Problem:

@@ -7,10 +7,10 @@ words for what is wrong. The tests hold the two against each other.
 Source: JSON Schema 2020-12, for the keywords that are listed here; any other is not vouched for.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, TypeAlias
+
+from builder.schema.patterns import compile_pattern
 
 _NOTES = {
     "$schema",
@@ -106,7 +106,7 @@ def _is_in(value: _Plain, wanted: _Plain, _: Mapping[str, _Plain]) -> bool:
 
 def _matches(value: _Plain, wanted: _Plain, _: Mapping[str, _Plain]) -> bool:
     """Check ``pattern``."""
-    return not isinstance(value, str) or _compiled(wanted).search(value) is not None
+    return not isinstance(value, str) or compile_pattern(wanted).search(value) is not None
 
 
 def _is_one_of(value: _Plain, wanted: list[_Plain]) -> bool:
@@ -127,12 +127,6 @@ def _measures(
         return size >= limit if lowest else size <= limit
 
     return check
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return a compiled pattern."""
-    return re.compile(pattern)
 
 
 _TYPES: dict[type, tuple[str, ...]] = {

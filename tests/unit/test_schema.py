@@ -1,5 +1,6 @@
 """The JSON Schema of a spec, and the sentences for what does not fit."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from builder import features, targets
 from builder.documents import parse_document
-from builder.errors import Place
+from builder.errors import Fault, Place
+from builder.features.sources import guest_path
 from builder.schema import check_schema, overlay_schema, spec_schema
 
 FILE = Path("x.yaml")
@@ -170,3 +172,40 @@ def test_no_message_is_in_the_notation_of_python() -> None:
     assert len(found) == 5
     for problem in found:
         assert not {"None", "True", "{", "is not of type"} & set(problem.message.split())
+
+
+BREAKS = [
+    ("name", "a\n"),
+    ("hostname", "a\n"),
+    ("users", {"ada\n": {"uid": 1000}}),
+    ("users", {"ada": {"uid": 1000, "shell": "/bin/bash\n"}}),
+    ("users", {"ada": {"uid": 1000, "comment": "Ada\n"}}),
+    ("users", {"ada": {"uid": 1000, "groups": ["wheel\n"]}}),
+    ("users", {"ada": {"uid": 1000, "gid": "wheel\n"}}),
+    ("kernel", {"add": ["quiet\n"]}),
+    ("modules", {"load": ["loop\n"]}),
+    ("packages", ["vim\n"]),
+    ("sysctl", {"net.ipv4.ip_forward\n": 1}),
+    ("sysctl", {"kernel.core_pattern": "core\n"}),
+    ("locale", "C.UTF-8\n"),
+    ("timezone", "Europe/Berlin\n"),
+    ("units", {"x.service": {"dropins": {"10-a.conf\n": "[Unit]\n"}}}),
+    ("mounts", [{"source": "tmpfs", "path": "/m", "type": "tmpfs", "options": ["noatime\n"]}]),
+    ("journal", {"max_size": "64M\n"}),
+    ("first_boot", [{"name": "a\n", "script": "#!/bin/sh\n"}]),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), BREAKS, ids=lambda each: str(each)[:40])
+def test_a_value_that_ends_in_a_line_break_is_not_taken(key: str, value: object) -> None:
+    known = {feature.key for feature in features.discover()}
+    spec: dict[str, object] = {"version": 1, "name": "a", "base": {"sample": True}}
+    spec |= {"overlay": {key: value}} if key in known else {key: value}
+    document = parse_document(json.dumps(spec), FILE)
+    schema = spec_schema(features.discover(), targets.discover())
+    assert check_schema(document, schema), "it fits"
+
+
+@pytest.mark.parametrize("path", ["/opt/x\n", "/opt/\x07x", "/opt/a\rb", "/opt/x\x7f"])
+def test_a_path_with_a_control_character_is_not_taken(path: str) -> None:
+    assert isinstance(guest_path(path), Fault)
