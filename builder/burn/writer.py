@@ -6,7 +6,8 @@ leaves a blank card and never one that boots halfway.
 
 What the image leaves empty is made empty: a file of zeros must not turn into what was on the card
 before. Most devices do that by themselves at once; for others it is read first, and written only
-where something is.
+where something is. Some say that they did and did nothing: each run gets a mark before, and is read
+back in samples; where one is not zero, all runs are emptied the other way.
 """
 
 import mmap
@@ -15,12 +16,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from builder.burn.card import Card
-from builder.burn.chunks import CHUNK, HEAD, Chunk, Gap, Task
+from builder.burn.chunks import ALIGN, CHUNK, HEAD, Chunk, Gap, Task
 from builder.burn.memory import checksum, is_same
 from builder.burn.overlay import Overlay
 from builder.errors import VerifyError
+from builder.formats.disk import KIB
 from builder.progress import Advance
 from builder.structs import Struct, field
+
+SAMPLE = 64 * KIB
+"""What is read back of every 4 MiB that the device emptied by itself."""
 
 
 class Manner(Struct, frozen=True):
@@ -86,6 +91,7 @@ class Writer(Struct):
     tally: Tally = field(default_factory=Tally)
     differing: dict[int, int] = field(default_factory=dict)
     _ranges: dict[int, Range] = field(default_factory=dict)
+    _samples: dict[int, int] = field(default_factory=dict)
     _head: bytearray = field(default_factory=lambda: bytearray(HEAD))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -133,9 +139,15 @@ class Writer(Struct):
             yield offset, memoryview(buffer)
 
     def differ(self, found: Range) -> None:
-        """Remember a range that was not there when it was read back."""
+        """Remember a range that was not there when it was read back.
+
+        Where the device did not empty a run, no run that it emptied is believed.
+        """
         with self._lock:
             self.differing[found.offset] = found.length
+            if found.offset in self._samples:
+                self.card.offloads_zeros = False
+                self.differing.update(self._samples)
 
     def note_verified(self) -> None:
         """Remember in which way the card was read back."""
@@ -197,10 +209,39 @@ class Writer(Struct):
         start = max(gap.offset, HEAD)
         if gap.offset < HEAD:
             self._keep_head(Gap(gap.offset, HEAD - gap.offset))
-        end = min(gap.end, self.card.size)
-        end -= end % self.card.device.sector
-        if self.manner.blanks and start < end and not self.card.punch(start, end - start):
+        sector = self.card.device.sector
+        end = min(-(-gap.end // sector) * sector, self.card.size)
+        if not self.manner.blanks or start >= end:
+            return
+        if self._punch(start, end):
+            for at in dict.fromkeys((*range(start, end, CHUNK), max(start, end - SAMPLE))):
+                self._expect(at, min(SAMPLE, end - at), is_sample=True)
+        else:
             self._clear(start, end)
+
+    def _punch(self, start: int, end: int) -> bool:
+        """Mark a run and let the device make it zero; false when it cannot."""
+        if not self.card.offloads_zeros:
+            return False
+        mark = memoryview(mmap.mmap(-1, ALIGN))[: min(ALIGN, end - start)]
+        mark[:] = b"\xa5" * len(mark)
+        self.card.write(mark, start)
+        return self.card.punch(start, end - start)
+
+    def _expect(self, offset: int, length: int, *, is_sample: bool = False) -> None:
+        """Remember that a run is to be zero, but for what only this card has."""
+        if not self.manner.verifies:
+            return
+        content = bytearray(length)
+        for at, block in self.overlay.within(offset, offset + length):
+            content[at - offset : at - offset + len(block)] = block
+        wanted = Range(offset, length, checksum(memoryview(content)[:length]))
+        with self._lock:
+            self._ranges[offset] = wanted
+            if is_sample:
+                self._samples[offset] = length
+            else:
+                self._samples.pop(offset, None)
 
     def _put(self, view: memoryview, offset: int, known: bytes) -> None:
         """Write a run unless it is there already, and remember what it is."""
@@ -234,6 +275,7 @@ class Writer(Struct):
             self.card.read(buffer[:length], start)
             if not is_same(buffer[:length], zeros[:length]):
                 self._write(zeros[:length], start)
+            self._expect(start, length)
             start += length
 
 

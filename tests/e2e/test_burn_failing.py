@@ -22,7 +22,7 @@ from builder.formats.disk import GIB, MIB
 from builder.progress import Advance, Silent
 from tests.support.failing_cards import Served, fails, served
 from tests.support.judges import judge
-from tests.support.loop_cards import LoopCard, card, command, require_loops, same
+from tests.support.loop_cards import LoopCard, attach, card, command, require_loops, same
 from tests.support.loop_cards import burn as burn_as_user
 from tests.support.program import Bench
 
@@ -226,3 +226,32 @@ def test_a_second_interrupt_does_not_wait_for_a_silent_card(
         assert going.returncode == 130
         assert "left blank" not in out + err
         assert slow.card.is_blank
+
+
+LIAR = """
+int fallocate64(int fd, int mode, long long offset, long long length) { return 0; }
+int fallocate(int fd, int mode, long offset, long length) { return 0; }
+"""
+
+
+@pytest.mark.parametrize("content", [b"\xee", b"\0"], ids=["full", "empty but for a trace"])
+def test_a_card_that_says_it_is_empty_and_is_not_is_emptied(
+    content: bytes, bench: Bench, tmp_path: Path
+) -> None:
+    require_loops()
+    (tmp_path / "liar.c").write_text(LIAR)
+    judge("cc", "-shared", "-fPIC", "-o", tmp_path / "liar.so", tmp_path / "liar.c")
+    size, image, backing = 96 * MIB, tmp_path / "disk.img", tmp_path / "backing"
+    with image.open("wb") as stream:
+        stream.write(bytes(510) + b"\x55\xaa" + b"data" * MIB)
+        stream.truncate(size)
+    with backing.open("wb") as stream:
+        stream.write(content * (size + 8 * MIB))
+        stream.seek(77 * MIB + 12345)
+        stream.write(b"a trace of what was there before")
+    with attach(backing) as attached:
+        arguments = command(image, attached)
+        done = bench.run(*arguments, LD_PRELOAD=str(tmp_path / "liar.so"))
+        assert done.code == 0, done.err
+        assert "ranges differ; writing again" in done.err
+        assert same(image, attached)

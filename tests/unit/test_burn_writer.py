@@ -93,6 +93,32 @@ def test_what_the_image_leaves_empty_is_emptied(card: Card, *, punches: bool) ->
     assert emptied == (0 if punches else 10 * MIB), "what was empty was written, too"
 
 
+@pytest.mark.parametrize("rest", [300, 512, 4096 + 1])
+@pytest.mark.parametrize("punches", [True, False])
+def test_the_last_sector_of_an_image_that_ends_within_one_is_emptied_too(
+    card: Card, rest: int, *, punches: bool
+) -> None:
+    card.offloads_zeros = punches
+    writer = Writer(card, Manner(), Overlay())
+    size = 20 * MIB + rest
+    for task in iter_tasks(iter(IMAGE), size, Pool(2)):
+        writer.take(task)
+        task.release()
+    assert content(card)[14 * MIB : size] == bytes(size - 14 * MIB)
+    rounded = -(-size // 512) * 512
+    assert content(card)[rounded : rounded + 4] == b"old ", "more was emptied than that"
+
+
+def test_what_only_this_card_has_in_an_empty_run_is_no_difference(card: Card) -> None:
+    own = Overlay({GAP: b"a" * 4096, GAP + 60 * KIB: b"b" * 8192, 11 * MIB + MIB - 4096: b"c"})
+    for punches in (True, False):
+        card.offloads_zeros = punches
+        writer = Writer(card, Manner(), own)
+        take(writer)
+        check_ranges(writer)
+        assert writer.differing == {}
+
+
 def test_what_the_image_leaves_empty_is_left_alone_when_that_is_wanted(card: Card) -> None:
     take(Writer(card, Manner(blanks=False), Overlay()))
     assert content(card)[GAP : GAP + MIB] == b"old " * (MIB // 4)
