@@ -5,14 +5,15 @@ left behind when the process is killed. A temporary one, which the next build re
 between two system calls, because linkat(2) replaces nothing, and elsewhere all the time.
 """
 
-import contextlib
 import errno
 import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from builder.errors import HostError
 from builder.structs import Struct
 
 _PART = ".photon-builder-"
+_MODE = 0o666
+"""Of a new file; the umask takes from it what others may not do."""
+_TRIES = 100
+_SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 SUMS = "SHA256SUMS"
 PROVENANCE = ".provenance.json"
 
@@ -42,11 +47,12 @@ class Staging(Struct, frozen=True):
     def publish(self, final: Path, *, mtime: int | None = None) -> None:
         """Give the file its name, in one step, replacing what was there.
 
+        Who may read it is as the umask says.
+
         Args:
             final: In ``directory``.
             mtime: Seconds since the epoch; ``None`` leaves the time as it is.
         """
-        os.fchmod(self.fd, 0o644)
         if mtime is not None:
             os.utime(self.fd, (mtime, mtime))
         named = self.named or self.directory / f"{_PART}{os.getpid()}-{self.fd}"
@@ -61,7 +67,7 @@ class Staging(Struct, frozen=True):
         """Give a nameless file a temporary name beside its final place."""
         directory = os.open(self.directory, os.O_RDONLY)
         try:
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
             # Passing directories makes CPython call linkat(AT_SYMLINK_FOLLOW), see open(2).
             os.link(self.path, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -93,12 +99,66 @@ def stage(directory: Path) -> Iterator[Staging]:
             staging.named.unlink(missing_ok=True)
 
 
+class Publication(Struct, frozen=True):
+    """What appears at once in an output folder.
+
+    Attributes:
+        artifact: Its name.
+        mtime: Its time, seconds since the epoch.
+        sums: File name to SHA-256, for ``SHA256SUMS``; without a digest the line goes.
+        texts: Other files of the folder; the last one appears last.
+    """
+
+    artifact: Path
+    mtime: int
+    sums: Mapping[str, str]
+    texts: Mapping[Path, str]
+
+
+def publish(
+    staging: Staging, what: Publication, waiting: Callable[[], object] = lambda: None
+) -> None:
+    """Give a finished artifact its name, and what belongs to it theirs.
+
+    All of it is written before the first name is given, while no other process is at that.
+
+    Args:
+        staging: The artifact.
+        what: Names, and the other files.
+        waiting: Called once when another process publishes there, or holds the folder.
+
+    Raises:
+        HostError: something lies in the way.
+        OSError: there is no room.
+    """
+    folder = what.artifact.parent
+    with locked(folder, waiting), ExitStack() as stack:
+        texts = {folder / SUMS: _merged_sums(folder, what.sums), **what.texts}
+        for path in (what.artifact, *texts):
+            if path.is_dir():
+                raise HostError(f"{path}: is a folder; wanted to write a file there",
+                                hint="move it away, or choose another --output")  # fmt: skip
+        staged = [(path, stack.enter_context(_staged(path, text))) for path, text in texts.items()]
+        staging.publish(what.artifact, mtime=what.mtime)
+        for path, each in staged:
+            each.publish(path)
+
+
 def write_beside(path: Path, text: str) -> None:
     """Write a small text file so that it is there as a whole or not at all."""
-    with stage(path.parent) as staging:
-        with open(staging.fd, "w", encoding="utf-8", closefd=False) as out:
-            out.write(text)
+    with _staged(path, text) as staging:
         staging.publish(path)
+
+
+@contextmanager
+def _staged(path: Path, text: str) -> Iterator[Staging]:
+    """Write a small text file that has no name yet."""
+    with stage(path.parent) as staging:
+        with open(
+            staging.fd, "w", encoding="utf-8", errors="surrogateescape", newline="", closefd=False
+        ) as out:
+            out.write(text)
+        yield staging
 
 
 def provenance_path(artifact: Path) -> Path:
@@ -109,32 +169,31 @@ def provenance_path(artifact: Path) -> Path:
 def read_provenance(artifact: Path) -> dict[str, Any]:
     """Return the provenance of ``artifact``; empty when there is none that can be read."""
     try:
-        found = json.loads(provenance_path(artifact).read_text())
-    except (OSError, ValueError):
+        found = json.loads(provenance_path(artifact).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def write_provenance(artifact: Path, record: Mapping[str, Any]) -> None:
-    """Write the provenance of ``artifact`` beside it."""
-    write_beside(provenance_path(artifact), json.dumps(record, indent=2, sort_keys=True) + "\n")
+def format_provenance(record: Mapping[str, Any]) -> str:
+    """Return the provenance of an artifact as it is written beside it."""
+    return json.dumps(record, indent=2, sort_keys=True) + "\n"
 
 
 def files_of(artifact: Path) -> list[Path]:
     """Return an artifact and what belongs to it, as far as it is there."""
-    told = read_provenance(artifact).get("artifact", {})
-    names = [artifact.name, *told.get("beside", ()), provenance_path(artifact).name]
+    told = read_provenance(artifact).get("artifact")
+    beside = told.get("beside") if isinstance(told, dict) else None
+    names = [artifact.name, *(beside if isinstance(beside, list) else ())]
+    names = [*(name for name in names if isinstance(name, str)), provenance_path(artifact).name]
     paths = [artifact.with_name(Path(name).name) for name in names]
     return [path for path in paths if path.is_file()]
 
 
 def read_sums(directory: Path) -> dict[str, str]:
     """Return file name to SHA-256, as ``SHA256SUMS`` of a folder has them."""
-    try:
-        lines = (directory / SUMS).read_text().splitlines()
-    except FileNotFoundError:
-        return {}
-    return {line[66:]: line[:64] for line in lines if line}
+    found = (_SUM.fullmatch(line) for line in _read_lines(directory))
+    return {line[2]: line[1] for line in found if line}
 
 
 def write_sums(artifact: Path, sha256: str) -> None:
@@ -142,10 +201,32 @@ def write_sums(artifact: Path, sha256: str) -> None:
 
     Without a digest there is no line, and what another build wrote goes.
     """
-    with locked(artifact.parent):
-        sums = {**read_sums(artifact.parent), artifact.name: sha256}
-        lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items()) if digest]
-        write_beside(artifact.with_name(SUMS), "".join(lines))
+    with locked(artifact.parent, lambda: None):
+        text = _merged_sums(artifact.parent, {artifact.name: sha256})
+        write_beside(artifact.with_name(SUMS), text)
+
+
+def _read_lines(directory: Path) -> list[str]:
+    """Return the lines of ``SHA256SUMS``, whatever they are."""
+    try:
+        content = (directory / SUMS).read_bytes()
+    except FileNotFoundError:
+        return []
+    return content.decode("utf-8", "surrogateescape").splitlines()
+
+
+def _merged_sums(directory: Path, sums: Mapping[str, str]) -> str:
+    """Return ``SHA256SUMS`` with other digests of some files; lines that are not ours stay."""
+    ours = {name: f"{digest}  {name}" for name, digest in sums.items() if digest}
+    others = []
+    for line in _read_lines(directory):
+        found = _SUM.fullmatch(line)
+        if not found:
+            others.append(line)
+        elif found[2] not in sums:
+            ours[found[2]] = line
+    lines = [*others, *(line for _, line in sorted(ours.items()))]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def digest_of(path: Path) -> str:
@@ -160,7 +241,7 @@ def _nameless(directory: Path) -> Staging | None:
     if not flag or not Path("/proc/self/fd").is_dir():
         return None
     try:
-        fd = os.open(directory, flag | os.O_RDWR, 0o644)
+        fd = os.open(directory, flag | os.O_RDWR, _MODE)
     except OSError as error:
         if error.errno in {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}:
             return None
@@ -171,11 +252,13 @@ def _nameless(directory: Path) -> Staging | None:
 
 def _named(directory: Path) -> Staging:
     """Open a file with a temporary name, locked as long as this process lives."""
-    import tempfile
-
-    fd, name = tempfile.mkstemp(prefix=_PART, dir=directory)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    return Staging(fd, Path(name), directory, Path(name))
+    for _ in range(_TRIES):
+        path = directory / f"{_PART}{secrets.token_hex(8)}"
+        with suppress(FileExistsError):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            return Staging(fd, path, directory, path)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(directory))
 
 
 def _remove_stale(directory: Path) -> None:
@@ -195,11 +278,15 @@ def _remove_stale(directory: Path) -> None:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Hold a lock on a directory: two builds may finish at once."""
     fd = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder import __version__
+from builder.addresses import filename_of, shown
 from builder.artifact import digest_of, stage
 from builder.base_facts import facts_by_name, facts_of_file, facts_of_source, usual_arch
 from builder.cache import Cache
 from builder.catalog import Source, find_source
 from builder.errors import BuilderError, DigestMismatch, HostError
 from builder.facts import Facts, facts_of, revisions
+from builder.host import FileState, state_of
 from builder.lock import Lock
 from builder.progress import Progress
 from builder.spec import Base, CatalogBase, FileBase, SampleBase, Spec, UrlBase
@@ -78,6 +80,7 @@ class Opened(Struct, frozen=True):
         known: Digests that were checked when the file entered the cache, which holds no other.
         pending: Algorithm to wanted digest (empty: just record it) and its computation.
         map: What a file that is mostly holes holds, being found out; its digest is pending too.
+        state: Of the file before anybody read it; ``None`` for the sample, which proves nothing.
     """
 
     origin: Origin
@@ -85,6 +88,7 @@ class Opened(Struct, frozen=True):
     known: Mapping[str, str]
     pending: Mapping[str, tuple[str, "BackgroundDigest | BackgroundMap"]]
     map: "BackgroundMap | None" = None
+    state: FileState | None = None
 
     @property
     def is_pinned(self) -> bool:
@@ -92,11 +96,17 @@ class Opened(Struct, frozen=True):
         return bool(self.known) or any(wanted for wanted, _ in self.pending.values())
 
     def check(self) -> dict[str, str]:
-        """Wait for the digests and return them.
+        """Wait for the digests and return them; for when everything has been read.
 
         Raises:
             DigestMismatch: the file is not the one that was published.
+            HostError: what was digested and what was read need not be the same.
         """
+        if self.state is not None and state_of(self.path) != self.state:
+            raise HostError(
+                f"{self.origin.text}: was changed or replaced while it was read",
+                hint="run the build again when nothing writes to it any more",
+            )
         found = {name: digest.hexdigest() for name, (_, digest) in self.pending.items()}
         for name, (wanted, _) in self.pending.items():
             if wanted and found[name] != wanted:
@@ -119,13 +129,7 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
         case FileBase():
             return _file_origin(base, target)
         case UrlBase(url, digests):
-            name = url.rpartition("/")[2]
-            source = Source(name, (url,), dict(digests), target=target.name, key=url)
-            known = facts_by_name(name, target)
-            identity = _identity(digests)
-            return Origin(
-                url, identity, known.release, known.arch, source, digests=digests, facts=known
-            )
+            return _url_origin(url, digests, target)
         case CatalogBase(release, revision, arch):
             source = find_source(
                 release, target.name, revision, arch, locked=locked.files if locked else None
@@ -166,15 +170,16 @@ def open_base(
         from builder.fetch import fetch
 
         verified = fetch(origin.source, cache, progress, offline=offline)
-        return Opened(origin, verified.path, {"sha256": verified.sha256}, {})
+        known = {"sha256": verified.sha256}
+        return Opened(origin, verified.path, known, {}, state=state_of(verified.path))
     if origin.path is not None:
+        state = state_of(origin.path)
         if not origin.digests and _is_sparse(origin.path):
             found = _digest_map(origin.path)
-            return Opened(origin, origin.path, {}, {MAP: ("", found)}, found)
-        return _opened(origin, origin.path, origin.digests or {"sha256": ""})
-    return _opened(
-        origin, _sample(origin.facts, target, cache.directory / "sample"), {"sha256": ""}
-    )
+            return Opened(origin, origin.path, {}, {MAP: ("", found)}, found, state)
+        return _opened(origin, origin.path, origin.digests or {"sha256": ""}, state)
+    sample = _sample(origin.facts, target, cache.folder("sample"))
+    return _opened(origin, sample, {"sha256": ""}, None)
 
 
 def identify(path: Path) -> dict[str, str]:
@@ -200,7 +205,9 @@ def _digest_map(path: Path) -> "BackgroundMap":
     return BackgroundMap(path)
 
 
-def _opened(origin: Origin, path: Path, digests: Mapping[str, str]) -> Opened:
+def _opened(
+    origin: Origin, path: Path, digests: Mapping[str, str], state: FileState | None
+) -> Opened:
     """Start computing the digests of a file."""
     from builder.formats.stream import BackgroundDigest
 
@@ -209,7 +216,17 @@ def _opened(origin: Origin, path: Path, digests: Mapping[str, str]) -> Opened:
         path,
         {},
         {name: (wanted, BackgroundDigest(path, name)) for name, wanted in digests.items()},
+        state=state,
     )
+
+
+def _url_origin(url: str, digests: Mapping[str, str], target: Target) -> Origin:
+    """Return the origin for a file at an address; what the address must not tell is left out."""
+    name = filename_of(url)
+    source = Source(name, (url,), dict(digests), target=target.name, key=url)
+    known = facts_by_name(name, target)
+    told = _identity(digests), known.release, known.arch
+    return Origin(shown(url), *told, source, digests=digests, facts=known)
 
 
 def _file_origin(base: FileBase, target: Target) -> Origin:

@@ -2,79 +2,36 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from builder import __version__, reproducible
+from builder.addresses import shown
 from builder.artifact import (
+    Publication,
+    format_provenance,
+    provenance_path,
+    publish,
     read_provenance,
     stage,
-    write_beside,
-    write_provenance,
-    write_sums,
 )
 from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.cache import Cache
-from builder.errors import HostError, Problem
+from builder.errors import HostError
 from builder.features import discover as discover_features
 from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
-from builder.lock import Lock
 from builder.plan import Plan, make_plan
 from builder.progress import Progress, Silent
-from builder.spec import Spec
-from builder.structs import Struct, field, replace
+from builder.request import Outcome, Request
+from builder.structs import replace
 from builder.support import check_support, features_for
-from builder.targets import Target
+
+__all__ = ["Outcome", "Request", "build", "find_standing", "key_of", "prepare", "with_downloads"]
 
 SCHEMA = "photon-builder/provenance/v1"
-
-
-class Request(Struct, frozen=True):
-    """What to build, and how.
-
-    Attributes:
-        spec: The spec.
-        target: One of its targets.
-        output: Folder for the artifact.
-        force: Build even when nothing changed.
-        offline: Never use the network.
-        locked: What the lock file has.
-        announce: Told what a person must read now and nowhere else.
-    """
-
-    spec: Spec
-    target: Target
-    output: Path
-    force: bool = False
-    offline: bool = False
-    locked: Lock = field(default_factory=Lock)
-    announce: Callable[[str], None] = lambda _: None
-
-    @property
-    def artifact(self) -> Path:
-        """Where the artifact goes."""
-        suffix = self.target.suffix_with(self.spec.output)
-        return self.output / f"{self.spec.name}{suffix}"
-
-
-class Outcome(Struct, frozen=True):
-    """What came of a request.
-
-    Attributes:
-        artifact: The published file.
-        sha256: Its digest; empty for a disk that is not packed: its block map has them.
-        size: Its length.
-        built: Whether it was made now; ``False``: nothing had changed.
-        warnings: What its plan warns of.
-    """
-
-    artifact: Path
-    sha256: str
-    size: int
-    built: bool
-    warnings: tuple[Problem, ...] = ()
+_HELD = "another process holds that folder"
 
 
 def prepare(request: Request, tolerated: Collection[str] = ()) -> tuple[Plan, Origin]:
@@ -203,18 +160,23 @@ def _build(
         digests = opened.check()
         wanted = wanted_of(request, plan, started)
         verify(staging.path, wanted, request.target.work_out, full=False, name=artifact.name)
-        staging.publish(artifact, mtime=started)
-    record = _provenance(request, plan, opened, made)
-    record["inputs"] = fetched_rows(inputs, plan)
-    base = {**record["base"], "digests": digests}
-    write_sums(artifact, made.sha256)
-    for suffix, text in made.beside.items():
-        path = artifact.with_name(artifact.name + suffix)
-        write_beside(path, text)
-        write_sums(path, hashlib.sha256(text.encode()).hexdigest())
-    # Last: it is what tells the next build that nothing is left to do.
-    write_provenance(artifact, {**record, "key": key, "timestamp": started, "base": base})
+        record = _provenance(request, plan, opened, made)
+        record |= {"inputs": fetched_rows(inputs, plan), "key": key, "timestamp": started}
+        record["base"]["digests"] = digests
+        what = _publication(artifact, made, record)
+        publish(staging, what, lambda: progress.phase(f"waiting for {request.output}: {_HELD}"))
     return Outcome(artifact, made.sha256, made.size, built=True)
+
+
+def _publication(artifact: Path, made: Made, record: Mapping[str, Any]) -> Publication:
+    """Return what appears with an artifact.
+
+    Its provenance comes last: it is what tells the next build that nothing is left to do.
+    """
+    beside = {artifact.with_name(artifact.name + end): text for end, text in made.beside.items()}
+    sums = {path.name: hashlib.sha256(text.encode()).hexdigest() for path, text in beside.items()}
+    texts = {**beside, provenance_path(artifact): format_provenance(record)}
+    return Publication(artifact, record["timestamp"], {artifact.name: made.sha256, **sums}, texts)
 
 
 def _job(request: Request, plan: Plan, opened: Opened, where: tuple[int, int, Progress]) -> Job:
@@ -254,7 +216,7 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
             "arch": opened.origin.arch,
             "published": {} if recorded else dict(opened.origin.digests or {}),
             "recorded": dict(opened.origin.digests or {}) if recorded else {},
-            "urls": list(source.urls) if source else [],
+            "urls": [shown(url) for url in source.urls] if source else [],
         },
         "artifact": {
             "name": request.artifact.name,

@@ -5,9 +5,11 @@ Covers files and folders of our own (the cache, downloads); errno values are tho
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from builder.errors import HostError
 
@@ -25,6 +27,30 @@ _REFUSALS = {
     errno.ENOLCK: "its filesystem cannot lock files",
     errno.EIO: "the disk fails",
 }
+
+
+class FileState(NamedTuple):
+    """What of a file is another when it was replaced or written to; the last nobody can set."""
+
+    device: int
+    inode: int
+    size: int
+    written_ns: int
+    changed_ns: int
+
+
+def state_of(path: Path) -> FileState:
+    """Return what tells whether a file stays as it is.
+
+    Raises:
+        HostError: there is none, or it is no file.
+    """
+    with host_errors(path, hint="check the path and its permissions"):
+        found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise HostError(f"{path}: is not a regular file; wanted one")
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return FileState(found.st_dev, found.st_ino, found.st_size, *times)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from builder.addresses import shown
 from builder.blob import Blob, Download
 from builder.cache import Cache
 from builder.changes import WriteFile
@@ -37,7 +38,7 @@ def fetched_rows(inputs: list[tuple[WriteFile, Download]], plan: Plan) -> list[d
     """Return what was downloaded for the plan; what the base had already is not among it."""
     left = {change.content.sha256 for change, _ in plan.downloads()}
     return [
-        {"path": change.path, "url": download.url, "sha256": change.content.sha256}
+        {"path": change.path, "url": shown(download.url), "sha256": change.content.sha256}
         for change, download in inputs
         if change.content.sha256 not in left
     ]

@@ -2,24 +2,13 @@
 
 import stat
 from pathlib import Path
-from typing import NamedTuple
 
 from builder.errors import HostError
 from builder.formats.disk import MIB
-from builder.host import host_errors
+from builder.host import FileState, host_errors, state_of
 
 _LARGEST = 64 * MIB
 """A block map of 2 TiB in ranges of 4 MiB is the longest that anybody writes."""
-
-
-class State(NamedTuple):
-    """What of a file is another when it was replaced or written to."""
-
-    device: int
-    inode: int
-    size: int
-    written_ns: int
-    changed_ns: int
 
 
 def read_beside(image: Path, name: str) -> bytes | None:
@@ -48,21 +37,7 @@ def read_beside(image: Path, name: str) -> bytes | None:
     return content
 
 
-def state_of(image: Path) -> State:
-    """Return what :func:`check_same` compares.
-
-    Raises:
-        HostError: there is none, or it is no file.
-    """
-    with host_errors(image, hint="check the path and its permissions"):
-        found = image.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise HostError(f"{image}: is no file; wanted an image")
-    times = found.st_mtime_ns, found.st_ctime_ns
-    return State(found.st_dev, found.st_ino, found.st_size, *times)
-
-
-def check_same(image: Path, before: State) -> None:
+def check_same(image: Path, before: FileState) -> None:
     """Complain when a file is not the one any more that was checked.
 
     Raises:

@@ -8,7 +8,8 @@
 
 The folder is ``$PHOTON_BUILDER_CACHE``, else ``$XDG_CACHE_HOME/photon-builder``, else
 ``~/.cache/photon-builder`` (XDG Base Directory Specification 0.8). Several processes may share
-it; the end of any of them at any moment leaves nothing wrong behind. It does not download.
+it; the end of any of them at any moment leaves nothing wrong behind. One that others may write is
+refused. It does not download.
 """
 
 import contextlib
@@ -21,11 +22,13 @@ from pathlib import Path
 from builder.cache import upkeep
 from builder.cache.index import Entry, Index, with_digests
 from builder.cache.locks import hold
-from builder.cache.upkeep import SECONDS_A_DAY, Checked, Swept
+from builder.cache.ownership import check_owner
+from builder.cache.upkeep import Checked, Swept
 from builder.cache.writing import HINT, copy_and_digest
 from builder.digests import Verified, check_digests, check_found, digest_file, seal
 from builder.errors import HostError
 from builder.host import flush_to_disk, host_errors
+from builder.structs import replace
 
 __all__ = ["Cache", "Checked", "Entry", "Swept", "Verified", "default_directory"]
 
@@ -54,6 +57,7 @@ class Cache:
 
         A file that was changed since it was checked is hashed again.
         """
+        check_owner(self.directory)
         wanted = check_digests(digests)
         for algorithm, digest in wanted.items():
             known = None if algorithm == "sha256" else self._index.read(algorithm, digest)
@@ -123,6 +127,10 @@ class Cache:
         place = self._blobs / digests["sha256"]
         with host_errors(self.directory, hint=HINT):
             self._make_folders()
+            if (known := self._sound_entry(digests["sha256"])) is not None:  # it may be in use
+                path.unlink()
+                known = replace(known, known_as=known_as or known.known_as)
+                return self._again(known, digests)
             flush_to_disk(path)
             path.replace(place)
             place.chmod(0o444)
@@ -137,8 +145,16 @@ class Cache:
                 status.st_mtime_ns,
                 dict(digests),
                 known_as,
+                status.st_ino,
+                status.st_ctime_ns,
             )
             self._index.write(entry)
+        return self._verified(entry)
+
+    def _again(self, known: Entry, digests: Mapping[str, str]) -> Verified:
+        """Keep a file that came once more, under its other digests too."""
+        entry = with_digests(known, digests)
+        self._index.write(entry)
         return self._verified(entry)
 
     def lock(self, key: str, waiting: Callable[[], object]) -> AbstractContextManager[Path]:
@@ -150,6 +166,18 @@ class Cache:
             HostError: the folder cannot be made or written.
         """
         return self._locked(key, waiting)
+
+    def folder(self, name: str) -> Path:
+        """Return a folder of the cache that others keep files in.
+
+        Raises:
+            HostError: it cannot be made, or others may write the cache.
+        """
+        with host_errors(self.directory, hint=HINT):
+            self._make_folders()
+            (self.directory / name).mkdir(mode=0o755, exist_ok=True)
+        check_owner(self.directory)
+        return self.directory / name
 
     def ls(self) -> list[Entry]:
         """Return what is in the cache, last used first."""
@@ -191,7 +219,9 @@ class Cache:
                 self._index.remove(entry)
                 (self._blobs / entry.sha256).unlink(missing_ok=True)
             self._index.sweep(frozenset(e.sha256 for e in entries) - {e.sha256 for e in gone})
-            left_over = upkeep.remove_idle(self.directory, _idle_seconds(max_age_days, max_bytes))
+            left_over = upkeep.remove_idle(
+                self.directory, upkeep.idle_seconds(max_age_days, max_bytes)
+            )
         return Swept(swept.removed, swept.freed + left_over)
 
     def _sound_entry(self, sha256: str) -> Entry | None:
@@ -201,7 +231,7 @@ class Cache:
         except OSError:
             return None
         entry = self._index.read("sha256", sha256)
-        if entry and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
+        if entry and entry.is_of(status):
             return entry
         size, found = digest_file(self._blobs / sha256, ["sha256"])
         if found["sha256"] != sha256:
@@ -211,8 +241,9 @@ class Cache:
         name, url = (entry.filename, entry.url) if entry else ("", "")
         known = {**(entry.digests if entry else {}), **found}
         known_as = entry.known_as if entry else ""
-        now = int(time.time())
-        fresh = Entry(sha256, size, name, url, now, status.st_mtime_ns, known, known_as)
+        times = int(time.time()), status.st_mtime_ns
+        stamp = status.st_ino, status.st_ctime_ns
+        fresh = Entry(sha256, size, name, url, *times, known, known_as, *stamp)
         self._remember(fresh)
         return fresh
 
@@ -268,13 +299,8 @@ class Cache:
             (self.directory / "locks" / f"{Path(name).name}.lock").unlink(missing_ok=True)
 
     def _make_folders(self) -> None:
-        """Make the folders of the cache."""
-        for folder in ("blobs/sha256", "index", "partial", "locks"):
-            (self.directory / folder).mkdir(parents=True, exist_ok=True)
-
-
-def _idle_seconds(max_age_days: float | None, max_bytes: int | None) -> float:
-    """Return how long an unfinished download is kept: it can still be resumed."""
-    if max_age_days is not None:
-        return max_age_days * SECONDS_A_DAY
-    return 0.0 if max_bytes is None else 7.0 * SECONDS_A_DAY
+        """Make the folders of the cache, each for us alone to write."""
+        check_owner(self.directory)
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (".", "blobs", "blobs/sha256", "index", "partial", "locks"):
+            (self.directory / folder).mkdir(mode=0o755, exist_ok=True)

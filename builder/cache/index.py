@@ -26,6 +26,8 @@ class Entry(Struct, frozen=True):
         mtime_ns: Time stamp of the file when its digest was last computed.
         digests: Algorithm to every digest that is known.
         known_as: What the catalog calls it, when somebody added it as a file of the catalog.
+        inode: Of the file then.
+        ctime_ns: When the file, its name or its time stamp was last changed then; nobody sets it.
     """
 
     sha256: str
@@ -36,6 +38,13 @@ class Entry(Struct, frozen=True):
     mtime_ns: int
     digests: Mapping[str, str]
     known_as: str = ""
+    inode: int = 0
+    ctime_ns: int = 0
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Tell whether a file was not touched since its digest was computed."""
+        known = self.size, self.mtime_ns, self.inode, self.ctime_ns
+        return known == (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 class Index:
@@ -48,7 +57,7 @@ class Index:
         """Return the entry for a digest, ``None`` when there is none that makes sense."""
         try:
             return _parse_entry(self._path(algorithm, digest).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
 
     def write(self, entry: Entry) -> None:
@@ -88,7 +97,7 @@ class Index:
         for path in self.directory.iterdir():
             try:
                 stale = _parse_entry(path.read_bytes()).sha256 not in kept
-            except ValueError:
+            except (ValueError, RecursionError):
                 stale = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
             except OSError:
                 stale = False
@@ -120,9 +129,16 @@ def _parse_entry(text: bytes) -> Entry:
             "time": int(moment),
             "mtime_ns": int(mtime_ns),
             "digests": {**digests},
+            **more,
         } if digests.get("sha256") == sha256:
             known = {str(name): str(value) for name, value in digests.items()}
-            known_as = str(value.get("known_as", ""))
-            return Entry(sha256, size, filename, url, moment, mtime_ns, known, known_as)
+            known_as = str(more.get("known_as", ""))
+            stamp = (_number(more.get(name)) for name in ("inode", "ctime_ns"))
+            return Entry(sha256, size, filename, url, moment, mtime_ns, known, known_as, *stamp)
         case _:
             raise ValueError("not an entry of the cache")
+
+
+def _number(value: object) -> int:
+    """Return a number of an entry; zero, which fits no file, for one of an earlier version."""
+    return value if isinstance(value, int) else 0

@@ -122,3 +122,10 @@ def _remove_older(path: Path, deadline: float) -> int:
         return 0
     path.unlink(missing_ok=True)
     return status.st_size
+
+
+def idle_seconds(max_age_days: float | None, max_bytes: int | None) -> float:
+    """Return how long an unfinished download is kept: it can still be resumed."""
+    if max_age_days is not None:
+        return max_age_days * SECONDS_A_DAY
+    return 0.0 if max_bytes is None else 7.0 * SECONDS_A_DAY

@@ -6,9 +6,7 @@ order. All else is unpacked and run by the script, in the order of the plan.
 """
 
 import io
-import itertools
 import shlex
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +15,7 @@ from builder.blob import Blob
 from builder.carriers import script
 from builder.carriers.edit import VOLATILE
 from builder.carriers.layer import write_layer
+from builder.carriers.scratch import make_scratch
 from builder.changes import (
     AddGroup,
     AddUser,
@@ -50,7 +49,6 @@ _OVERWRITTEN = tuple(map(guest, ("/etc/locale.conf", "/etc/resolv.conf")))
 _IN_GUEST = Path(__file__).with_name("in_guest")
 _NEVER_DAYS = 99999
 _LARGEST_IN_MEMORY = 64 << 20
-_numbers = itertools.count()
 
 
 class InstallerInput(Struct):
@@ -194,16 +192,10 @@ def _packed(ops: list[FileOp], timestamp: int) -> Blob:
         out = io.BytesIO()
         write_layer(out, ops, mtime=timestamp)
         return Blob.of(out.getvalue())
-    path = Path(_scratch().name, str(next(_numbers)))
-    with path.open("wb") as stream:
-        write_layer(stream, ops, mtime=timestamp)
+    path = make_scratch()
+    write_layer(path.file, ops, mtime=timestamp)
+    path.file.flush()
     return Blob.file(path)
-
-
-@cache
-def _scratch() -> "tempfile.TemporaryDirectory[str]":
-    """Return a folder that goes when the program ends."""
-    return tempfile.TemporaryDirectory(prefix="photon-builder-")
 
 
 def _below(directory: str, op: FileOp) -> FileOp:

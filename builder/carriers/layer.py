@@ -5,12 +5,16 @@ Changes". The same operations and time give the same bytes: names are sorted, an
 this machine is in it. An owner that is a name of the guest is kept as a name.
 """
 
+import io
 import tarfile
 from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
 from typing import BinaryIO
 
 from builder.blob import Blob
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Owner, Remove, WriteFile
+from builder.errors import HostError
 
 WHITEOUT = ".wh."
 UNLESS = "PHOTON-BUILDER.unless"
@@ -33,7 +37,9 @@ def write_layer(out: BinaryIO, ops: Iterable[FileOp], *, mtime: int, prefix: str
             entry, content = _entry(op)
             entry.name, entry.mtime = prefix + entry.name, mtime
             with content.open() as stream:
-                tar.addfile(entry, stream)
+                checked = _Checked(stream, content, op.path)
+                tar.addfile(entry, checked)
+                checked.finish()
 
 
 def _entry(op: FileOp) -> tuple[tarfile.TarInfo, Blob]:
@@ -55,6 +61,52 @@ def _entry(op: FileOp) -> tuple[tarfile.TarInfo, Blob]:
             above, _, name = path.lstrip("/").rpartition("/")
             entry.name = f"{above}/{WHITEOUT}{name}" if above else f"{WHITEOUT}{name}"
     return entry, content
+
+
+class _Checked(io.RawIOBase):
+    """The content of a file, compared on its way with what it was when the plan was made."""
+
+    def __init__(self, stream: BinaryIO, content: Blob, path: str) -> None:
+        super().__init__()
+        self._stream = stream
+        self._content = content
+        self._path = path
+        self._digest = sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return as many bytes as are wanted.
+
+        Raises:
+            HostError: there are fewer.
+        """
+        parts: list[bytes] = []
+        left = size
+        while left and (part := self._stream.read(left)):
+            parts.append(part)
+            left -= len(part)
+        if left:
+            raise self._changed()
+        piece = b"".join(parts)
+        self._digest.update(piece)
+        return piece
+
+    def finish(self) -> None:
+        """Compare what was read.
+
+        Raises:
+            HostError: it is not what was planned, or not all.
+        """
+        if self._stream.read(1) or self._digest.hexdigest() != self._content.sha256:
+            raise self._changed()
+
+    def _changed(self) -> HostError:
+        """Return the error for other content."""
+        source = self._content.source
+        place = f"{source}: " if isinstance(source, Path) else ""
+        return HostError(
+            f"{place}the content of {self._path} is not what it was when the build began",
+            hint="did the file change while it was read? run the build again",
+        )
 
 
 def _set_owner(entry: tarfile.TarInfo, owner: Owner) -> None:

@@ -35,10 +35,11 @@ class Given(Struct, frozen=True, kw_only=True):
 @contextmanager
 def opened(given: Given, progress: Progress) -> Iterator["Image"]:
     """Open the image, and check it as far as that can be done before it is read."""
-    from builder.burn.beside import check_same, state_of
+    from builder.burn.beside import check_same
     from builder.burn.remote import is_address, open_address
     from builder.burn.signed import check_signed, describe
     from builder.burn.source import check_published, digested, open_source
+    from builder.host import state_of
 
     keys = _keys(given, progress)
     if is_address(given.image):
@@ -64,11 +65,12 @@ def opened(given: Given, progress: Progress) -> Iterator["Image"]:
 def unpack(given: Given, target: Path, *, as_json: bool) -> int:
     """Write the disk in an image to a file, once the image is checked."""
     from builder.artifact import stage
-    from builder.burn.beside import check_same, state_of
+    from builder.burn.beside import check_same
     from builder.burn.signed import check_signed, describe
     from builder.burn.source import read_published
     from builder.digests import verify_file
     from builder.formats.disk_file import unpack_disk
+    from builder.host import state_of
 
     if target.exists() and not target.is_file():
         raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")

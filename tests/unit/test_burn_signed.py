@@ -341,7 +341,7 @@ def test_what_lies_beside_an_address_has_its_query(made: tuple[Signer, bytes]) -
 def test_what_is_no_file_is_not_read_to_its_end(tmp_path: Path, made: tuple[Signer, bytes]) -> None:
     signer, _ = made
     for path in (tmp_path, Path("/dev/zero"), Path(), Path("/")):
-        with pytest.raises(HostError, match="is no file; wanted an image"):
+        with pytest.raises(HostError, match="is not a regular file; wanted one"):
             proved(path, signer)
     with pytest.raises(HostError, match="there is no such file"):
         proved(tmp_path / "missing.img", signer)

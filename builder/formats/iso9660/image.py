@@ -154,9 +154,9 @@ def open_iso(path: Path) -> Iterator[Iso]:
                 for tree in filter(None, (iso.primary, iso.joliet)):
                     tree.forget()
         except OSError as error:
-            if error.filename is not None:
+            if error.filename is not None or error.errno is None:
                 raise
-            raise HostError(f"{path}: {os.strerror(error.errno or 0)}") from error
+            raise HostError(f"{path}: {os.strerror(error.errno)}") from error
 
 
 def iter_tree(tree: Tree) -> Iterator[tuple[str, Entry]]:

@@ -1,0 +1,39 @@
+"""A file for what is too large for memory, gone with the last reference to its path."""
+
+import tempfile
+import weakref
+from pathlib import Path, PosixPath
+from typing import BinaryIO, cast
+
+_OPEN_FILES = Path("/proc/self/fd")
+
+
+class ScratchPath(PosixPath):
+    """Where the file can be opened; where the system can do that, it has no name of its own.
+
+    Attributes:
+        file: Keeps it.
+    """
+
+    file: BinaryIO
+
+
+def make_scratch() -> ScratchPath:
+    """Return the path of a new, empty file.
+
+    Raises:
+        OSError: the folder for temporary files cannot be written.
+    """
+    file = _open()
+    nameless = _OPEN_FILES / str(file.fileno())
+    path = ScratchPath(nameless if _OPEN_FILES.is_dir() else file.name)
+    path.file = file
+    weakref.finalize(path, file.close)
+    return path
+
+
+def _open() -> BinaryIO:
+    """Open the file."""
+    if _OPEN_FILES.is_dir():
+        return tempfile.TemporaryFile(prefix="photon-builder-")
+    return cast("BinaryIO", tempfile.NamedTemporaryFile(prefix="photon-builder-"))
