@@ -238,8 +238,9 @@ def _file_origin(base: FileBase, target: Target) -> Origin:
         raise HostError(
             f"{path}: {error.strerror}", hint="check `base.file` in the spec, or --base"
         ) from error
-    if path.is_dir():
-        raise HostError(f"{path} is a directory; wanted an image file")
+    if not path.is_file():
+        kind = "a directory" if path.is_dir() else "a device or a pipe"
+        raise HostError(f"{path} is {kind}; wanted an image file")
     known = facts_of_file(path, target)
     if not known.release and base.release:
         arch = base.arch or usual_arch(target)

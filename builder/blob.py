@@ -1,7 +1,9 @@
 """File content known by its digest before it is read."""
 
+import errno
 import hashlib
 import io
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -47,7 +49,13 @@ class Blob:
 
     @classmethod
     def file(cls, path: Path) -> Self:
-        """Wrap a file on this machine, reading it once for its digest."""
+        """Wrap a file on this machine, reading it once for its digest.
+
+        Raises:
+            OSError: it cannot be read, or is not a regular file.
+        """
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "is not a regular file; wanted one", str(path))
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return cls(digest, path.stat().st_size, path)

@@ -3,17 +3,24 @@
 import posixpath
 from typing import NewType
 
+from builder.errors import GuestError
+
 GuestPath = NewType("GuestPath", str)
+
+
+class GuestPathError(GuestError, ValueError):
+    """A text that is not a path inside the image."""
 
 
 def guest(path: str) -> GuestPath:
     """Return ``path`` as a guest path: absolute, normalised, never above ``/``.
 
     Raises:
-        ValueError: ``path`` is relative, has a ``..`` component or a NUL byte.
+        GuestPathError: ``path`` is relative, has a ``..`` component or a NUL byte.
     """
     if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        raise ValueError(f"not an absolute guest path: {path!r}")
+        raise GuestPathError(f"{path!r} is not a valid path inside an image; wanted an absolute "
+                             "one without `..`")  # fmt: skip
     return GuestPath("/" + posixpath.normpath(path).lstrip("/"))
 
 

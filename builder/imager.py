@@ -20,6 +20,7 @@ from builder.artifact import PROVENANCE, read_provenance
 from builder.targets import Target, discover
 
 NAME = "os_list.json"
+_LATEST = 1 << 36
 _ICON = "icons/use_custom.png"
 """One that Imager carries with itself; its schema wants one."""
 
@@ -53,25 +54,38 @@ def _entries(path: Path, url: str) -> Iterator[dict[str, Any]]:
 
     if is_packed_in_tar(path):
         return
-    told, base = record["artifact"], record["base"]
+    told, base = record.get("artifact"), record.get("base")
+    if not isinstance(told, dict) or not isinstance(base, dict):
+        return
     release = str(base.get("release", ""))
-    content = told.get("content") or _content(path)
+    content = told.get("content")
+    if not isinstance(content, dict) or not {"size", "sha256"} <= content.keys():
+        content = _content(path)
     address = f"{url.rstrip('/')}/{quote(path.name)}"
-    name = f"{record['spec']['name']}: Photon OS {release}".rstrip()
+    spec = record.get("spec")
+    stem = spec.get("name") if isinstance(spec, dict) else None
+    origin = base.get("name", "a base that was not recorded")
     yield {
-        "name": name,
-        "description": f"Photon OS for Raspberry Pi, made from {base['name']} by photon-builder",
+        "name": f"{stem or path.name}: Photon OS {release}".rstrip(),
+        "description": f"Photon OS for Raspberry Pi, made from {origin} by photon-builder",
         "icon": _ICON,
         "url": address,
         "extract_size": content["size"],
         "extract_sha256": content["sha256"],
         "image_download_size": path.stat().st_size,
         "image_download_sha256": told.get("sha256") or content["sha256"],
-        "release_date": datetime.fromtimestamp(record["timestamp"], UTC).date().isoformat(),
+        "release_date": _date(record, path),
         "devices": list(target.boards.get(release) or target.boards[""]),
         "init_format": "none",
         **_block_map(path, address),
     }
+
+
+def _date(record: Mapping[str, Any], path: Path) -> str:
+    """Return the day on which an image was built; that of the file when it was not recorded."""
+    told = record.get("timestamp")
+    seconds = told if isinstance(told, int) and 0 <= told < _LATEST else path.stat().st_mtime
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def _block_map(path: Path, address: str) -> Mapping[str, str]:

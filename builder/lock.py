@@ -43,7 +43,7 @@ def read_lock(directory: Path) -> Lock:
     """
     path = directory / NAME
     try:
-        text = path.read_text()
+        text = path.read_bytes()
     except FileNotFoundError:
         return Lock()
     except OSError as error:
@@ -54,7 +54,7 @@ def read_lock(directory: Path) -> Lock:
             raise UsageError(f"{path}: found schema {record['schema']}, wanted {_SCHEMA}")
         files = {str(name): check_digests(found) for name, found in record["files"].items()}
         images = dict(map(_parse_image, record.get("images", {}).items()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path}: is no lock file of photon-builder",
             hint="restore it from version control, or remove it and run `photon-builder lock`",

@@ -12,6 +12,7 @@ from typing import Any
 from builder.errors import Fault, FaultError
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_LONGEST = 64 * 1024
 _HINT = "write {env: NAME} or {file: path}, and keep the secret out of the spec"
 
 
@@ -43,7 +44,7 @@ def read_secret(reference: Mapping[str, Any] | str, directory: Path) -> str:
 def _from_environment(name: str) -> str:
     """Return the value of a variable that must be set and not empty."""
     plain = name.removeprefix("$").strip("{}")
-    if plain != name:
+    if plain != name and _NAME.fullmatch(plain):
         message = f"{name!r} is a reference of the shell; wanted the name alone"
         raise FaultError(Fault(message, "SEC001", f"write {{env: {plain}}}"))
     value = os.environ.get(name, "")
@@ -60,10 +61,15 @@ def _from_environment(name: str) -> str:
 def _from_file(path: Path) -> str:
     """Return the text of a file that must not be empty."""
     try:
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+        with path.open("rb") as stream:
+            content = stream.read(_LONGEST + 1)
+        text = "" if len(content) > _LONGEST else content.decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise FaultError(Fault(f"{path}: {reason}", "SEC003", "check the path")) from error
+    if len(content) > _LONGEST:
+        message = f"{path}: has more than {_LONGEST} bytes; wanted a secret"
+        raise FaultError(Fault(message, "SEC003", "is it the right file?"))
     if not text:
         raise FaultError(Fault(f"{path}: the file is empty; wanted a secret", "SEC003"))
     return text

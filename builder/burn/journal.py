@@ -39,7 +39,7 @@ class Journal:
             match json.loads(self._path.read_bytes()):
                 case {"image": str(image), "reached": int(reached)} if image == self._image:
                     return reached
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             pass
         return 0
 

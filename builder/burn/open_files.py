@@ -6,6 +6,7 @@ Source: proc(5): ``cwd``, ``root`` and ``fd`` of every process, as far as we may
 from pathlib import Path
 
 from builder.burn.system import System
+from builder.printable import printable
 
 _MOST = 5
 
@@ -17,7 +18,8 @@ def users_of(system: System, point: str) -> str:
         try:
             links = [process / "cwd", process / "root", *(process / "fd").iterdir()]
             if any(_is_below(link, point) for link in links):
-                found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
+                name = (process / "comm").read_text(errors="replace").strip()
+                found.append(f"{printable(name)} ({process.name})")
         except OSError:  # it ended, or is none of our business
             continue
     more = [f"{len(found) - _MOST} more"] if len(found) > _MOST else []

@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from builder.cache import upkeep
-from builder.cache.index import Entry, Index, with_digests
+from builder.cache.index import Entry, Index, entry_of, with_digests
 from builder.cache.locks import hold
 from builder.cache.ownership import check_owner
 from builder.cache.upkeep import Checked, Swept
@@ -70,6 +70,7 @@ class Cache:
 
     def find_unpublished(self, name: str, addresses: Collection[str]) -> Verified | None:
         """Return the newest file that came from one of ``addresses`` or was added as ``name``."""
+        check_owner(self.directory)
         fitting = [
             entry
             for entry in self.ls()
@@ -135,19 +136,7 @@ class Cache:
             path.replace(place)
             place.chmod(0o444)
             flush_to_disk(place.parent)
-            status = place.stat()
-            entry = Entry(
-                digests["sha256"],
-                status.st_size,
-                filename,
-                url,
-                int(time.time()),
-                status.st_mtime_ns,
-                dict(digests),
-                known_as,
-                status.st_ino,
-                status.st_ctime_ns,
-            )
+            entry = entry_of(place.stat(), digests, (filename, url, known_as))
             self._index.write(entry)
         return self._verified(entry)
 
@@ -233,17 +222,13 @@ class Cache:
         entry = self._index.read("sha256", sha256)
         if entry and entry.is_of(status):
             return entry
-        size, found = digest_file(self._blobs / sha256, ["sha256"])
+        _, found = digest_file(self._blobs / sha256, ["sha256"])
         if found["sha256"] != sha256:
             with contextlib.suppress(OSError):
                 self._set_aside(self._blobs / sha256)
             return None
-        name, url = (entry.filename, entry.url) if entry else ("", "")
-        known = {**(entry.digests if entry else {}), **found}
-        known_as = entry.known_as if entry else ""
-        times = int(time.time()), status.st_mtime_ns
-        stamp = status.st_ino, status.st_ctime_ns
-        fresh = Entry(sha256, size, name, url, *times, known, known_as, *stamp)
+        names = (entry.filename, entry.url, entry.known_as) if entry else ("", "", "")
+        fresh = entry_of(status, {**(entry.digests if entry else {}), **found}, names)
         self._remember(fresh)
         return fresh
 

@@ -112,6 +112,31 @@ class Index:
 _ABANDONED_SECONDS = 3600
 
 
+def entry_of(
+    status: os.stat_result, digests: Mapping[str, str], names: tuple[str, str, str]
+) -> Entry:
+    """Return the entry of a file whose digests were just computed.
+
+    Args:
+        status: Of the file.
+        digests: Algorithm to digest.
+        names: How its publisher calls it, where it came from, what the catalog calls it.
+    """
+    filename, url, known_as = names
+    return Entry(
+        digests["sha256"],
+        status.st_size,
+        filename,
+        url,
+        int(time.time()),
+        status.st_mtime_ns,
+        dict(digests),
+        known_as,
+        status.st_ino,
+        status.st_ctime_ns,
+    )
+
+
 def with_digests(entry: Entry, found: Mapping[str, str]) -> Entry:
     """Return the entry with more digests."""
     return replace(entry, digests={**entry.digests, **found})

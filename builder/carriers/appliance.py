@@ -31,11 +31,14 @@ def build_appliance(job: Job) -> Made:
         GuestError: the plan does not fit the base.
     """
     with open_ova(job.base) as ova, Spill(job.directory) as spill:
-        if not job.is_pinned:
-            ova.check_digests()
         member, reference = ova.disk
         name = f"{ova.name}: {member.name}"
-        disk = GrainOverlay(StreamOptimized(ova.fd, member.offset, member.size, name=name), spill)
+        vmdk = StreamOptimized(ova.fd, member.offset, member.size, name=name)
+        if not job.is_pinned:
+            ova.check_digests()
+            if not ova.vouches_for(member):  # nobody else would read what is copied as it is
+                vmdk.check(full=True)
+        disk = GrainOverlay(vmdk, spill)
         with in_disk_of(job.base):
             if wanted := disk_size(job.sections):
                 fit_disk(disk, wanted, MIB, job)

@@ -256,4 +256,4 @@ def _to_file(given: "Given", paths: tuple[Path, ...], target: Path, options: Opt
 
     if paths or options["settings"]:
         raise UsageError("--to-file takes an image and nothing else")
-    return unpack(given, target, as_json=options["as_json"])
+    return unpack(given, target, replaces=options["yes"], as_json=options["as_json"])

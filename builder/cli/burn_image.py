@@ -62,7 +62,7 @@ def opened(given: Given, progress: Progress) -> Iterator["Image"]:
             yield ready
 
 
-def unpack(given: Given, target: Path, *, as_json: bool) -> int:
+def unpack(given: Given, target: Path, *, replaces: bool, as_json: bool) -> int:
     """Write the disk in an image to a file, once the image is checked."""
     from builder.artifact import stage
     from builder.burn.beside import check_same
@@ -72,9 +72,8 @@ def unpack(given: Given, target: Path, *, as_json: bool) -> int:
     from builder.formats.disk_file import unpack_disk
     from builder.host import state_of
 
-    if target.exists() and not target.is_file():
-        raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")
     path, known, signed, progress = Path(given.image), "", None, reporter()
+    _check_target(path, target, replaces=replaces)
     before = state_of(path)
     if keys := _keys(given, progress):
         known, signed = check_signed(path, given.sha256, keys, progress)
@@ -94,6 +93,22 @@ def unpack(given: Given, target: Path, *, as_json: bool) -> int:
     }
     write_result(row, as_json=as_json, text=f"{target}\n")
     return 0
+
+
+def _check_target(image: Path, target: Path, *, replaces: bool) -> None:
+    """Refuse to write over the image itself, or unasked over another file.
+
+    Raises:
+        DeviceError: it is not to be written, or not without more being said.
+    """
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")
+    if image.exists() and image.samefile(target):
+        raise DeviceError(f"{target}: is the image itself", hint="choose another name for the disk")
+    if not replaces:
+        raise DeviceError(f"{target}: exists already", hint="--yes, to replace it")
 
 
 def _keys(given: Given, progress: Progress) -> list["Key"]:

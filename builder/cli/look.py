@@ -23,6 +23,7 @@ from builder.errors import GuestError, UsageError
 from builder.formats.filesystem import Kind, Node
 from builder.guestpath import GuestPath, guest, join
 from builder.images import describe, open_image
+from builder.printable import printable
 from builder.roots import Root
 from builder.roots.resolve import resolve
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from builder.build import Request
     from builder.job import Wanted
 
+_LATEST = 1 << 36
 _LETTERS = {Kind.FILE: "-", Kind.DIRECTORY: "d", Kind.SYMLINK: "l", Kind.OTHER: "?"}
 
 
@@ -40,7 +42,9 @@ def inspect(artifact: Path, *, as_json: bool) -> None:
     """Say what an artifact is: container, hardware, partitions, release."""
     with open_image(artifact) as image:
         found = describe(image)
-    write_result(found, as_json=as_json, text="\n".join(_lines(found)) + "\n")
+    write_result(
+        found, as_json=as_json, text="".join(f"{printable(line)}\n" for line in _lines(found))
+    )
 
 
 @click.command("ls")
@@ -76,7 +80,9 @@ def show_differences(a: Path, b: Path, *, as_json: bool) -> int:
     """Compare the trees inside two artifacts; exits with 1 when they differ."""
     with open_image(a) as first, open_image(b) as second:
         found = [row._asdict() for row in compare(first.root(), second.root())]
-    text = "".join(f"{row['sign']} {row['path']}{_because(row['what'])}\n" for row in found)
+    text = "".join(
+        f"{row['sign']} {printable(row['path'])}{_because(row['what'])}\n" for row in found
+    )
     write_result(found, as_json=as_json, text=text)
     return 1 if found else 0
 
@@ -98,7 +104,10 @@ def verify(
     from builder.artifact import read_provenance
 
     wanted, work_out = None, None
-    timestamp = int(read_provenance(artifact).get("timestamp") or _time_of(artifact))
+    told = read_provenance(artifact).get("timestamp")
+    timestamp = _time_of(artifact)
+    if isinstance(told, int) and 0 < told < _LATEST:
+        timestamp = told
     if spec is not None:
         read = read_spec(spec, quiet=True, base=base)
         request = question(read, target_of(artifact, read, target))
@@ -187,10 +196,11 @@ def _row(path: GuestPath, node: Node) -> dict[str, Any]:
 def _shown(row: dict[str, Any]) -> str:
     """Return a row as ``ls -l`` would."""
     when = datetime.fromtimestamp(row["mtime"], UTC).strftime("%Y-%m-%d %H:%M")
-    arrow = f" -> {row['target']}" if row["target"] else ""
+    arrow = f" -> {printable(row['target'])}" if row["target"] else ""
     letter = _LETTERS[Kind(row["kind"])]
     owner = f"{row['uid']}:{row['gid']}"
-    return f"{letter}{row['mode']} {owner:>11} {row['size']:>11} {when} {row['path']}{arrow}"
+    name = f"{printable(row['path'])}{arrow}"
+    return f"{letter}{row['mode']} {owner:>11} {row['size']:>11} {when} {name}"
 
 
 def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
@@ -213,4 +223,4 @@ def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
 
 def _because(text: str) -> str:
     """Return what differs in brackets."""
-    return f" ({text})" if text else ""
+    return f" ({printable(text)})" if text else ""

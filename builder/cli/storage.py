@@ -1,5 +1,6 @@
 """The command ``cache`` and its parts: what was downloaded, whether it is sound, what can go."""
 
+import math
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,20 @@ from builder.cli.options import PATH, json_option, write_result
 from builder.errors import DigestMismatch
 
 _GIGABYTE = 1_000_000_000
+
+
+class _Amount(click.FloatRange):
+    """A number from zero on; NaN is neither less nor more."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
+
+
+_AMOUNT = _Amount(min=0, max=1_000_000)
 
 
 @click.group()
@@ -46,8 +61,8 @@ def verify(*, as_json: bool) -> int:
 
 
 @cache.command()
-@click.option("--days", type=float, help="Remove what was not used for so many days.")
-@click.option("--gigabytes", type=float, help="Remove the longest unused until the rest fits.")
+@click.option("--days", type=_AMOUNT, help="Remove what was not used for so many days.")
+@click.option("--gigabytes", type=_AMOUNT, help="Remove the longest unused until the rest fits.")
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
 @json_option

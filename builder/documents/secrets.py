@@ -18,6 +18,10 @@ _WORDS = (
     r"(?:password|passwd|passphrase|passcode|secret|token|psk|credential|signature|pwd"
     r"|(?:api|access|private|auth|encryption)[_-]?key)"
 )
+_SHORTEST = 4
+"""Digits of a number that may be a secret."""
+_NAMES = "secrets"
+"""Key of compose files below which are the names of secrets, and where they are."""
 _NAME = re.compile(rf"(?i){_WORDS}|^(?:hash|env|environment|pass|pw)$")
 _SECTIONS = frozenset({"users", "wifi"})
 """Keys below which a password is likely to be written one level too high."""
@@ -28,7 +32,7 @@ _HARMLESS = frozenset(
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _KEY = re.compile(r"\s*(?:- +)*[\"']?([\w.-]+)[\"']?\s*:(?=\s|$)")
 _ASSIGNED = re.compile(
-    rf"(?i)({_WORDS}[\w.-]*[\"']?\s*[:=]\s*|--[\w-]*{_WORDS}[\w-]*\s+)"
+    rf"(?i)((?!{_NAMES}[\"']?\s*:){_WORDS}[\w.-]*[\"']?\s*[:=]\s*|--[\w-]*{_WORDS}[\w-]*\s+)"
     r"(?![>|]?\s*$|\{\s*(?:env|file)\b|\$\{?\w+\}?[\"']?\s*$|#)\S.*"
 )
 _USERINFO = re.compile(r"(://[^\s:@/]*:)\S+@")
@@ -38,10 +42,15 @@ _QUERY = re.compile(r"(://[^\s?\"']*\?)[^\s\"']+")
 
 def is_secret(path: KeyPath, value: object = "") -> bool:
     """Say whether a value at this path may be a secret."""
-    names = [step for step in path if isinstance(step, str)]
-    if not names or names[-1] in _HARMLESS:
+    names = [step for step in path if isinstance(step, str) and step != _NAMES]
+    is_short = not isinstance(value, str) and len(str(value)) < _SHORTEST
+    if not names or names[-1] in _HARMLESS or is_short:
         return False
-    if names[-1] == "env" and isinstance(value, str) and _VARIABLE.fullmatch(value):
+    if (
+        names[-1] in {"env", "environment"}
+        and isinstance(value, str)
+        and _VARIABLE.fullmatch(value)
+    ):
         return False
     if "options" in names and isinstance(value, str) and "=" in value:
         return True

@@ -49,7 +49,7 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
             yield text
             continue
         unit = first_boot.unit_name(name)
-        yield WriteFile(join(first_boot.DIRECTORY, name), Blob.text(text), 0o755)
+        yield WriteFile(join(first_boot.DIRECTORY, name), Blob.text(text), 0o700)
         made = first_boot.format_unit(
             name,
             network=entry.get("network", False),

@@ -83,8 +83,9 @@ def content_change(blob: Blob, at: GuestPath, given: Attributes) -> WriteFile | 
     if modes.is_unreadable_for_networkd(at, mode):
         message = f"{at} has mode {mode:04o}: networkd (uid 76) cannot read it"
         return Fault(message, "NET030", 'drop mode, or write mode: "0644"')
+    is_secret = modes.is_secret(at) or modes.holds_key(at, head)
     owner = given.owner or Owner(0, modes.file_group(at, head))
-    return WriteFile(at, blob, mode, owner, secret=modes.is_secret(at))
+    return WriteFile(at, blob, mode, owner, secret=is_secret)
 
 
 def _unreadable(path: Path, error: OSError) -> Fault:

@@ -22,11 +22,7 @@ _USER = {
     "groups": {"type": "array", "items": {"type": "string", **_GROUP}, "description": "Others."},
     "home": {"type": "string", "description": "Home directory; /home/NAME by default."},
     "shell": {"type": "string", "description": "Login shell.", **form("^/[^:\n]*$", "a full path")},
-    "comment": {
-        "type": "string",
-        "description": "Full name.",
-        **form("^[^:\n]*$", "text without `:`"),
-    },
+    "comment": {"type": "string", "description": "Name.", **form("^[^:\n]*$", "text without `:`")},
     "password": {"type": ["object", "string"], "description": _REFERENCE},
     "expire": {
         "anyOf": [{"enum": ["never", "first-login"]}, {"type": "integer", "minimum": 1}],

@@ -71,7 +71,7 @@ class Partial:
             match json.loads(self._note.read_bytes()):
                 case {"url": str(noted), "validator": str(validator)} if noted == _digest(url):
                     return validator
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             pass
         return ""
 

@@ -21,7 +21,7 @@ from builder.formats import gz, xz, xz_blocks, zst
 from builder.formats.deflate import inflate_errors, inflater
 from builder.formats.disk import KIB, MIB
 from builder.formats.gz_zeros import InflateZeros
-from builder.formats.sparse import Piece, Window, iter_pieces
+from builder.formats.sparse import Piece, Window, is_zero, iter_pieces
 
 __all__ = [
     "Compression",
@@ -37,6 +37,7 @@ __all__ = [
 _GZ, _XZ = b"\x1f\x8b", b"\xfd7zXZ\0"
 _FOREIGN = ((b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "LZ4"), (b"LZIP", "lzip"), (b"PK\3\4", "zip"))
 _INPUT = 256 * KIB
+_START = 16 * KIB
 _MEMORY_LIMIT = 256 * MIB
 _TRUNCATED = "is the file truncated? fetch it again"
 
@@ -279,18 +280,66 @@ def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[byte
             yield from _members(stream, lambda _: _Unxz(), _XZ, name)
 
 
+class _Input:
+    """A stream that takes back what was read too much of it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._held = b""
+        self._at = 0
+
+    def read(self, count: int = _INPUT) -> bytes:
+        """Return the next bytes, at most ``count``; none at the end."""
+        if self._at == len(self._held):
+            self._held, self._at = self._stream.read(_INPUT), 0
+        piece = self._held[self._at : self._at + count]
+        self._at += len(piece)
+        return piece
+
+    def unread(self, rest: bytes) -> None:
+        """Take back the last bytes that were read."""
+        if len(rest) <= self._at:
+            self._at -= len(rest)
+        else:
+            self._held, self._at = rest + self._held[self._at :], 0
+
+    def skip_zeros(self) -> int:
+        """Pass over zeros, and return how many."""
+        count = 0
+        while piece := self.read():
+            if is_zero(piece):
+                count += len(piece)
+                continue
+            left = piece.lstrip(b"\0")
+            self.unread(left)
+            return count + len(piece) - len(left)
+        return count
+
+    def begin(self) -> bytes:
+        """Return the beginning of a member: short, since members may be."""
+        head = self.read(_START)
+        while len(head) < _START and (more := self.read(_START - len(head))):
+            head += more
+        return head
+
+
 def _members(
     stream: BinaryIO, make: Callable[[bytes], _Decoder], magic: bytes, name: str
 ) -> Iterator[bytes]:
     """Yield the content of the members that follow each other in a stream."""
-    data = stream.read(_INPUT)
+    source = _Input(stream)
+    data = source.begin()
     while data:
         decoder = make(data)
-        yield from _member(decoder, data, partial(stream.read, _INPUT), name)
+        yield from _member(decoder, data, source.read, name)
+        source.unread(decoder.unused_data)
         # Both formats may be padded with zeros: gzip on tapes, xz by its standard.
-        data = _skip_zeros(stream, decoder.unused_data)
+        padding = source.skip_zeros()
+        data = source.begin()
         if data and not data.startswith(magic[: len(data)]):
             raise FormatError(f"{name}: something else follows the compressed data")
+        if magic == _XZ and padding % xz.PADDING:
+            raise FormatError(f"{name}: {padding} bytes of padding follow an xz stream")
 
 
 def _member(
@@ -309,16 +358,6 @@ def _member(
         data = more() if decoder.wants_more else b""
         if decoder.wants_more and not data:
             raise FormatError(f"{name}: the compressed data is cut short", hint=_TRUNCATED)
-
-
-def _skip_zeros(stream: BinaryIO, data: bytes) -> bytes:
-    """Return what follows the padding, with enough of it to tell what it is."""
-    while True:
-        data = data.lstrip(b"\0")
-        more = stream.read(_INPUT)
-        if data or not more:
-            return data + more
-        data = more
 
 
 def _inflate(data: bytes) -> _Decoder:

@@ -24,7 +24,7 @@ _MAGIC = slice(257, 262)
 _HEAD = 4 * MIB
 """What is looked at to find the disk: headers, and the map of a sparse file."""
 _TAIL_LIMIT = 16 * MIB
-_DAMAGED = (tarfile.TarError, ValueError, OverflowError, IndexError, EOFError)
+_DAMAGED = (tarfile.TarError, ValueError, OverflowError, IndexError, EOFError, RecursionError)
 _TRUNCATED = "is the file truncated? fetch it again"
 
 

@@ -121,6 +121,11 @@ class Ova(Struct, frozen=True):
                     hint="the file is damaged or was changed; fetch it again",
                 )
 
+    def vouches_for(self, member: Member) -> bool:
+        """Tell whether the manifest has a digest of a member."""
+        lines = self.manifest.lines if self.manifest else ()
+        return any(line.name == member.name for line in lines)
+
     def _pieces(self, member: Member) -> Iterator[bytes]:
         """Yield a member's content."""
         for offset in range(member.offset, member.offset + member.size, _PIECE):

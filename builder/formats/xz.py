@@ -16,7 +16,7 @@ from functools import cache, partial
 from builder.errors import FormatError
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
-from builder.formats.sparse import Piece
+from builder.formats.sparse import Piece, is_zero
 
 DEFAULT_LEVEL = 1
 PIECE = 8 * MIB
@@ -25,6 +25,8 @@ FOOTER = struct.Struct("<II2s2s")
 _MORE = 0x80
 _WORD = struct.Struct("<I")
 
+PADDING = 4
+"""What every part of a stream, and the padding between streams, is a multiple of."""
 _LARGEST_INDEX = 64 * MIB
 _TRUNCATED = "is the file truncated? fetch it again"
 
@@ -78,7 +80,7 @@ def read_size(read: Read, size: int, *, name: str) -> int:
     while end:
         footer = read(HEADER_SIZE, max(0, end - HEADER_SIZE))
         if footer[-_WORD.size :] == bytes(_WORD.size):
-            end -= _WORD.size  # padding between streams
+            end = _end_of_content(read, end)
             continue
         start, records = read_index(read, end, footer, name)
         total += sum(unpacked for _, unpacked in records)
@@ -107,7 +109,21 @@ def read_index(read: Read, end: int, footer: bytes, name: str) -> tuple[int, lis
             records.append((unpadded, unpacked))
     except IndexError:
         raise FormatError(f"{name}: the index of an xz stream is cut short") from None
+    if any(index[at:-4]) or len(index) - 4 - at >= PADDING:
+        raise FormatError(f"{name}: the padding of the index of an xz stream is damaged")
     return start, records
+
+
+def _end_of_content(read: Read, end: int) -> int:
+    """Return where the padding begins that ends at ``end``; it is of whole words."""
+    while end:
+        start = max(0, end - MIB)
+        piece = read(end - start, start)
+        if piece and not is_zero(piece):
+            left = piece.rstrip(b"\0")
+            return min(end, -(-(start + len(left)) // PADDING) * PADDING)
+        end = start
+    return end
 
 
 def _pack(piece: Piece, level: int) -> list[_Block]:

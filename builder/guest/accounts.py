@@ -20,6 +20,7 @@ LOCKED = "!"
 NEVER_DAYS = 99999
 WARN_DAYS = "7"
 _SHADOW_FIELDS = 9
+_MAX_DIGITS = 10
 _PASSWD_FIELDS = 7
 _GROUP_FIELDS = 4
 
@@ -247,8 +248,8 @@ def _record(text: str, name: str, path: GuestPath, count: int) -> list[str]:
 
 def _number(field: str, path: GuestPath, name: str) -> int:
     """Return an id that a field holds."""
-    if not (field.isascii() and field.isdigit()):
-        raise GuestError(f"{path}: the id of {name} is {field!r}; wanted a number")
+    if not (field.isascii() and field.isdigit() and len(field) <= _MAX_DIGITS):
+        raise GuestError(f"{path}: the id of {name} is {field[:40]!r}; wanted a number")
     return int(field)
 
 

@@ -13,6 +13,7 @@ FSTAB = guest("/etc/fstab")
 
 _ESCAPES = {"\\": "\\134", " ": "\\040", "\t": "\\011", "\n": "\\012", "#": "\\043"}
 _MIN_FIELDS = 3
+_MAX_DIGITS = 10
 _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 
 
@@ -64,8 +65,13 @@ def parse_fstab(text: str) -> tuple[Mount, ...]:
 def _parse_line(fields: list[str]) -> Mount:
     """Return the mount of one line; absent fields have getmntent(3)'s defaults."""
     source, path, kind, options = map(unescape, (*fields, "defaults")[:4])
-    numbers = [int(field) if field.isdigit() else 0 for field in (*fields[4:6], "0", "0")]
+    numbers = [_number(field) for field in (*fields[4:6], "0", "0")]
     return Mount(source, path, kind, options, numbers[0], numbers[1])
+
+
+def _number(field: str) -> int:
+    """Return a number that fsck(8) and dump(8) take, zero for anything else."""
+    return int(field) if field.isascii() and field.isdigit() and len(field) < _MAX_DIGITS else 0
 
 
 def line_of_path(path: str) -> str:

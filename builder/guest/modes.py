@@ -14,6 +14,7 @@ NETWORK_GROUP = 76
 _READABLE = 0o444
 _PROGRAM_DIRECTORIES = frozenset({"bin", "sbin", "libexec"})
 _SECRET_DIRECTORIES = frozenset({".ssh", "secrets"})
+_LOGINS = frozenset({".netrc", ".pgpass", ".my.cnf", ".git-credentials", ".vault-token"})
 _SECRET_KEYS = (b"PrivateKey=", b"PresharedKey=", b"Key=", b"Password=")
 
 
@@ -25,7 +26,8 @@ def file_mode(path: GuestPath, content: bytes) -> int:
         content: Its first bytes, enough to see a ``#!`` line, an ELF header or a key.
     """
     folders = parent(path).split("/")
-    if is_secret(path) or path.startswith("/etc/ssh/sshd_config"):
+    is_own = is_secret(path) or holds_key(path, content)
+    if is_own or path.startswith("/etc/ssh/sshd_config"):
         return 0o600
     if path.startswith("/etc/sudoers.d/"):
         return 0o440
@@ -44,7 +46,8 @@ def file_group(path: GuestPath, content: bytes) -> int:
 
 def directory_mode(path: GuestPath) -> int:
     """Return the mode for a directory at ``path``."""
-    if name(path) in _SECRET_DIRECTORIES:
+    is_private = path.startswith("/etc/") and name(path) == "private"
+    if name(path) in _SECRET_DIRECTORIES or is_private:
         return 0o700
     return 0o750 if path == "/etc/sudoers.d" else 0o755
 
@@ -59,6 +62,15 @@ def is_secret(path: GuestPath) -> bool:
         or base.startswith("wpa_supplicant")
         or (base.startswith("ssh_host_") and base.endswith("_key"))
     )
+
+
+def holds_key(path: GuestPath, content: bytes) -> bool:
+    """Say whether a file is a private key or a file of logins, by its first bytes or its name."""
+    base, folder = name(path), parent(path)
+    if base in _LOGINS or (b"-----BEGIN " in content and b"PRIVATE KEY-----" in content):
+        return True
+    is_key = base.endswith(".key") and b"PUBLIC KEY" not in content
+    return is_key or (folder.startswith("/etc/") and name(folder) == "private")
 
 
 def is_unreadable_for_networkd(path: GuestPath, mode: int) -> bool:

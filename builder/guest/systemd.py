@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from builder.errors import GuestError
-from builder.guest.unit_names import UnitName, parse_name
+from builder.guest.unit_names import UnitName, is_name, parse_name
 from builder.guestpath import GuestPath, guest, join
 from builder.structs import Struct, field
 
@@ -140,9 +140,23 @@ def enable_links(unit: str, text: str, path: str, *dropins: str) -> list[tuple[G
         join(ETC, f"{parent}.{kind}", str(named))
         for kind, parents in install.wanted.items()
         for parent in map(expand, parents)
-        if not named.is_template or parse_name(parent).is_template
+        if _is_name(parent, unit) and (not named.is_template or parse_name(parent).is_template)
     ]
     return [(link, path) for link in links]
+
+
+def _is_name(parent: str, unit: str) -> bool:
+    """Check the name of what pulls a unit in: it becomes the name of a folder.
+
+    Raises:
+        GuestError: it is not a unit name.
+    """
+    if not is_name(parent):
+        raise GuestError(
+            f"{unit}: [Install] names {parent!r}, which is not a valid unit name",
+            hint="systemd enables no such unit either: write one such as multi-user.target",
+        )
+    return True
 
 
 def _aliases(own: UnitName, install: Install, expand: Callable[[str], str]) -> Iterator[str]:
@@ -152,7 +166,9 @@ def _aliases(own: UnitName, install: Install, expand: Callable[[str], str]) -> I
         folder, slash, last = written.rpartition("/")
         alias = parse_name(last)
         if slash:
-            if str(own) == last and folder.endswith((".wants", ".requires")):
+            pulls, dot, kind = folder.rpartition(".")
+            is_folder = dot and kind in {"wants", "requires"} and is_name(pulls)
+            if str(own) == last and is_folder:
                 yield written
             continue
         wanted = alias.with_instance(own.instance or "") if alias.is_template else alias

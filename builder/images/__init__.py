@@ -3,6 +3,7 @@
 import importlib
 import os
 import pkgutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -157,11 +158,14 @@ def name_base(release: Release) -> str:
 
 
 def read_head(path: Path) -> bytes:
-    """Return the first bytes of a file and, of a longer one, its last."""
+    """Return the first bytes of a file or a disk and, of a longer one, its last."""
     try:
+        kind = path.stat().st_mode
+        if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind) or stat.S_ISSOCK(kind):
+            raise HostError(f"{path}: is a pipe or a device without an end; wanted a file")
         with path.open("rb") as stream:
             head = stream.read(HEAD_SIZE)
             stream.seek(max(len(head), stream.seek(0, os.SEEK_END) - TAIL_SIZE))
-            return head + stream.read()
+            return head + stream.read(TAIL_SIZE)
     except OSError as error:
         raise HostError(f"{path}: {error.strerror or error}") from error

@@ -108,7 +108,8 @@ class Builds(Struct, frozen=True):
 
         What a symbolic link in the folder points to stays, whatever its age.
         """
-        pointed = {path.resolve().name for path in self.directory.iterdir() if path.is_symlink()}
+        links = [path for path in self.directory.iterdir() if path.is_symlink()]
+        pointed = {Path(os.path.realpath(path)).name for path in links}
         gone = [name for name in self.ids()[:-keep] if name not in pointed]
         for name in gone:
             doomed = self.directory / f"{_PRUNED}{name}"
@@ -119,7 +120,7 @@ class Builds(Struct, frozen=True):
     def _remove_leftovers(self) -> None:
         """Remove what a run left that was killed."""
         for path in self.directory.iterdir():
-            if path.is_symlink() and path.name.startswith(_DRAFT):
+            if path.is_symlink() and path.name.startswith((_DRAFT, _PRUNED)):
                 path.unlink()
             elif path.is_dir() and path.name.startswith((_DRAFT, _PRUNED)):
                 shutil.rmtree(path)

@@ -107,9 +107,9 @@ class Summary(Struct, frozen=True):
 def read_rows(build: Path) -> tuple[Row, ...]:
     """Return the artifacts that a build holds; nothing when its summary cannot be read."""
     try:
-        found = json.loads((build / SUMMARY).read_text())["artifacts"]
+        found = json.loads((build / SUMMARY).read_bytes())["artifacts"]
         rows = tuple(_row(each) for each in found)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ()
     return tuple(row for row in rows if row.artifact)
 

@@ -118,7 +118,7 @@ def _mounts(
         volume = _find(entry.source, volumes)
         if volume is None or volume is own or not entry.path.startswith("/"):
             continue
-        point = resolve(alone, guest(entry.path))
+        point = resolve(alone, _mount_point(entry.path))
         if volume.filesystem is None:
             if volume.kind != "swap":
                 raise FormatError(
@@ -127,6 +127,18 @@ def _mounts(
                 )
             continue
         yield point, volume.filesystem
+
+
+def _mount_point(path: str) -> GuestPath:
+    """Return the mount point of a line of fstab(5).
+
+    Raises:
+        GuestError: it is not a valid path.
+    """
+    try:
+        return guest(path)
+    except ValueError:
+        raise GuestError(f"{fstab.FSTAB}: {path!r} is not a valid mount point") from None
 
 
 def _find(source: str, volumes: tuple[Volume, ...]) -> Volume | None:

@@ -67,6 +67,8 @@ def _walk(root: Root, path: GuestPath, *, follow_last: bool) -> GuestPath:
         if node is None or node.kind is not Kind.SYMLINK or not (todo or follow_last):
             continue
         links += 1
+        if "\0" in node.target:
+            raise GuestError(f"{path}: the symbolic link /{'/'.join(here)} holds a NUL byte")
         if links > _MOST_LINKS:
             raise GuestError(f"{path}: its symbolic links go round in a circle")
         here = [] if node.target.startswith("/") else here[:-1]

@@ -192,4 +192,11 @@ RULES: tuple[Rule, ...] = (
         "need be, or as a mapping with target and published. IPv6 addresses stand in brackets. "
         "Ranges have the lower port first.",
     ),
+    error(
+        "CMP038",
+        "a file of a compose project leads out of its folder",
+        "A symbolic link beside the compose file leads to another place of this machine, and what "
+        "lies there would get into the image: in a project of somebody else's that may be your "
+        "keys. Copy what the guest shall have into the project's folder.",
+    ),
 )

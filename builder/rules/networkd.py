@@ -66,6 +66,8 @@ def _is_network(path: str) -> bool:
 
 def _text(path: Path) -> str:
     """Return a file's text; nothing when it cannot be read, others complain of that."""
+    if not path.is_file():
+        return ""
     try:
         with path.open("rb") as stream:
             return stream.read(_LARGEST).decode(errors="replace")

@@ -21,7 +21,8 @@ def type_hint(value: object, schema: Mapping[str, Any], path: KeyPath) -> str:
         return f"write {_OLD_BOOLEANS[str(value).lower()]}; in YAML 1.2 yes, no, on, off are text"
     if is_secret(path, value) and not isinstance(value, dict | list | None):
         reference = "write {env: NAME}, and export NAME before the build"
-        return reference if "object" in names else ""
+        quotes = "put it in quotes" if "string" in names and not isinstance(value, str) else ""
+        return reference if "object" in names else quotes
     if value is None:
         return "write a value, or drop the key"
     match value:

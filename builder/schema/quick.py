@@ -67,7 +67,8 @@ def _others_fit(value: _Plain, wanted: _Plain, schema: Mapping[str, _Plain]) -> 
     return all(
         fits(inner, wanted)
         for key, inner in value.items()
-        if key not in named and not any(_compiled(pattern).search(key) for pattern in patterns)
+        if key not in named
+        and not any(compile_pattern(pattern).search(key) for pattern in patterns)
     )
 
 
@@ -77,7 +78,7 @@ def _patterns_fit(value: _Plain, wanted: _Plain, _: Mapping[str, _Plain]) -> boo
         fits(inner, schema)
         for pattern, schema in wanted.items()
         for key, inner in value.items()
-        if _compiled(pattern).search(key)
+        if compile_pattern(pattern).search(key)
     )
 
 

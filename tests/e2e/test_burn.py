@@ -794,7 +794,7 @@ def test_the_machine_is_kept_awake_while_a_card_is_written(
         ("hostname", (2, "wanted key=value")),
         ("hostnam=x", (3, "did you mean `hostname`?")),
         ("hostname=UPPER CASE", (3, "--set")),
-        ("/dev/other:hostname=x", (2, "/dev/other is not written now")),
+        ("/dev/other:hostname=x", (2, "/dev/other is not among the devices")),
     ],
 )
 def test_a_setting_that_is_none_is_refused_before_the_card_is_touched(

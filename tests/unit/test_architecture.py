@@ -11,6 +11,7 @@ PACKAGE = ROOT / "builder"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FLOOR = {
+    "printable",
     "addresses",
     "errors",
     "guestpath",
@@ -49,6 +50,7 @@ MAY_IMPORT = {
     "catalog": {"documents"} | FLOOR,
     "fetch": {"cache", "catalog"} | FLOOR,
     "artifact": FLOOR,
+    "guestpath": {"errors"},
     "request": {"lock", "spec", "targets"} | FLOOR,
     "images": {"formats", "guest", "roots"} | FLOOR,
     "compare": {"formats", "roots"} | FLOOR,

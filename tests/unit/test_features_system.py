@@ -5,7 +5,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from builder.changes import (
     EnsureLine,
@@ -18,6 +17,7 @@ from builder.changes import (
     SetKernelArguments,
     WriteFile,
 )
+from builder.documents import parse_document
 from builder.errors import Severity
 from builder.facts import facts_of
 from builder.features import (
@@ -48,7 +48,7 @@ from tests.support.wishes import wish
 @pytest.mark.parametrize("feature", discover(), ids=lambda feature: feature.key)
 def test_a_feature_documents_itself_and_its_example_is_valid(feature: Feature) -> None:
     jsonschema.Draft202012Validator.check_schema(feature.schema)
-    value = yaml.safe_load(feature.example)
+    value = parse_document(feature.example, Path(feature.key)).value
     jsonschema.validate(value, feature.schema)
     assert "description" in feature.schema
     assert feature.summary
@@ -259,7 +259,7 @@ def test_first_boot_scripts_run_in_order() -> None:
     second = found.text("/etc/systemd/system/photon-builder-first-boot-b.service")
     assert "photon-builder-first-boot-a.service" in second
     assert "Wants=network-online.target" in second
-    assert found.file("/usr/libexec/photon-builder/first-boot/a").mode == 0o755
+    assert found.file("/usr/libexec/photon-builder/first-boot/a").mode == 0o700
     assert set(found.units().values()) == {"enabled"}
 
 

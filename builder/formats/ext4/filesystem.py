@@ -250,11 +250,14 @@ class Ext4:
 
     def _walk(self, names: list[bytes]) -> Inode | None:
         """Return the inode that names lead to from the root."""
-        inode = self._root()
+        inode, above = self._root(), {ROOT}
         for name in names:
             number = self._directories.find(inode, name) if inode.is_directory else 0
             if not number:
                 return None
+            if number in above:
+                raise self._volume.damage(f"inode {number}: the directory lies in itself")
+            above.add(number)
             inode = self._child(number)
         return inode
 

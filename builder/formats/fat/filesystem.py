@@ -201,6 +201,7 @@ class Fat:
     def _find(self, path: str) -> Entry | None:
         """Return the entry of ``path``, ``None`` when it or a parent is absent."""
         directory, entry, at = self._directory(_ROOT, "/"), None, ""
+        above: set[int] = set()
         parts = path.strip("/").split("/")
         for depth, part in enumerate(parts):
             at = f"{at}/{part}"
@@ -209,6 +210,9 @@ class Fat:
                 return entry
             if not entry.is_directory:
                 return None
+            if entry.cluster in above:
+                raise FormatError(f"{self._name}: {at}: the directory lies in itself")
+            above.add(entry.cluster)
             directory = self._enter(entry, at)
         return entry
 

@@ -185,6 +185,13 @@ class Tree:
 
     def name_of(self, record: Record) -> str | None:
         """Return the name that people see; ``None`` for what is not shown."""
+        name = self._stated_name(record)
+        if name is not None and (name in {".", ".."} or "/" in name or "\0" in name):
+            raise FormatError(f"ISO 9660: {name!r} is not a valid name of a file")
+        return name
+
+    def _stated_name(self, record: Record) -> str | None:
+        """Return the name that a record has, whatever it is."""
         if record.raw[25] & ASSOCIATED:
             return None
         if self.protocol is not None:
@@ -218,7 +225,7 @@ class Tree:
     def locate(self, path: str) -> Entry | None:
         """Return what lies at an absolute path; ``None`` when nothing does."""
         own = self.directory(self.root).records[0]
-        found = Entry("", (own,), self.attributes(own))
+        found, above = Entry("", (own,), self.attributes(own)), {self.root}
         for name in filter(None, path.split("/")):
             if not found.is_directory:
                 return None
@@ -227,6 +234,10 @@ class Tree:
             if first is None:
                 return None
             found = self._entry(directory, name, first)
+            if found.is_directory:
+                if found.extent in above:
+                    raise FormatError(f"ISO 9660: {path}: the directory lies in itself")
+                above.add(found.extent)
         return found
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
