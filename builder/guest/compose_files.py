@@ -15,6 +15,7 @@ from builder.structs import Struct
 
 ENV = ".env"
 _OFF = frozenset({"false", "n", "no", "off"})
+_ON = frozenset({"true", "y", "yes", "on"})
 
 
 class Need(Struct, frozen=True):
@@ -112,7 +113,8 @@ def _bind(volume: object) -> tuple[str, str, bool]:
         options = volume.get("bind")
         made = options.get("create_host_path") if isinstance(options, dict) else None
         source = volume.get("source") if volume.get("type") == "bind" else None
-        must_exist = str(made).lower() not in {"true", "y", "yes", "on"}
+        # Without `bind` compose asks docker as it does for the short form, which makes folders.
+        must_exist = isinstance(options, dict) and str(made).lower() not in _ON
         return (source if isinstance(source, str) else ""), str(volume.get("target")), must_exist
     source, colon, rest = str(volume).partition(":")
     is_path = bool(colon) and source.startswith((".", "/", "~"))

@@ -226,8 +226,9 @@ RULES: tuple[Rule, ...] = (
         "What the compose file names beside itself is copied to the guest with it; what is not "
         "there is not. Compose stops without an env_file (unless it has `required: false`), a "
         "label_file, the file of a config or secret that a service uses, or one that is extended, "
-        "and docker without the source of a bind mount in long form. Files may come from `files` "
-        "of the spec instead; with first_boot scripts, which may make them, this is a warning.",
+        "and docker without the source of a mount whose `bind` options do not say "
+        "`create_host_path: true`. Files may come from `files` of the spec instead; with "
+        "first_boot scripts, which may make them, this is a warning.",
         _missing,
     ),
     warning(

@@ -29,8 +29,14 @@ def _undefined(subject: Subject) -> Iterator[Finding]:
                 meant = nearest(name, known)
                 add = f"add `{name}:` under `{kind}` at the top level of the file"
                 hint = f"did you mean {meant!r}? else {add}" if meant else add
-                yield service.project.find(path, message, hint)
+                yield _at_name(service.project, path, message, hint)
         yield from _undefined_services(service)
+
+
+def _at_name(project: Project, path: KeyPath, message: str, hint: str) -> Finding:
+    """Return a finding at a name, which is an entry of a list or a key of a mapping."""
+    is_key = path[-2] in {"depends_on", "networks"}
+    return Finding(message, project.document, path, hint, at_key=is_key)
 
 
 def _undefined_services(service: Service) -> Iterator[Finding]:
@@ -48,7 +54,7 @@ def _undefined_services(service: Service) -> Iterator[Finding]:
             message = f"{service.name} needs the undefined service {name!r}"
             meant = nearest(name, known)
             hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(known)}"
-        yield project.find(path, message, hint)
+        yield _at_name(project, path, message, hint)
     for missing in missing_bases(project.value, service.name, project.read):
         if not missing.is_file_missing:
             where = f" of {missing.file}" if missing.file else ""

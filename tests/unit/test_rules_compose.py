@@ -52,7 +52,7 @@ REFUSED = [
     ("CMP031", APP + "    labels: {1: x}", (5, 14), 'write "1"'),
     ("CMP031", APP + "x-note: {true: x}", (5, 10), 'write "true"'),
     ("CMP032", APP + "    networks: [web]", (5, 16), "add `web:` under `networks`"),
-    ("CMP032", APP + "    networks: {web: {aliases: [x]}}", (5, 21), "add `web:`"),
+    ("CMP032", APP + "    networks: {web: {aliases: [x]}}", (5, 16), "add `web:`"),
     ("CMP032", APP + "    volumes: ['data:/data']", (5, 15), "add `data:` under `volumes`"),
     ("CMP032", APP + "    volumes: [dat:/data]\nvolumes: {data: }", (5, 15), "'data'"),
     (

@@ -10,7 +10,7 @@ from tests.unit.test_rules_compose import APP, OTHER, found_in
 
 SECRET = APP + "    secrets: [s]\nsecrets: {s: {file: ./s.txt}}"
 CONFIG = APP + "    configs: [c]\nconfigs: {c: {file: conf/c.ini}}"
-LONG = APP + "    volumes: [{type: bind, source: ./data, target: /data}]"
+LONG = APP + "    volumes: [{type: bind, source: ./data, target: /data, bind: {selinux: z}}]"
 ERROR, WARNING = Severity.ERROR, Severity.WARNING
 
 
@@ -70,6 +70,7 @@ def test_what_is_not_there_is_said_at_its_place(
         + "volumes: {named: }",
         volumes("/etc/localtime:/etc/localtime:ro", "/srv/a.conf:/a.conf", "./.cache:/cache"),
         volumes("../nothing:/data", "./v1.2:/v1"),
+        APP + "    volumes: [{type: bind, source: ./data, target: /data}]",
         APP
         + "    volumes: [{type: bind, source: ./d, target: /d, bind: {create_host_path: true}}]",
     ],
