@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from builder.facts import revisions
+from builder.facts.data import table
+from tests.support import photon_releases
 from tests.support.judges import judge
 
 VOLUME_ID: Final = "PHOTON_20230425"
@@ -48,20 +51,12 @@ menuentry "Install" {
 }
 # End /boot/grub2/grub.cfg
 """
-_COMMON: Final = (
-    *("additional_files", "additional_packages", "additional_rpms_path", "arch", "autopartition"),
-    *("bootmode", "disk", "eject_cdrom", "hostname", "live", "log_level", "network", "ostree"),
-    *("packagelist_file", "packages", "partition_type", "partitions", "password", "postinstall"),
-    *("postinstallscripts", "public_key", "search_path", "setup_grub_script", "type", "ui"),
-)
-
-
+_COMMON: Final = table("installer")["keys_common"].split()
+_PACKAGE: Final = "usr/lib/python3.11/site-packages/photon_installer"
 _STOCK: Final = (
     *("bash", "python3", "docker", "nfs-utils", "minimal", "initramfs", "lvm2", "xfsprogs"),
     *("linux", "linux-esx", "linux-rt", "linux-secure", "linux-aws"),
 )
-_OLD_MKFS: Final = ("ext2", "ext3", "ext4", "fat")
-_NEW_MKFS: Final = (*_OLD_MKFS, "xfs", "btrfs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,8 @@ class Media:
 
     Attributes:
         release: Photon's number.
-        keys: What its installer knows besides what all do; empty for 3.0 GA.
+        keys: What its installer knows besides what all do; empty for 3.0 GA and where no source can
+            be read.
         media: Where the installer mounts the medium.
         folder: Where its source lies in the initrd.
         packages: Names of the packages in the repository.
@@ -79,30 +75,49 @@ class Media:
         noise: Bytes of the initrd that say nothing; packing halves them.
         minimal: What its packages_minimal.json lists.
         mkfs: Filesystems that its initrd has a mkfs for.
+        build: Commit that its initrd names.
     """
 
     release: str
     keys: tuple[str, ...]
     media: str = "/mnt/media"
-    folder: str = "usr/lib/python3.11/site-packages/photon_installer"
+    folder: str = _PACKAGE
     packages: tuple[str, ...] = _STOCK
     extra: dict[str, bytes] = field(default_factory=dict)
     bulk: tuple[int, int] = (0, 0)
     noise: int = 100_000
     minimal: tuple[str, ...] = ("minimal", "linux", "linux-esx", "initramfs", "lvm2")
-    mkfs: tuple[str, ...] = _OLD_MKFS
+    mkfs: tuple[str, ...] = ("ext4", "ext3", "vfat")
+    build: str = ""
+
+
+def _media_of(identity: str) -> Media:
+    """Return the medium of a published revision, as the tables know it."""
+    facts = photon_releases.RELEASES[identity].on("iso-minimal").facts
+    known = facts.installer
+    folder = "installer" if facts.release == "3.0" else _PACKAGE
+    more = () if identity == "3.0-GA" else ("lvm2",)
+    return Media(
+        facts.release,
+        tuple(sorted(known.keys)) if known.refuses_other_keys and known.has_source else (),
+        known.mount,
+        folder if known.has_source else "elsewhere",
+        minimal=("minimal", *known.kernels, "initramfs", *more),
+        mkfs=tuple(name for name in known.mkfs if name != "swap"),
+        build=facts.build,
+    )
 
 
 RELEASES: Final = {
-    "3.0 GA": Media(
-        "3.0", (), "/mnt/cdrom", "installer", minimal=("minimal", "linux", "initramfs")
-    ),
-    "3.0 Rev2": Media("3.0", ("install_linux_esx",), "/mnt/cdrom", "installer"),
-    "3.0 Rev3": Media("3.0", ("install_linux_esx", "linux_flavor"), folder="installer"),
-    "4.0": Media("4.0", ("linux_flavor", "insecure_installation")),
-    "5.0": Media("5.0", ("linux_flavor", "preinstall", "repos"), mkfs=_NEW_MKFS),
+    **{row["id"]: _media_of(row["id"]) for row in revisions()},
+    "3.0 GA": _media_of("3.0-GA"),
+    "3.0 Rev2": _media_of("3.0-Rev2"),
+    "3.0 Rev3": _media_of("3.0-Rev2-U3"),
+    "4.0": _media_of("4.0-Rev2"),
+    "5.0": _media_of("5.0-GA"),
     "unknown": Media("5.0", (), folder="elsewhere"),
 }
+"""Media by the id of their revision, and by shorter names; those of 4.0 have no source to read."""
 
 
 def make_medium(directory: Path, media: Media = RELEASES["5.0"], tree: Path | None = None) -> Path:
@@ -154,8 +169,10 @@ def make_archive(files: dict[str, bytes]) -> bytes:
 def installer_source(media: Media) -> dict[str, bytes]:
     """Return the files of an initrd that tell which installer it has."""
     code = f'MOUNT = "{media.media}"\n'
+    build = [f"PHOTON_BUILD_NUMBER={media.build}"] if media.build else []
+    stated = [f"VMware Photon OS {media.release}", *build]
     files = {
-        "etc/photon-release": f"VMware Photon OS {media.release}\n".encode(),
+        "etc/photon-release": "".join(f"{line}\n" for line in stated).encode(),
         "installer/packages_minimal.json": json.dumps({"packages": media.minimal}).encode(),
         "installer/packages_rt.json": json.dumps({"packages": ["minimal", "linux-rt"]}).encode(),
         **{f"usr/sbin/mkfs.{kind}": b"\x7fELF" for kind in media.mkfs},
@@ -165,7 +182,7 @@ def installer_source(media: Media) -> dict[str, bytes]:
         return files
     if not media.keys:
         return {**files, "installer/iso_config.py": code.encode()}
-    keys = ",\n        ".join(repr(key) for key in sorted((*_COMMON, *media.keys)))
+    keys = ",\n        ".join(repr(key) for key in sorted({*_COMMON, *media.keys}))
     text = f"{code}class Installer:\n    known_keys = {{\n        {keys}\n    }}\n"
     return {**files, f"{media.folder}/installer.py": text.encode()}
 

@@ -81,7 +81,11 @@ def test_a_sample_medium_is_named_too(release: str, tmp_path: Path) -> None:
 
 
 def test_a_medium_without_a_build_is_not_known(tmp_path: Path) -> None:
-    found = told(master(tmp_path, RELEASES["4.0"]))
+    found = told(master(tmp_path, RELEASES["unknown"]))
     assert found["base"] == (
-        "Photon 4.0, no build number: not a published revision that is known here"
+        "Photon 5.0, no build number: not a published revision that is known here"
     )
+
+
+def test_a_published_medium_is_named(tmp_path: Path) -> None:
+    assert told(master(tmp_path, RELEASES["3.0-Rev2"]))["base"] == "Photon 3.0 Rev2 (9355405)"

@@ -15,18 +15,25 @@ from builder.guest.install_keys import (
 )
 from builder.guest.installer import COMMON_KEYS, Installer, identify, is_telling, known_keys
 from tests.support.media import RELEASES, installer_source, make_initrd
+from tests.support.photon_releases import RELEASES as PHOTON
 
+FIRST = "the first installer of 3.0"
+IN_TREE = "the installer of Photon 3.0"
+UNREADABLE = "an installer whose source cannot be read"
 NAMES = {
-    "3.0 GA": "the first installer of 3.0",
-    "3.0 Rev2": "the installer of Photon 3.0",
-    "3.0 Rev3": "the installer of Photon 3.0",
-    "4.0": "photon-os-installer",
-    "5.0": "photon-os-installer",
-    "unknown": "an installer whose source cannot be read",
+    "3.0-GA": FIRST,
+    "3.0-Rev2": IN_TREE,
+    "3.0-Rev2-U3": IN_TREE,
+    "3.0-Rev3-U1": IN_TREE,
+    "4.0-GA": UNREADABLE,
+    "4.0-Rev1": UNREADABLE,
+    "4.0-Rev2": UNREADABLE,
+    "5.0-GA": "photon-os-installer",
+    "unknown": UNREADABLE,
 }
 
 
-@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_installer_is_read_from_the_initrd(name: str) -> None:
     media = RELEASES[name]
     initrd = make_initrd(installer_source(media))
@@ -34,11 +41,23 @@ def test_the_installer_is_read_from_the_initrd(name: str) -> None:
     found = identify(dict(iter_files(pieces, is_telling)))
     assert (found.name, found.media) == (NAMES[name], media.media)
     assert set(media.keys) <= found.keys
-    assert found.copies_files == (name != "3.0 GA")
+    assert found.copies_files == (name != "3.0-GA")
     assert found.package_lists == ("packages_minimal.json", "packages_rt.json")
     assert found.release == f"VMware Photon OS {media.release}"
+    assert found.build == media.build
     assert found.listed["packages_minimal.json"] == media.minimal
-    assert ("xfs" in found.filesystems) == (name == "5.0")
+    assert ("xfs" in found.filesystems) == (name == "5.0-GA")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "unknown"])
+def test_a_medium_takes_the_keys_that_are_written_for_it(name: str) -> None:
+    """Those that are read from its source, or that are taken to be safe without one."""
+    initrd = make_initrd(installer_source(RELEASES[name]))
+    found = identify(dict(iter_files([initrd], is_telling)))
+    known = PHOTON[name].facts.installer
+    written = found.keys - {"boot", "eject_cdrom"} if name == "3.0-GA" else found.keys
+    assert written <= known.keys
+    assert found.media == known.mount
 
 
 def test_several_archives_one_after_another_are_read() -> None:
