@@ -33,7 +33,7 @@ PLACES = {
     "/etc/machine-id": (0o444, "file"),
     "/etc/systemd/network/05-photon-builder-eth0.network": (0o644, "file"),
     "/etc/ssh/sshd_config": (0o600, "file"),
-    "/etc/sudoers.d": (0o750, "directory"),
+    "/etc/sudoers.d": (0o755, "directory"),  # made here: the base has no sudo
     "/etc/sudoers.d/wheel": (0o440, "file"),
     "/root": (0o750, "directory"),
     "/root/.ssh": (0o700, "directory"),
