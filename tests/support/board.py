@@ -15,7 +15,6 @@ from typing import Final
 
 from builder.formats.disk import MIB, SECTOR
 from tests.support.boot_medium import merged, merged_name, module_order, pack_initrd
-from tests.support.cards import RADIO
 from tests.support.ext4_image import Region, make_ext4
 from tests.support.grub import add_fonts, arm_image
 from tests.support.judges import judge
@@ -23,7 +22,6 @@ from tests.support.kept import keep, key_of
 from tests.support.photon_boot import PATIENCE
 from tests.support.photon_releases import RELEASES, Placement
 from tests.support.photon_root import photon_shape, shape_key
-from tests.support.photon_units import units
 from tests.support.tree import Attributes, Entry, File, Link, TreeFolder, text
 
 _SIZE: Final = 768 * MIB
@@ -120,7 +118,7 @@ rootwait rw console=ttyS0,115200n8 console=tty0
 # End /boot/grub2/grub.cfg
 """
 _SOURCES: Final = (
-    "board.py", "boot_medium.py", "cards.py", "grub.py", "media.py", "photon_boot.py",
+    "board.py", "boot_medium.py", "grub.py", "media.py", "photon_boot.py",
     "photon_releases.py", "photon_texts.py", "photon_units.py", "photon_root.py",
 )  # fmt: skip
 
@@ -138,8 +136,7 @@ def _make(scratch: Path, cache: Path) -> Path:
     folder = TreeFolder(scratch / "root")
     _unpack(_packages(cache), folder)
     shape = photon_shape(RELEASES["5.0"].on("rpi"), _PLACEMENT)
-    radio = units({"wpa_supplicant@.service": RADIO})
-    folder.add_tree({**shape, **PATIENCE, **_ALTERNATIVES, **_PAM, **radio})
+    folder.add_tree({**shape, **PATIENCE, **_ALTERNATIVES, **_PAM})
     loader = arm_image(folder.folder / "usr/lib/grub/arm64-efi")
     firmware = _firmware(folder.folder)
     for path in ("/usr/lib/grub", "/usr/lib/u-boot", *_kernel_folders(folder.folder)):

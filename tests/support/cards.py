@@ -30,34 +30,6 @@ _FSTAB: Final = """\
 /dev/mmcblk0p1\t/boot/efi\tvfat\tdefaults\t1\t2
 LABEL=PHOTON_SWAP\tnone\tswap\tdefaults\t0\t0
 """
-_RESIZE: Final = """\
-[Unit]
-DefaultDependencies=no
-Before=sysinit.target
-
-[Service]
-Type=oneshot
-ExecStart=/usr/local/bin/resizefs.sh
-
-[Install]
-WantedBy=multi-user.target
-"""
-RADIO: Final = """\
-[Unit]
-Description=Wireless networks on %I
-BindsTo=sys-subsystem-net-devices-%i.device
-After=sys-subsystem-net-devices-%i.device
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/sbin/wpa_supplicant -B -c /etc/wpa_supplicant/wpa_supplicant-%I.conf -i %I
-
-[Install]
-WantedBy=multi-user.target
-"""
-"""As Photon's: it needs the radio, and is not looked at again once it has started."""
-_UNITS: Final = "/usr/lib/systemd/system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +45,9 @@ class Card:
     root: int
 
 
-def make_card(cache: Path, folder: Path, size: int = 512 * MIB) -> Card:
+def make_card(cache: Path, folder: Path, size: int = 512 * MIB, image: str = "") -> Card:
     """Make a card from a Photon-shaped disk, by sgdisk alone."""
-    base = make_base(cache, Recipe(kind="raw", size=size))
+    base = make_base(cache, Recipe(kind="raw", size=size, image=image))
     path = folder / "card.raw"
     judge("cp", "--sparse=always", base.path, path)
     path.chmod(0o644)
@@ -85,20 +57,11 @@ def make_card(cache: Path, folder: Path, size: int = 512 * MIB) -> Card:
 
 def make_board_card(cache: Path, folder: Path, size: int = 512 * MIB) -> Card:
     """Make a card with what Photon's image for a board has, by mtools and debugfs."""
-    card = make_card(cache, folder, size)
-    texts = {"config.txt": CONFIG_TXT, "fstab": _FSTAB, "resize": _RESIZE, "radio": RADIO}
-    for name, text in texts.items():
+    card = make_card(cache, folder, size, "rpi")
+    for name, text in {"config.txt": CONFIG_TXT, "fstab": _FSTAB}.items():
         (folder / name).write_text(text)
     judge("mcopy", "-i", f"{card.path}@@{FIRMWARE_OFFSET}", folder / "config.txt", "::/")
-    commands = [
-        "rm /etc/fstab",
-        f"write {folder}/fstab /etc/fstab",
-        f"cd {_UNITS}",
-        f"write {folder}/resize resizefs.service",
-        f"write {folder}/radio wpa_supplicant@.service",
-        "cd /etc/systemd/system/multi-user.target.wants",
-        f"symlink resizefs.service {_UNITS}/resizefs.service",
-    ]
+    commands = ["rm /etc/fstab", f"write {folder}/fstab /etc/fstab"]
     (folder / "commands").write_text("".join(f"{command}\n" for command in commands))
     judge("debugfs", "-w", "-f", folder / "commands", f"{card.path}?offset={card.root}")
     judge("e2fsck", "-fn", f"{card.path}?offset={card.root}")
