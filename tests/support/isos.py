@@ -151,6 +151,7 @@ def make_tree(root: Path, packages: int = 25, size: int = 3000) -> Path:
         "boot/grub2/grub.cfg": "set default=0\nset timeout=3\n",
         "RPMS/repodata/repomd.xml": "<repomd/>\n",
         "RPMS/repodata/0123-primary.xml.gz": "not really\n",
+        "RPMS/x86_64/linux-6.1.10-11.ph5.x86_64.rpm": "a kernel\n",
     }
     for name, text in texts.items():
         _write(root / name, text.encode())
