@@ -82,8 +82,8 @@ def _check_hosts(given: Mapping[str, Any], context: Context) -> Iterator[Fault]:
             f"`hosts` lacks unix://{engine.SOCKET}: `docker` on the machine would not reach it"
         )
         severity = Severity.ERROR if context.overlay.get("compose") else Severity.WARNING
-        where, hint = ("daemon", "hosts"), f"add unix://{engine.SOCKET}"
-        yield Fault(message, "DKR003", hint, where, severity)
+        hint = f"add unix://{engine.SOCKET}"
+        yield Fault(message, "DKR003", hint, ("daemon", "hosts"), severity)
 
 
 def _lacks_socket(facts: Facts) -> bool:
