@@ -1,14 +1,17 @@
 """Images, archives and names that somebody made to confuse whoever opens them."""
 
 import gzip
+import json
 import os
 import struct
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from builder.cache import Cache
 from tests.support.altered import debugfs, repacked
 from tests.support.bases import Base, Recipe, make_base
 from tests.support.ext4_image import Region
@@ -204,8 +207,7 @@ def test_a_lock_file_that_is_none_is_a_sentence(content: bytes, bench: Bench) ->
 
 @pytest.mark.parametrize("amount", ["nan", "inf", "-1"])
 def test_a_cache_is_not_emptied_by_an_amount_that_is_none(amount: str, bench: Bench) -> None:
-    bench.write("x", "content")
-    assert bench.run("cache", "add", "x").code == 0
+    Cache(bench.directory / "cache").add_file(bench.write("x", "content"))
     for option in ("--gigabytes", "--days"):
         assert bench.run("cache", "gc", option, amount).code == 2
     assert "x" in bench.run("cache", "ls").out
@@ -262,13 +264,25 @@ def test_who_logs_in_reads_no_secret_of_a_project(bench: Bench) -> None:
     bench.write(
         "specs/edge.yaml", SPEC.format(target="ova", base="{sample: true}", overlay=overlay)
     )
-    artifact = bench.build("edge")
-    rows = bench.run("ls", "-R", artifact, "/").out.splitlines()
-    modes = {row.split()[-1]: row.split()[0] for row in rows}
-    assert modes["/opt/compose/app"] == "d0700", "nobody gets to what is below"
-    assert modes["/opt/compose/app/db.txt"] == "-0644", "a container may run as anybody"
-    assert modes["/opt/compose/app/tls/server.pem"] == "-0644"
+    plan = bench.run("plan", "edge", "--json")
+    assert plan.code == 0, plan.err
+    modes = dict(_modes(json.loads(plan.out)))
+    assert modes["/opt/compose/app"] == "0700", "nobody gets to what is below"
+    assert modes["/opt/compose/app/db.txt"] == "0644", "a container may run as anybody"
+    assert modes["/opt/compose/app/tls/server.pem"] == "0644"
     for path in ("/etc/nginx/key.pem", "/etc/ssl/private/a.pem", "/root/.netrc"):
-        assert modes[path] == "-0600", path
+        assert modes[path] == "0600", path
     (script,) = [path for path in modes if path.endswith("/first-boot/join")]
-    assert modes[script] == "-0700"
+    assert modes[script] == "0700"
+
+
+def _modes(value: object) -> Iterator[tuple[str, str]]:
+    """Yield path and mode of everything in a plan that has both."""
+    if isinstance(value, dict):
+        if {"path", "mode"} <= value.keys():
+            yield value["path"], value["mode"]
+        for inner in value.values():
+            yield from _modes(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _modes(inner)
