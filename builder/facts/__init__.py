@@ -234,8 +234,18 @@ class Facts(Struct, frozen=True):
 
     @property
     def groups(self) -> dict[str, int]:
-        """Groups of the base with their ids."""
+        """Groups that every base has, with their ids; packages make more."""
         return dict(table("system")["accounts"]["groups"])
+
+    def package_for_group(self, group: str) -> str:
+        """Return the package that makes a group when it is installed, empty when none is known."""
+        made = table("system")["accounts"]["made_by_packages"]
+        return str(made.get(group, {}).get("package", ""))
+
+    def has_group(self, group: str) -> bool | None:
+        """Return whether the base has a group; ``None`` when the tables do not say."""
+        package = self.package_for_group(group)
+        return True if group in self.groups else self.has_package(package) if package else None
 
     @property
     def rpm_database(self) -> str:

@@ -7,6 +7,7 @@ from builder.changes import AddUser
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish, form, sudo
 from builder.features.cloud_users import wish_root_kept
+from builder.features.joined_groups import wish_groups
 from builder.features.passwords import wish_password
 from builder.features.public_keys import wish_keys, wish_root_keys
 from builder.features.sources import guest_path
@@ -55,6 +56,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         if isinstance(home, Fault):
             yield home
             continue
+        yield from wish_groups(user, settings, context)
         yield from _wish_account(user, settings, home)
         yield from wish_password(user, settings, context)
         yield from wish_keys(user, settings, home, context)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from builder.facts import Facts
 from builder.rules.model import Finding, Rule, Subject, error, find, warning
 from builder.spec import Overlay
 
@@ -106,6 +107,28 @@ def _has_rules(subject: Subject) -> bool:
     )
 
 
+def _missing_groups(subject: Subject) -> Iterator[Finding]:
+    """Find groups that accounts join and that no base of the spec has."""
+    own = {str(name) for _, section in subject.sections("groups") for name in section}
+    for overlay, section in subject.sections("users"):
+        for user, settings in section.items():
+            for index, group in enumerate(settings.get("groups") or ()):
+                lacking = next((f for f in _lacking(subject, group) if group not in own), None)
+                if lacking is not None:
+                    package = lacking.package_for_group(group)
+                    message = f"{lacking.text} has no group {group}: the package {package} makes it"
+                    hint = f"add `packages: [{package}]`"
+                    yield find(overlay, ("users", user, "groups", index), message, hint)
+
+
+def _lacking(subject: Subject, group: str) -> Iterator[Facts]:
+    """Yield the bases that lack a group, and to which no package of the spec brings it."""
+    for facts in subject.bases.values():
+        is_coming = facts.package_for_group(group) in subject.packages()
+        if facts.has_group(group) is False and not is_coming:
+            yield facts
+
+
 RULES: tuple[Rule, ...] = (
     warning(
         "ACC005",
@@ -115,6 +138,14 @@ RULES: tuple[Rule, ...] = (
         "GA and Rev2 have no sudo at all. `sudo: nopasswd` of an account writes a rule and brings "
         "the package; `sudo: true` is for accounts with a password.",
         _cannot_become_root,
+    ),
+    error(
+        "ACC006",
+        "a group that the base does not have",
+        "An account joins groups that are there: those of the base, those under `groups`, and "
+        "those that packages make. Photon's image for the Raspberry Pi has no docker, and so no "
+        "group of that name: with `packages: [docker]` it is made beforehand.",
+        _missing_groups,
     ),
     error(
         "SSH002",

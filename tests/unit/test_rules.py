@@ -593,6 +593,7 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "DKR006",
         "INS001",
         "ACC005",
+        "ACC006",
         "SSH003",
         "SVC014",
         "OVF001",

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from builder import features, rules, targets
+from builder.changes import AddGroup
 from builder.errors import Problem
 from builder.facts import Facts, facts_of
 from builder.lock import Lock
+from builder.plan import make_plan
 from builder.spec import load_spec
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFydC1r a"
@@ -140,3 +142,30 @@ def test_a_socket_of_the_spec_makes_the_port_void(tmp_path: Path) -> None:
     for port, codes in (("port: 2222", ["SSH003"]), ("port: 22", []), ("password: true", [])):
         said = [p.code for p in check(tmp_path, f"{socket}ssh: {{{port}}}", OVA)]
         assert [code for code in said if code == "SSH003"] == codes
+
+
+@pytest.mark.parametrize(
+    ("more", "bases", "expected"),
+    [
+        ("", OVA, False),
+        ("", BOARD, True),
+        ("\npackages: [docker]", BOARD, False),
+        ("\ngroups: {docker: 950}", BOARD, False),
+        ("", UNKNOWN, False),
+    ],
+)
+def test_a_group_that_no_package_has_made_is_found_without_a_download(
+    more: str, bases: dict[str, Facts], expected: bool, tmp_path: Path
+) -> None:
+    overlay = f"users: {{{LOCKED}, ada: {{uid: 1000, groups: [docker]}}}}{more}"
+    assert ("ACC006" in found(tmp_path, overlay, bases)) is expected
+
+
+def test_a_group_is_there_before_the_package_that_makes_it(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    users = f"users: {{{LOCKED}, ada: {{uid: 1000, groups: [docker, wheel]}}}}"
+    head = "version: 1\ntarget: rpi3\nbase: {sample: true}\n"
+    path.write_text(f"{head}overlay:\n  {users}\n  packages: [docker]\n")
+    spec = load_spec(path, features=features.discover(), targets=targets.discover(), locked=Lock())
+    made = make_plan(spec, features.discover(), facts=BOARD["rpi3"]).changes
+    assert [change.name for change in made if isinstance(change, AddGroup)] == ["docker"]
