@@ -60,7 +60,8 @@ def prepare(request: Request, tolerated: Collection[str] = ()) -> tuple[Plan, Or
 
 def wanted_of(request: Request, plan: Plan, timestamp: int) -> Wanted:
     """Return what the artifact of a request shall hold."""
-    return Wanted(plan, request.spec.name, timestamp, request.spec.sections)
+    spec = request.spec
+    return Wanted(plan, spec.name, timestamp, spec.sections, spec.output)
 
 
 def build(request: Request, cache: Cache, progress: Progress | None = None) -> Outcome:

@@ -20,12 +20,14 @@ class Wanted(Struct, frozen=True):
         name: The spec's name.
         timestamp: Seconds since the epoch for every time that is written down.
         sections: Sections of the spec that its target takes, by name.
+        options: The spec's ``output`` section.
     """
 
     plan: Plan
     name: str
     timestamp: int
     sections: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Job(Struct, frozen=True):
@@ -60,7 +62,7 @@ class Job(Struct, frozen=True):
     @property
     def wanted(self) -> Wanted:
         """What the artifact shall hold."""
-        return Wanted(self.plan, self.name, self.timestamp, self.sections)
+        return Wanted(self.plan, self.name, self.timestamp, self.sections, self.options)
 
 
 class Made(Struct, frozen=True):

@@ -5,12 +5,18 @@ from collections.abc import Iterable
 _LIKENESS = 0.6
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that ``word`` is most like, capitals aside; empty when none is."""
+def nearest(word: str, known: Iterable[str], *, likeness: float = _LIKENESS) -> str:
+    """Return the known word that ``word`` is most like, capitals aside; empty when none is.
+
+    Args:
+        word: The word.
+        known: What it may have been meant for.
+        likeness: How much of both has to be equal, from 0 to 1.
+    """
     import difflib
 
     folded = {name.casefold(): name for name in known}
-    found = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=_LIKENESS)
+    found = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=likeness)
     return folded[found[0]] if found else ""
 
 

@@ -18,7 +18,7 @@ from builder.changes import (
 )
 from builder.errors import FormatError, GuestError, VerifyError
 from builder.formats.filesystem import Kind, Node
-from builder.images import open_image
+from builder.images import Image, open_image
 from builder.job import Wanted
 from builder.roots import Root, ids, sha256_of
 from builder.structs import Struct
@@ -63,6 +63,7 @@ def verify(
                 return Proof(image.kind, 0)
             root = image.root()
             missing = [difference(root, op) for op in (work_out or _lowered)(root, wanted)]
+            missing += _hardware(image, wanted)
             if missing:
                 raise VerifyError(
                     f"{shown} is not what the spec says: {'; '.join(missing)}",
@@ -71,6 +72,15 @@ def verify(
             return Proof(image.kind, len(wanted.plan.steps))
     except (FormatError, GuestError) as error:
         raise VerifyError(f"{shown}: {error}", hint=error.hint) from error
+
+
+def _hardware(image: Image, wanted: Wanted) -> list[str]:
+    """Return what the hardware of an appliance is otherwise than the spec says."""
+    if image.envelope is None:
+        return []
+    from builder.carriers.appliance import differences  # with the codecs of appliances
+
+    return list(differences(image.envelope, wanted.options, wanted.name))
 
 
 def _lowered(root: Root, wanted: Wanted) -> list[FileOp]:

@@ -11,6 +11,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    RequireModule,
     SetFirmware,
     SetKernelArguments,
     SetPassword,
@@ -33,6 +34,7 @@ EDITABLE: frozenset[type[Change]] = frozenset(
         SetKernelArguments,
         SetUnitState,
         Require,
+        RequireModule,
     }
 )
 """Changes that can be lowered to file operations on the root of a disk that boots."""

@@ -5,15 +5,24 @@ memory (beyond 8 MiB, deflated, in a file without a name), and all others are co
 Cost follows the number of changes and the length of the file, not the size of the disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.carriers.edit import edit, in_disk_of
 from builder.carriers.grow import fit_disk
 from builder.carriers.packing import disk_size
+from builder.errors import GuestError
 from builder.formats.disk import MIB
 from builder.formats.ova import Appliance, Ova, open_ova, write_ova
-from builder.formats.ovf import DiskReference, Edits, Product, Property, edit_envelope
+from builder.formats.ovf import (
+    DiskReference,
+    Edits,
+    Envelope,
+    Product,
+    Property,
+    edit_envelope,
+    parse_envelope,
+)
 from builder.formats.spill import Spill
 from builder.formats.stream import Span
 from builder.formats.vmdk import GrainOverlay, StreamOptimized, splice
@@ -21,6 +30,11 @@ from builder.job import Job, Made
 from builder.roots.disk import open_root
 
 DEFAULT_MANIFEST = "SHA256"
+_PARTS = (
+    *("name", "hardware_version", "firmware", "secure_boot", "cpus", "memory_mib", "networks"),
+    *("nic_types", "product", "properties", "transport", "annotation"),
+)
+"""Of an envelope, what a spec may ask for."""
 
 
 def build_appliance(job: Job) -> Made:
@@ -68,6 +82,30 @@ def edits_of(options: Mapping[str, Any], **known: Any) -> Edits:  # noqa: ANN401
     )
 
 
+def differences(envelope: Envelope, options: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Yield what an envelope says otherwise than the ``output`` section and the spec's name."""
+    edits = edits_of(options, name=name)
+    wanted = parse_envelope(edit_envelope(envelope, edits), name=envelope.where)
+    for part in _PARTS:
+        found, should = getattr(envelope, part), getattr(wanted, part)
+        if found != should:
+            yield f"{part.replace('_', ' ')} of the envelope is {found!r}, not {should!r}"
+
+
+def check_secure_boot(envelope: Envelope, edits: Edits) -> None:
+    """Refuse secure boot of a machine with a BIOS, which has none.
+
+    Raises:
+        GuestError: the envelope would ask for both.
+    """
+    if edits.secure_boot and (edits.firmware or envelope.firmware) != "efi":
+        raise GuestError(
+            "output.secure_boot needs UEFI firmware, and the base has a BIOS",
+            code="OUT006",
+            hint="add firmware: efi",
+        )
+
+
 def _property(key: str, value: Mapping[str, Any]) -> Property:
     """Return one OVF property."""
     return Property(
@@ -87,6 +125,7 @@ def _write(job: Job, ova: Ova, disk: GrainOverlay, what: tuple[DiskReference, st
     capacity = disk.size if disk.size != disk.vmdk.capacity else None
     known = {"disk": reference, "disk_size": spliced.size, "capacity": capacity}
     edits = edits_of(job.options, **known, name=job.name)
+    check_secure_boot(ova.envelope, edits)
     segments = list(spliced.segments())
     copied = sum(part.length for part in segments if isinstance(part, Span))
     appliance = Appliance(

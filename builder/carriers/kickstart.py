@@ -29,6 +29,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    RequireModule,
     SetFirmware,
     SetKernelArguments,
     SetPassword,
@@ -148,12 +149,21 @@ def _argv(change: GuestChange, day: str) -> list[str]:
             where = "end" if before is None else f"before:{before}"
             made = (f"{mode:o}", f"{owner.uid}:{owner.gid}")
             return ["in_guest", "ensure-line", path, line, where, replaces, *made]
-        case Require(path, message):
-            return ["in_guest", "require", path, message]
+        case Require() | RequireModule():
+            return _need_argv(change)
         case SetPassword() | AddGroup() | AddUser():
             return _account_argv(change, day)
         case InstallPackages() | SetFirmware():
             raise TypeError(type(change))
+
+
+def _need_argv(change: Require | RequireModule) -> list[str]:
+    """Return the command that looks for what the system needs."""
+    match change:
+        case Require(path, message):
+            return ["in_guest", "require", path, message]
+        case RequireModule(name):
+            return ["in_guest", "require-module", name]
 
 
 def _account_argv(change: SetPassword | AddGroup | AddUser, day: str) -> list[str]:

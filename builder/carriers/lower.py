@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from builder.blob import Blob
+from builder.carriers.kernel_modules import check_module
 from builder.carriers.staged_packages import stage_packages
 from builder.carriers.staged_units import lower_state
 from builder.changes import (
@@ -21,6 +22,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    RequireModule,
     SetFirmware,
     SetKernelArguments,
     SetPassword,
@@ -108,11 +110,20 @@ def _edited(change: Change, root: Root, timestamp: int) -> Iterator[FileOp]:
             )
         case ReplaceText():
             yield from _replace_text(change, root)
+        case Require() | RequireModule():
+            _check_need(change, root)
+        case _:
+            raise TypeError(type(change))
+
+
+def _check_need(change: Require | RequireModule, root: Root) -> None:
+    """Refuse a root that does not have what is needed."""
+    match change:
+        case RequireModule(name=module):
+            check_module(root, module)
         case Require(path, message, code, hint):
             if not exists(root, path):
                 raise GuestError(message, code=code, hint=hint)
-        case _:
-            raise TypeError(type(change))
 
 
 def _numeric(root: Root, owner: Owner) -> Owner:

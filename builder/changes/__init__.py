@@ -24,6 +24,7 @@ from builder.changes.guest import (
     InstallPackages,
     ReplaceText,
     Require,
+    RequireModule,
     SetFirmware,
     SetKernelArguments,
     SetPassword,
@@ -47,6 +48,7 @@ __all__ = [
     "Remove",
     "ReplaceText",
     "Require",
+    "RequireModule",
     "SetFirmware",
     "SetKernelArguments",
     "SetPassword",
@@ -67,6 +69,7 @@ GuestChange: TypeAlias = (
     | SetFirmware
     | SetUnitState
     | Require
+    | RequireModule
 )
 Change: TypeAlias = FileOp | GuestChange
 
@@ -81,6 +84,6 @@ STAGES: tuple[tuple[type[Change], ...], ...] = (
     (SetPassword,),
     (SetKernelArguments, SetFirmware),
     (SetUnitState,),
-    (Require,),
+    (Require, RequireModule),
 )
 """When each kind applies; within a stage changes are independent and go by subject."""

@@ -208,6 +208,20 @@ class Require(Struct, frozen=True):
         return f"{self.code} {self.path}"
 
 
+class RequireModule(Struct, frozen=True):
+    """State that a kernel of the finished root has a module, or has it built in.
+
+    Nothing is changed. A root without lists of modules says nothing, and passes.
+    """
+
+    name: str
+
+    @property
+    def subject(self) -> str:
+        """What this change alone decides: two changes of one subject must agree."""
+        return f"kernel module {self.name}"
+
+
 class SetFirmware(Struct, frozen=True):
     """Set, add or remove one setting in the config.txt that a board's firmware reads.
 

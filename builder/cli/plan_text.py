@@ -18,6 +18,7 @@ from builder.changes import (
     Remove,
     ReplaceText,
     Require,
+    RequireModule,
     SetFirmware,
     SetKernelArguments,
     SetPassword,
@@ -81,8 +82,8 @@ def _describe_guest(change: Change) -> str:
             return f"firmware  [{section}] {line or f'-{drops}'}"
         case SetUnitState(unit, state, if_present):
             return f"unit      {unit} {state}{', if the base has it' * if_present}"
-        case Require(path=path):
-            return f"needs     {path}"
+        case Require(path=need) | RequireModule(subject=need):
+            return f"needs     {need}"
         case _:
             return type(change).__name__
 

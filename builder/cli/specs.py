@@ -130,6 +130,8 @@ def _planned(spec: Spec, target: Target) -> tuple[tuple[Problem, ...], int]:
         made, _ = prepare(question(spec, target), _SECRETS)
     except UnsupportedError as error:
         return error.problems or (_unplaced(error),), error.exit_code
+    except SpecError as error:
+        return tuple(tolerate(error.problems, _SECRETS)), error.exit_code
     return made.warnings, 0
 
 

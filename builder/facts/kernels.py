@@ -2,7 +2,7 @@
 
 import functools
 
-from builder.facts.data import table, value_for
+from builder.facts.data import covers, row_for, table, value_for
 
 _ORDER = "nmy"
 """From the least able to the most."""
@@ -43,6 +43,19 @@ def option_for_module(module: str) -> str:
     plain = module.replace("-", "_")
     named = table("kernel")["modules"].items()
     return next((str(option) for name, option in named if name.replace("-", "_") == plain), "")
+
+
+def has_kernel_names(image: str, revision: str) -> bool:
+    """Return whether the interfaces of an image keep the kernel's names, such as eth0."""
+    network = table("system")["network"]
+    words = str(row_for(network["cmdline"], revision)["words"]).split()
+    literal = network["cloud_edits"]["literal_cmdline_in_grub_cfg"].get(image, "")
+    return "net.ifnames=0" in words and not covers(literal, revision)
+
+
+def known_modules() -> tuple[str, ...]:
+    """Return the names of the modules that the table has."""
+    return tuple(table("kernel")["modules"])
 
 
 def _flavours(revision: str, arch: str) -> list[str]:

@@ -36,7 +36,7 @@ SCHEMA = {
             "add": {
                 **_LINES,
                 "description": "Whole lines of keys that may be there many times, such as "
-                "`dtoverlay=i2c-rtc,ds3231`.",
+                "`dtoverlay=disable-bt`.",
             },
             "unset": {**_LINES, "description": "Keys, or whole lines, that go."},
         },

@@ -22,17 +22,17 @@ SCHEMA = {
         },
     ],
 }
-_IN_EVERY_BASE = frozenset({"en_US.UTF-8", "C.UTF-8", "C", "POSIX"})
 _PACKAGES = frozenset({"glibc-lang", "glibc-i18n"})
 
 
 def changes(value: str | Mapping[str, str], context: Context) -> Iterator[Wish]:
     """Yield locale.conf, and a warning for what Photon's bases do not bring."""
     variables = {"LANG": value} if isinstance(value, str) else dict(sorted(value.items()))
+    there = context.facts.locales
     for key, name in variables.items():
-        if name not in _IN_EVERY_BASE and _PACKAGES.isdisjoint(context.overlay.get("packages", ())):
+        if name not in there and _PACKAGES.isdisjoint(context.overlay.get("packages", ())):
             yield Fault(
-                f"the locale {name} is in no Photon base; programs fall back to C",
+                f"the base has no locale {name}, only {', '.join(there)}; programs fall back to C",
                 "LOC001",
                 "add `packages: [glibc-i18n]` and make the locale with localedef",
                 path=() if isinstance(value, str) else (key,),

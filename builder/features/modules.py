@@ -1,12 +1,15 @@
 """Kernel modules to load at boot, and their options: modules-load.d(5), modprobe.d(5)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from builder.changes import EnsureLine
+from builder.changes import EnsureLine, RequireModule
+from builder.errors import Fault, KeyPath, Severity
+from builder.facts.kernels import known_modules
 from builder.features import Context, Feature, Wish, form
 from builder.guest import patterns
 from builder.guestpath import guest
+from builder.suggest import nearest
 
 _NAME = r"^[A-Za-z0-9_-]+$"
 _FORM = "a module's name: letters, digits, `_` and `-`"
@@ -37,15 +40,44 @@ LOAD = guest("/etc/modules-load.d/photon-builder.conf")
 MODPROBE = guest("/etc/modprobe.d/photon-builder.conf")
 
 
-def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
+_KERNEL = "linux"
+_CLOSE = 0.85
+
+
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield one line a module, so that overlays may each bring some."""
-    for module in value.get("load", ()):
+    for index, module in enumerate(value.get("load", ())):
+        yield from _faults(module, context, ("load", index))
         yield EnsureLine(LOAD, module)
+        if not context.overlay.get("packages"):  # which might bring it, later
+            yield RequireModule(module)
     for module in value.get("blacklist", ()):
         yield EnsureLine(MODPROBE, f"blacklist {module}")
     for module, options in sorted(value.get("options", {}).items()):
         old = patterns.first_word(f"options {module}")
         yield EnsureLine(MODPROBE, f"options {module} {options}", replaces=old)
+
+
+def _faults(module: str, context: Context, path: KeyPath) -> Iterator[Fault]:
+    """Yield what is known to be wrong with a module that is to be loaded."""
+    base, added = context.facts, context.overlay.get("packages", ())
+    if any(str(package).startswith(_KERNEL) for package in added):
+        return
+    has = {base.kernel_module(module, kernel) for kernel in base.flavours} or {None}
+    if has == {"n"} and base.is_known:
+        kernels = " and ".join(base.flavours)
+        message = f"{kernels} of {base.text} has no module {module}, and none built in"
+        yield Fault(message, "MOD001", "drop it, or use a base that has it", path)
+    elif None in has and module.replace("-", "_") not in _plain(known_modules()):
+        meant = nearest(module, known_modules(), likeness=_CLOSE)
+        if meant:
+            message = f"no module that is known is called {module}"
+            yield Fault(message, "MOD002", f"did you mean {meant}?", path, Severity.WARNING)
+
+
+def _plain(names: Iterable[str]) -> set[str]:
+    """Return names of modules as the kernel has them: it takes - for _."""
+    return {name.replace("-", "_") for name in names}
 
 
 FEATURE = Feature("modules", "Kernel modules", SCHEMA, changes, "{load: [br_netfilter]}")

@@ -27,9 +27,10 @@ SCHEMA = {
     },
 }
 _PORTS = ("ttyS0", "ttyS1", "ttyAMA0", "ttyAMA1")
+_DRIVERS = {"ttyAMA": "SERIAL_AMBA_PL011_CONSOLE", "ttyS": "SERIAL_8250_CONSOLE"}
 
 
-def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield the UART and the kernel's console; systemd starts a login on every console."""
     port = value["port"]
     if port not in _PORTS:
@@ -39,6 +40,10 @@ def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
             else "is no serial port of the board"
         )
         yield Fault(f"{port} {why}", "SER001", f"one of {', '.join(_PORTS)}", ("port",))
+    option, base = _DRIVERS.get(port.rstrip("0123456789"), ""), context.facts
+    if option and base.is_known and base.kernel_option(option) == "n":
+        message = f"the kernel of {base.text} has no console on {port}"
+        yield Fault(message, "SER002", "write port: ttyS0", ("port",))
     speed = value.get("speed", 115200)
     yield Because(SetFirmware("all", "enable_uart=1", "enable_uart"), "it powers the serial port")
     yield SetKernelArguments((f"console={port},{speed}n8",))

@@ -32,9 +32,12 @@ SCHEMA = {
 _MIB = {"MiB": 1, "GiB": 1024}
 
 
-def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield who grows the root on the first boot, and what turns swap on."""
-    kind, size = value["kind"], value.get("size")
+    kind, size, base = value["kind"], value.get("size"), context.facts
+    if kind == "zram" and base.is_known and base.kernel_option("ZRAM") == "n":
+        message = f"the kernel of {base.text} has no zram: the board would have no swap at all"
+        yield Fault(message, "SWAP002", "write kind: file, size: 512MiB", ("kind",))
     if size and kind in {"partition", "none"}:
         yield Fault(f"{kind} takes no size", "SWAP001", "drop `size`", ("size",))
     if not size and kind == "file":

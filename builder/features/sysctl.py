@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from builder.changes import EnsureLine
 from builder.features import Because, Context, Feature, Wish, form
+from builder.features.sysctl_faults import iter_faults
 from builder.guest import patterns
 from builder.guestpath import guest
 
@@ -31,6 +32,7 @@ _APPLY = "ExecStartPost=-/usr/lib/systemd/systemd-sysctl --prefix={}"
 def changes(value: Mapping[str, str | int], context: Context) -> Iterator[Wish]:
     """Yield one line a parameter, so that overlays may each bring some."""
     for key, setting in sorted(value.items()):
+        yield from iter_faults(key, setting)
         yield EnsureLine(FILE, f"{key} = {setting}", replaces=patterns.key_line(key))
         for wish in wish_last(key, setting, context):
             yield Because(wish.change, wish.reason, (key,))

@@ -5,11 +5,12 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import UnitState, WriteFile
-from builder.errors import Fault, KeyPath, Severity
+from builder.errors import Fault
 from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_text
 from builder.features.unit_states import wish_state
-from builder.guest.systemd import ETC, malformed_lines, parse_install
+from builder.features.unit_text import iter_faults
+from builder.guest.systemd import ETC, parse_install
 from builder.guest.unit_names import complete_name, is_name
 from builder.guestpath import join
 
@@ -45,7 +46,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
             continue
         yield from _wish_file(unit, given, settings, context)
         for name, text in sorted(settings.get("dropins", {}).items()):
-            yield from _faults_of_text(text, (given, "dropins", name))
+            yield from iter_faults(text, unit, context, (given, "dropins", name))
             yield WriteFile(join(ETC, f"{unit}.d", name), Blob.text(_ended(text)))
         if "enable" in settings:
             state = UnitState.ENABLED if settings["enable"] else UnitState.DISABLED
@@ -67,19 +68,12 @@ def _wish_file(
         if isinstance(text, Fault):
             yield text
             continue
-        yield from _faults_of_text(text, (key, way))
+        yield from iter_faults(text, unit, context, (key, way))
         yield WriteFile(join(ETC, unit), Blob.text(_ended(text)))
         install = parse_install(text)
         if settings.get("enable") and not (install.wanted or install.alias or install.also):
             message = f"{unit} is to be enabled, and has no [Install] section that says where"
             yield Fault(message, "UNIT004", "add [Install]\\nWantedBy=multi-user.target", (key,))
-
-
-def _faults_of_text(text: str, path: KeyPath) -> Iterator[Fault]:
-    """Yield a warning for each line that systemd would pass over."""
-    for number, line in malformed_lines(text):
-        message = f"line {number} of the unit is {line!r}; wanted [Section], Key=value or # comment"
-        yield Fault(message, "UNIT005", path=path, severity=Severity.WARNING)
 
 
 def _ended(text: str) -> str:

@@ -81,7 +81,7 @@ def _assign(install: Install, key: str, value: str) -> None:
 def iter_assignments(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield section, key and value of each assignment; like systemd, pass over the rest."""
     section = ""
-    for _, line in _iter_lines(text):
+    for _, line in iter_lines(text):
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
             continue
@@ -93,7 +93,7 @@ def iter_assignments(text: str) -> Iterator[tuple[str, str, str]]:
 def malformed_lines(text: str) -> list[tuple[int, str]]:
     """Return number and text of the lines that systemd would pass over with a warning."""
     found, section = [], False
-    for number, line in _iter_lines(text):
+    for number, line in iter_lines(text):
         if line.startswith("[") and line.endswith("]"):
             section = True
         elif not section or "=" not in line.lstrip("="):
@@ -101,7 +101,7 @@ def malformed_lines(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _iter_lines(text: str) -> Iterator[tuple[int, str]]:
+def iter_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield line number and text, continued lines joined, comments and blank lines left out."""
     begun, whole = 0, ""
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder.errors import BuilderError, FormatError, GuestError, HostError
 from builder.facts import facts_of_build
@@ -17,6 +17,9 @@ from builder.guest.os_release import Release
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
 from builder.structs import Struct
+
+if TYPE_CHECKING:
+    from builder.formats.ovf import Envelope
 
 HEAD_SIZE = 1 << 18
 """Enough for the first blocks of every compression to come out."""
@@ -33,6 +36,7 @@ class Image:
         facts: What the container says, for people.
         check: Checks the container; ``full`` reads all of its data. Raises ``FormatError``.
         has_guest: Whether there is a disk in it that a guest runs from.
+        envelope: What an appliance says of its hardware; ``None`` for all others.
     """
 
     kind: str
@@ -40,6 +44,7 @@ class Image:
     facts: Mapping[str, Any]
     check: Callable[[bool], None]
     has_guest: bool = True
+    envelope: "Envelope | None" = None
     _volumes: tuple[Volume, ...] | None = None
 
     def volumes(self) -> tuple[Volume, ...]:

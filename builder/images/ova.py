@@ -35,7 +35,8 @@ def _open(path: Path) -> Iterator[Image]:
             if full:
                 ova.check_digests()
 
-        yield Image("ova", GrainOverlay(vmdk), _facts(ova, reference.capacity), check)
+        facts = _facts(ova, reference.capacity)
+        yield Image("ova", GrainOverlay(vmdk), facts, check, envelope=ova.envelope)
 
 
 def _facts(ova: "Ova", capacity: int) -> dict[str, object]:

@@ -8,7 +8,22 @@ from builder.rules.model import Finding, Rule, Subject, error, warning
 from builder.spec import UrlBase
 from builder.suggest import nearest
 
+_WITH_BIOS = "ova"
+"""The target whose published appliances have a BIOS."""
+
 _STRONG = frozenset({"sha256", "sha512"})
+
+
+def _insecure(subject: Subject) -> Iterator[Finding]:
+    """Find secure boot of machines with a BIOS."""
+    output = subject.spec.output
+    ova = subject.bases.get(_WITH_BIOS)
+    default = "bios" if ova is not None and ova.is_known else "efi"
+    if output.get("secure_boot") and output.get("firmware", default) != "efi":
+        message = "secure_boot needs UEFI firmware: a BIOS starts any boot loader"
+        yield Finding(
+            message, subject.spec.document, ("output", "secure_boot"), "add firmware: efi"
+        )
 
 
 def _weak_digest(subject: Subject) -> Iterator[Finding]:
@@ -158,6 +173,14 @@ RULES: tuple[Rule, ...] = (
         "The target makes another kind of thing: media of sources take files, directories and "
         "links alone, since nothing boots from them. Nothing is silently left out; "
         "`photon-builder plan` shows what a key asks for.",
+    ),
+    error(
+        "OUT006",
+        "secure boot without UEFI",
+        "Secure boot is UEFI's: the firmware starts signed boot loaders only. A virtual machine "
+        "with a BIOS does not have it, and importers refuse an appliance that asks for both or "
+        "pass it over. Photon's `ova` has a BIOS; add `firmware: efi`, or build `ova_uefi`.",
+        _insecure,
     ),
     error(
         "OVL001",

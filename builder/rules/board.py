@@ -1,6 +1,39 @@
-"""Explanations of what the keys for boards may do wrong: firmware, radio, console, swap."""
+"""Rules of the keys for boards: firmware, radio, console, swap."""
 
-from builder.rules.model import Rule, error
+import re
+from collections.abc import Iterator
+
+from builder.rules.model import Finding, Rule, Subject, error, find, warning
+
+_OVERLAYS = {
+    r"i2c-rtc(-gpio)?,(ds13\d\d|ds323[12]|mcp794\w+)\b": "RTC_DRV_DS1307",
+    r"i2c-rtc(-gpio)?,pcf8563\b": "RTC_DRV_PCF8563",
+    r"i2c-rtc(-gpio)?,pcf212[79]\b": "RTC_DRV_PCF2127",
+    r"w1-gpio(-pullup)?\b": "W1",
+}
+"""Overlay of config.txt to the option of the kernel whose driver it describes a device for.
+
+Source: overlays/README of Raspberry Pi's firmware; Kconfig of Linux 6.1."""
+
+
+def _without_driver(subject: Subject) -> Iterator[Finding]:
+    """Find overlays for devices that no kernel of the base drives."""
+    boards = [facts for facts in subject.bases.values() if facts.image == "rpi"]
+    for overlay, section in subject.sections("config_txt") if boards else ():
+        for name, settings in section.items():
+            for index, line in enumerate(settings.get("add", ())):
+                key, _, value = line.partition("=")
+                option = _option(value.strip()) if key.strip() == "dtoverlay" else ""
+                lacking = [each for each in boards if each.kernel_option(option) == "n"]
+                if option and lacking:
+                    message = f"{line}: the kernel of {lacking[0].text} has no driver for it"
+                    yield find(overlay, ("config_txt", name, "add", index), message, "drop it")
+
+
+def _option(overlay: str) -> str:
+    """Return the option that an overlay needs, empty when that is not known."""
+    return next((o for pattern, o in _OVERLAYS.items() if re.match(pattern, overlay)), "")
+
 
 RULES: tuple[Rule, ...] = (
     error(
@@ -35,12 +68,32 @@ RULES: tuple[Rule, ...] = (
         "a setting of config.txt that is too long",
         "The firmware reads 98 characters of a line and passes over the rest without a word.",
     ),
+    warning(
+        "CFG005",
+        "an overlay for a device without a driver",
+        "An overlay tells the kernel that a device is there; its driver has to be in the kernel. "
+        "Photon's kernels drive none of the usual clocks (DS1307, DS3231, PCF8563) and no 1-Wire, "
+        "so the overlay has no effect.",
+        _without_driver,
+    ),
     error(
         "SER001",
         "no serial port of the board",
         "Photon boots by GRUB, which hands the kernel's arguments on as they are: serial0, which "
         "the firmware of Raspberry Pi OS replaces, is no device there. ttyAMA0 is the full UART, "
         "ttyS0 or ttyS1 the small one.",
+    ),
+    error(
+        "SER002",
+        "a serial console that the kernel has no driver for",
+        "ttyAMA0 is a PL011, which Photon's kernel for boards drives since 4.0. That of 3.0 knows "
+        "the small UART alone: ttyS0.",
+    ),
+    error(
+        "SWAP002",
+        "zram of a kernel without it",
+        "Photon's kernel for boards has the module zram since 5.0. On older images the service "
+        "would fail, and as the swap partition is not made either, the board would have no swap.",
     ),
     error(
         "SWAP001",

@@ -61,16 +61,6 @@ RULES: tuple[Rule, ...] = (
         _wrong_partitions,
     ),
     error(
-        "INS002",
-        "A/B partitions of an installer without them",
-        "They came with Photon's installer 2.1; the ISOs of 3.0 and 4.0 have older ones.",
-    ),
-    error(
-        "INS003",
-        "a kernel that the installer cannot choose",
-        "Before 3.0 Rev3 the installer knew linux and linux-esx only.",
-    ),
-    error(
         "INS004",
         "a key that the installer does not know",
         "One unknown key makes the whole installation fail, on the machine, in the middle. The "
@@ -85,29 +75,6 @@ RULES: tuple[Rule, ...] = (
         "INS006",
         "a payload that is too large for an old installer",
         "That of 3.0 GA copies no files from the medium, so all has to lie in its kickstart.",
-    ),
-    error(
-        "INS007",
-        "a link to a disk that the installer does not follow",
-        "Names below /dev/disk are links; installers before 2.4 make the names of partitions from "
-        "them and find none.",
-    ),
-    error(
-        "INS008",
-        "a boot mode that the architecture does not have",
-        "There is no BIOS on an aarch64 machine, so the installer stops at bootmode bios and "
-        "dualboot. Write efi, or leave it out.",
-    ),
-    error(
-        "INS009",
-        "a filesystem that the installer cannot make",
-        "The installer runs mkfs from the initial RAM disk of the medium, after the disk was "
-        "erased. Those of 3.0 and 4.0 have neither mkfs.xfs nor mkfs.btrfs; that of 5.0 has both.",
-    ),
-    error(
-        "INS011",
-        "logical volumes of an installer without them",
-        "That of 3.0 GA passes `lvm` over in silence and makes plain partitions.",
     ),
     error(
         "PKG010",

@@ -139,6 +139,25 @@ RULES: tuple[Rule, ...] = (
         ";. systemd logs other lines at boot and goes on without them, so a mistyped setting is "
         "silently lost. systemd-analyze verify tells more.",
     ),
+    warning(
+        "UNIT006",
+        "a section that the unit does not have",
+        "A unit has [Unit], [Install] and the section of its kind, such as [Service]. systemd "
+        "ignores any other, with all that is in it, but for the log. Sections that begin with X- "
+        "are for other programs.",
+    ),
+    warning(
+        "UNIT007",
+        "a key that systemd does not know",
+        "systemd ignores it, but for the log, and starts the unit as if it were not there. Mostly "
+        "it is misspelt, or in the wrong section.",
+    ),
+    warning(
+        "UNIT008",
+        "a key that is too new for the base",
+        "Photon 3.0 has systemd 239, 4.0 has 247 and 5.0 has 253. An older systemd ignores a newer "
+        "key, but for the log.",
+    ),
     error(
         "BOOT001",
         "two scripts of one name",

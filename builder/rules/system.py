@@ -95,9 +95,34 @@ RULES: tuple[Rule, ...] = (
     warning(
         "LOC001",
         "a locale that the base lacks",
-        "Photon's bases have en_US.UTF-8, C and POSIX. Programs fall back to C and most print a "
-        "warning about it. glibc-i18n brings the sources of other locales, from which localedef "
-        "makes one.",
+        "Photon's bases have en_US.UTF-8, C and POSIX, those of 5.0 C.UTF-8 too. Programs fall "
+        "back to C and most print a warning about it. glibc-i18n brings the sources of other "
+        "locales, from which localedef makes one.",
+    ),
+    error(
+        "MOD001",
+        "a kernel module that the base does not have",
+        "Which modules there are depends on the kernel: linux-esx, of appliances, has the drivers "
+        "of VMware's machines and few others; bonding is in it since 4.0 Rev1, wireguard in no "
+        "kernel of 3.0. systemd-modules-load.service fails at every boot over one that is missing.",
+    ),
+    warning(
+        "MOD002",
+        "a kernel module by a name that is nearly known",
+        "The name is like that of a module of the kernel, and is none that is known here. A module "
+        "that is not found is not loaded, and systemd-modules-load.service fails.",
+    ),
+    warning(
+        "CTL001",
+        "a kernel parameter by a name that is nearly known",
+        "The name is like that of a parameter of the kernel, and is none that is known here. "
+        "systemd-sysctl passes over a name that the kernel does not have, but for the log.",
+    ),
+    error(
+        "CTL002",
+        "a word where the kernel takes a number",
+        "The kernel reads numbers: 1 for yes, 0 for no. It refuses `yes` and `true`, and the "
+        "parameter stays as it was.",
     ),
     error(
         "FWL001",

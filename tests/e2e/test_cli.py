@@ -415,3 +415,21 @@ def test_a_secret_that_is_written_where_it_does_not_belong_is_shown_nowhere(benc
     status = (bench.output / "nightly/status.json").read_text()
     assert "overlay.users.root" in status
     assert "SECRET" not in status
+
+
+def test_check_says_what_the_base_lacks_beside_what_is_wrong_anyway(bench: Bench) -> None:
+    text = (
+        'version: 1\ntarget: rpi3\nbase: {release: "3.0"}\noverlay:\n'
+        "  users: {root: {password: {random: true}}}\n"
+        "  swap: {kind: zram}\n"
+        '  config_txt: {all: {add: ["dtoverlay=i2c-rtc,ds3231"]}}\n'
+    )
+    first = bench.run("check", bench.write("specs/pi.yaml", text))
+    assert first.code == 3
+    assert "SWAP002" in first.out + first.err
+    assert "CFG005" in first.out + first.err
+    wrong = text + "  network: {ens3: {dhcp: 'yes'}}\n"
+    second = bench.run("check", bench.write("specs/pi.yaml", wrong))
+    assert {"SWAP002", "CFG005", "NET018"} <= set(
+        re.findall(r"[A-Z]+[0-9]{3}", second.out + second.err)
+    )

@@ -167,6 +167,29 @@ def test_the_container_is_what_hypervisors_take(small_ova: Base, bench: Bench) -
     assert f'ovf:size="{size}"' in envelope
 
 
+HARDWARE = "output: {{firmware: efi, secure_boot: true, cpus: CPUS, memory: 3072, nic: E1000e}}\n"
+
+
+def test_verify_looks_at_the_hardware(small_ova: Base, bench: Bench) -> None:
+    two, four = (SPEC + HARDWARE.replace("CPUS", count) for count in ("2", "4"))
+    secret = {"ROOT_PASSWORD": "s3cret"}
+    artifact = bench.build(write_spec(bench, small_ova, text=two), **secret)
+    assert bench.run("verify", artifact, bench.directory / "specs/edge.yaml", **secret).code == 0
+    asked = bench.run("verify", artifact, write_spec(bench, small_ova, text=four), **secret)
+    assert asked.code == 11
+    assert "cpus of the envelope is 2, not 4" in asked.err
+    assert "firmware" not in asked.err
+
+
+def test_secure_boot_without_uefi_is_refused(small_ova: Base, bench: Bench) -> None:
+    text = SPEC + "output: {{secure_boot: true}}\n"
+    spec = write_spec(bench, small_ova, text=text)
+    done = bench.run("build", spec, ROOT_PASSWORD="s3cret")
+    assert "OUT006" in done.err
+    assert "add firmware: efi" in done.err
+    assert not list(bench.directory.glob("output/*.ova"))
+
+
 def test_nothing_but_what_the_spec_says_is_different(small_ova: Base, bench: Bench) -> None:
     artifact = build(bench, small_ova)
     done = bench.run("diff", small_ova.path, artifact, "--json")

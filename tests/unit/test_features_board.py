@@ -7,6 +7,7 @@ import pytest
 
 from builder.changes import EnsureLine, SetFirmware, SetKernelArguments
 from builder.errors import UnsupportedError
+from builder.facts import facts_of
 from builder.features import (
     Feature,
     clock,
@@ -281,3 +282,24 @@ def test_the_default_of_a_key_for_boards_is_theirs_alone(tmp_path: Path) -> None
     ova = targets["ova"]
     assert isinstance(ova, Target)
     assert not BOARD_KEYS & {feature.key for feature in features_for(spec, ova, discover())}
+
+
+BOARDS = {
+    ("3.0", "Rev2"): ["SWAP002", "SER002"],
+    ("4.0", "Rev2"): ["SWAP002"],
+    ("5.0", "GA"): [],
+}
+
+
+@pytest.mark.parametrize("revision", BOARDS)
+def test_what_the_kernel_of_a_board_lacks_is_refused(revision: tuple[str, str]) -> None:
+    release, name = revision
+    facts = facts_of(release, revision=name, image="rpi", arch="aarch64")
+    asked = [
+        (swap.FEATURE, {"kind": "zram"}),
+        (swap.FEATURE, {"kind": "file", "size": "512MiB"}),
+        (serial_console.FEATURE, {"port": "ttyAMA0"}),
+        (serial_console.FEATURE, {"port": "ttyS0"}),
+    ]
+    codes = [code for feature, value in asked for code in wish(feature, value, facts=facts).codes]
+    assert codes == BOARDS[revision]

@@ -161,6 +161,13 @@ def test_a_time_zone_is_a_link_and_a_demand() -> None:
     assert demands == [("/usr/share/zoneinfo/Asia/Shanghai", "TIM001")]
 
 
+@pytest.mark.parametrize(("release", "codes"), [("4.0", ["LOC001"]), ("5.0", [])])
+def test_c_utf8_is_in_bases_of_5_0_alone(release: str, codes: list[str]) -> None:
+    known = facts_of(release, revision="GA", image="ova")
+    assert wish(locale.FEATURE, "C.UTF-8", facts=known).codes == codes
+    assert wish(locale.FEATURE, "en_US.UTF-8", facts=known).codes == []
+
+
 def test_another_locale_is_fine_with_its_package() -> None:
     found = wish(locale.FEATURE, "nl_NL.UTF-8", overlay={"packages": ["glibc-i18n"]})
     assert found.codes == []

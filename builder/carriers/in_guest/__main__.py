@@ -24,6 +24,7 @@ STEPS: dict[str, Callable[..., int | None]] = {
     "drop-links": units.drop_links,
     "set-preset": units.set_preset,
     "require": units.require,
+    "require-module": units.require_module,
 }
 
 

@@ -20,6 +20,10 @@ ABSENT = 3
 """Exit status of ``own-name`` when there is no such unit."""
 
 MASK = "/dev/null"
+MODULES = "/lib/modules"
+_MODULE = re.compile(
+    r"^(?:[^:\s]*/)?([^/:\s]+)[.]ko(?:[.](?:gz|xz|zst))?(?=:|$)|^alias (\S+) \S+$", re.MULTILINE
+)
 _INSTANCE = re.compile(r"^([^@]+)@([^@]+)(\.[a-z]+)$")
 
 
@@ -139,3 +143,16 @@ def require(path: str, message: str) -> None:
     """Refuse a system that does not have ``path``."""
     if not Path(path).exists():
         raise RefusedError(message)
+
+
+def require_module(name: str) -> None:
+    """Refuse a system none of whose kernels has a module; one without lists says nothing."""
+    listed = [
+        read_text(str(path), "")
+        for kernel in Path(MODULES).glob("*")
+        for path in (kernel / "modules.dep", kernel / "modules.builtin", kernel / "modules.alias")
+    ]
+    plain = name.replace("-", "_")
+    known = set(_MODULE.findall("\n".join(listed).replace("-", "_")))
+    if known and not any(plain in pair for pair in known):
+        raise RefusedError(f"the kernel has no module {name}")
