@@ -67,12 +67,24 @@ def find_spec(name: str) -> Path:
 
 
 def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spec:
-    """Read a spec and check it by every rule that needs no base; warnings are shown.
+    """Read a spec and check it by every rule; warnings are shown.
 
     Args:
         name: As the command line has it.
         quiet: Whether warnings are kept back.
         base: What ``--base`` has.
+
+    Raises:
+        SpecError: with everything found wrong.
+    """
+    spec, problems = read_checked(name, base)
+    if not quiet:
+        warn(problems)
+    return spec
+
+
+def read_checked(name: str, base: str | None = None) -> tuple[Spec, tuple[Problem, ...]]:
+    """Return a spec, and what the rules warn of.
 
     Raises:
         SpecError: with everything found wrong.
@@ -91,9 +103,7 @@ def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spe
     problems = rules.check_rules(spec, bases)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError((*problems, *_faults_of_plan(spec, bases.values(), problems)))
-    if not quiet:
-        warn(problems)
-    return spec
+    return spec, problems
 
 
 def _faults_of_plan(

@@ -13,6 +13,7 @@ from builder.cli.options import (
     find_spec,
     json_option,
     question,
+    read_checked,
     read_spec,
     target_option,
     warn,
@@ -103,17 +104,11 @@ def init(path: Path, target: str, *, force: bool) -> None:
 
 def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]:
     """Return everything found in one spec, and the exit code for it."""
-    from builder import rules
-    from builder.base import find_facts
-    from builder.lock import read_lock
-
     try:
-        spec = read_spec(name, quiet=True, base=base)
-        targets = chosen_targets(spec, ())
-        bases = find_facts(spec, targets, read_lock(spec.path.parent))
-        found = list(rules.check_rules(spec, bases))
+        spec, warned = read_checked(name, base)
+        found = list(warned)
         code = 0
-        for target in targets:
+        for target in chosen_targets(spec, ()):
             planned, refused = _planned(spec, target)
             found += [problem for problem in planned if problem not in found]
             code = code or refused
