@@ -5,6 +5,7 @@ from typing import Any
 
 from builder.changes import EnsureLine, RequireModule
 from builder.errors import Fault, KeyPath, Severity
+from builder.facts.alternatives import base_with, has_module
 from builder.facts.kernels import known_modules
 from builder.features import Context, Feature, Wish, form
 from builder.guest import patterns
@@ -67,7 +68,9 @@ def _faults(module: str, context: Context, path: KeyPath) -> Iterator[Fault]:
     if has == {"n"} and base.is_known:
         kernels = " and ".join(base.flavours)
         message = f"{kernels} of {base.text} has no module {module}, and none built in"
-        yield Fault(message, "MOD001", "drop it, or use a base that has it", path)
+        able = base_with(base, has_module(module))
+        hint = f"drop it, or use {able}, which has it" if able else "drop it"
+        yield Fault(message, "MOD001", hint, path)
     elif None in has and module.replace("-", "_") not in _plain(known_modules()):
         meant = nearest(module, known_modules(), likeness=_CLOSE)
         if meant:

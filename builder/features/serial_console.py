@@ -5,6 +5,7 @@ from typing import Any
 
 from builder.changes import SetFirmware, SetKernelArguments
 from builder.errors import Fault
+from builder.facts.alternatives import base_with, has_option
 from builder.features import Because, Context, Feature, Wish, form
 
 SCHEMA = {
@@ -43,7 +44,8 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     option, base = _DRIVERS.get(port.rstrip("0123456789"), ""), context.facts
     if option and base.is_known and base.kernel_option(option) == "n":
         message = f"the kernel of {base.text} has no console on {port}"
-        yield Fault(message, "SER002", "write port: ttyS0", ("port",))
+        hint = f"write port: ttyS0; {base_with(base, has_option(option))} has it"
+        yield Fault(message, "SER002", hint, ("port",))
     speed = value.get("speed", 115200)
     yield Because(SetFirmware("all", "enable_uart=1", "enable_uart"), "it powers the serial port")
     yield SetKernelArguments((f"console={port},{speed}n8",))

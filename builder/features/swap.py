@@ -6,6 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
 from builder.errors import Fault
+from builder.facts.alternatives import base_with, has_option
 from builder.features import Because, Context, Feature, Wish, form
 from builder.guest import card, fstab
 
@@ -37,7 +38,9 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     kind, size, base = value["kind"], value.get("size"), context.facts
     if kind == "zram" and base.is_known and base.kernel_option("ZRAM") == "n":
         message = f"the kernel of {base.text} has no zram: the board would have no swap at all"
-        yield Fault(message, "SWAP002", "write kind: file, size: 512MiB", ("kind",))
+        able = base_with(base, has_option("ZRAM"))
+        hint = f"write kind: file, size: 512MiB; {able} has zram"
+        yield Fault(message, "SWAP002", hint, ("kind",))
     if size and kind in {"partition", "none"}:
         yield Fault(f"{kind} takes no size", "SWAP001", "drop `size`", ("size",))
     if not size and kind == "file":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.facts import Facts, build_in_name, facts_of, facts_of_build, revisions
+from builder.facts.alternatives import base_with, has_module, has_option
 from builder.facts.data import table
 
 FOLDER = Path(__file__).parents[2] / "builder" / "data" / "facts"
@@ -152,3 +153,12 @@ def test_every_question_has_an_answer_for_every_revision(name: str) -> None:
         assert facts.flavours
         assert facts.kernel_module("nfs") == "m"
         assert facts.published_digest("/etc/systemd/scripts/ip4save")
+
+
+def test_the_base_that_can_do_it_is_named() -> None:
+    assert base_with(story(), has_module("wireguard")) == "Photon 4.0 GA"
+    board = facts_of("3.0", revision="Rev2", image="rpi", arch="aarch64")
+    assert base_with(board, has_option("ZRAM")) == "Photon 5.0 GA"
+    newest = facts_of("5.0", revision="GA", image="ova")
+    assert base_with(newest, lambda facts: facts.docker.version.startswith("19.")) != ""
+    assert base_with(newest, has_option("NO_SUCH_OPTION")) == ""
