@@ -48,6 +48,7 @@ def _facts(ova: "Ova", capacity: int) -> dict[str, object]:
         "hardware_version": envelope.hardware_version,
         "firmware": envelope.firmware,
         "secure_boot": envelope.secure_boot,
+        "configurations": list(envelope.configurations),
         "cpus": envelope.cpus,
         "memory_mib": envelope.memory_mib,
         "networks": list(envelope.networks),

@@ -195,6 +195,79 @@ def test_memory_keeps_its_unit_where_it_can() -> None:
     assert b"byte * 2^20" in odd
 
 
+def test_memory_without_a_unit_is_counted_in_mib_and_gets_one(tmp_path: Path) -> None:
+    unit = b"        <rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>\n"
+    data = OVA_COMPOSE.replace(unit, b"")
+    assert parse(data).memory_mib == 2048
+    new = edit_envelope(parse(data), Edits(memory_mib=1536))
+    check(new, tmp_path)
+    assert changed(data, new) == [
+        "- <rasd:VirtualQuantity>2048</rasd:VirtualQuantity>",
+        "+ <rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>",
+        "+ <rasd:VirtualQuantity>1536</rasd:VirtualQuantity>",
+    ]
+
+
+def _importers_quantity(data: bytes, kind: int, configuration: str, tmp_path: Path) -> int:
+    """Return what an importer takes: the last item of a type in a configuration, no limits."""
+    path = tmp_path / "imported.ovf"
+    path.write_bytes(data)
+    item = (
+        f"//*[local-name()='Item'][*[local-name()='ResourceType']='{kind}']"
+        "[not(@*[local-name()='bound'])]"
+        "[not(@*[local-name()='configuration']) or "
+        f"@*[local-name()='configuration']='{configuration}']"
+    )
+    query = f"string(({item})[last()]/*[local-name()='VirtualQuantity'])"
+    return int(judge("xmllint", "--nonet", "--xpath", query, path).stdout)
+
+
+_CONFIGURATIONS = b"""<DeploymentOptionSection>
+    <Info>Sizes</Info>
+    <Configuration ovf:id="small"><Label>S</Label><Description>S</Description></Configuration>
+    <Configuration ovf:default="true" ovf:id="big"><Label>B</Label><Description/></Configuration>
+  </DeploymentOptionSection>
+  <VirtualSystem """
+
+
+def _with_items(attributes: dict[str, int]) -> bytes:
+    """Return an envelope with two configurations and an item of processors for each entry."""
+    start = OVA_COMPOSE.index(b"<Item>")
+    item = OVA_COMPOSE[start : OVA_COMPOSE.index(b"</Item>") + 7]
+    made = b"".join(
+        item.replace(b"<Item>", f"<Item{said}>".encode()).replace(b">2<", f">{count}<".encode())
+        for said, count in attributes.items()
+    )
+    return OVA_COMPOSE.replace(item, made).replace(b"<VirtualSystem ", _CONFIGURATIONS)
+
+
+def test_processors_of_the_default_configuration_are_read(tmp_path: Path) -> None:
+    items = {' ovf:bound="min"': 1, "": 2, ' ovf:configuration="small"': 4}
+    data = _with_items(items | {' ovf:configuration="big"': 8})
+    envelope = parse(data)
+    assert envelope.configurations == ("big", "small")
+    assert envelope.cpus == _importers_quantity(data, 3, "big", tmp_path) == 8
+
+
+def test_processors_that_configurations_set_apart_cannot_be_changed(tmp_path: Path) -> None:
+    data = _with_items({"": 2, ' ovf:configuration="small"': 4, ' ovf:configuration="big"': 8})
+    with pytest.raises(GuestError, match="own processors: big, small") as caught:
+        edit_envelope(parse(data), Edits(cpus=3))
+    assert "leave out output.cpus" in str(caught.value.hint)
+    new = edit_envelope(parse(data), Edits(memory_mib=3072))
+    assert _importers_quantity(new, 4, "big", tmp_path) == 3072
+
+
+def test_processors_are_set_in_every_item_but_limits(tmp_path: Path) -> None:
+    limits = {' ovf:bound="min"': 1, ' ovf:bound="max"': 16}
+    data = _with_items({' ovf:bound="min"': 1, "": 2, ' ovf:required="true"': 8} | limits)
+    assert parse(data).cpus == 8
+    new = edit_envelope(parse(data), Edits(cpus=3))
+    assert parse(new).cpus == _importers_quantity(new, 3, "big", tmp_path) == 3
+    lines = [line for line in changed(data, new) if line[0] == "-"]
+    assert lines == [f"- <rasd:VirtualQuantity>{count}</rasd:VirtualQuantity>" for count in (2, 8)]
+
+
 def test_secure_boot_is_turned_off_in_both_ways() -> None:
     for data in (
         OVFTOOL,

@@ -11,9 +11,6 @@ from typing import Any, Final
 from builder.errors import GuestError
 from builder.formats.disk import MIB
 from builder.formats.ovf.envelope import (
-    CPU,
-    MEMORY,
-    NIC,
     DiskReference,
     Envelope,
     Product,
@@ -22,12 +19,16 @@ from builder.formats.ovf.envelope import (
     find_hardware,
     find_section,
     find_system,
+)
+from builder.formats.ovf.names import ovf, rasd, vmw, vssd
+from builder.formats.ovf.quantities import (
+    CPU,
+    MEMORY,
+    NIC,
+    configurations_of,
     items,
-    ovf,
     parse_units,
-    rasd,
-    vmw,
-    vssd,
+    values,
 )
 from builder.formats.ovf.xml import Editor, Element, escape, quote
 from builder.structs import Struct, fields
@@ -36,6 +37,8 @@ GUEST_INFO = "com.vmware.guestInfo"
 """Transport that open-vm-tools can read properties from."""
 
 NO_PRODUCT = Product()
+_ADDRESS = {"Address", "AddressOnParent"}
+"""The parts of an item that come before its units."""
 _SECURE_BOOT = "bootOptions.efiSecureBootEnabled"
 _PRODUCT = ("Product", "Vendor", "Version", "FullVersion", "ProductUrl")
 
@@ -211,34 +214,43 @@ def _edit_nic_type(work: _Work, kind: str) -> None:
 
 def _edit_cpus(work: _Work, count: int) -> None:
     """Set the number of processors, and their number in a socket when it no longer divides."""
-    item = _item(work, CPU, "processors")
-    _set_part(work, item, "VirtualQuantity", str(count))
-    cores = next((e for e in item.walk() if e.name == vmw("CoresPerSocket")), None)
-    if cores is not None:
-        text = cores.text.strip()
-        if not re.fullmatch("[1-9][0-9]{0,4}", text) or count % int(text):
-            work.editor.set_text(cores, "1")
-    _set_shown(work, item, r"\d+( virtual CPU.*)", rf"{count}\g<1>")
+    for item in _items(work, CPU, "processors", "cpus"):
+        _set_part(work, item, "VirtualQuantity", str(count))
+        cores = next((e for e in item.walk() if e.name == vmw("CoresPerSocket")), None)
+        if cores is not None:
+            text = cores.text.strip()
+            if not re.fullmatch("[1-9][0-9]{0,4}", text) or count % int(text):
+                work.editor.set_text(cores, "1")
+        _set_shown(work, item, r"\d+( virtual CPU.*)", rf"{count}\g<1>")
 
 
 def _edit_memory(work: _Work, memory_mib: int) -> None:
-    """Set the memory, in the unit that the envelope has."""
-    item = _item(work, MEMORY, "memory")
-    unit = parse_units(item.text_of(rasd("AllocationUnits")) or "byte", where=work.envelope.where)
+    """Set the memory, in the unit that the envelope has, or in MiB."""
     size = memory_mib * MIB
-    if size % unit:
-        _set_part(work, item, "AllocationUnits", "byte * 2^20")
-        unit = MIB
-    _set_part(work, item, "VirtualQuantity", str(size // unit))
-    _set_shown(work, item, r"\d+( ?MB of memory.*)", rf"{memory_mib}\g<1>")
+    for item in _items(work, MEMORY, "memory", "memory"):
+        units = item.text_of(rasd("AllocationUnits")).strip()
+        unit = parse_units(units, where=work.envelope.where) if units else MIB
+        if not units or size % unit:
+            unit = MIB
+            first = next((e.name.local for e in item.children if e.name.local not in _ADDRESS), "")
+            _set_part(work, item, "AllocationUnits", "byte * 2^20", before=first)
+        _set_part(work, item, "VirtualQuantity", str(size // unit))
+        _set_shown(work, item, r"\d+( ?MB of memory.*)", rf"{memory_mib}\g<1>")
 
 
-def _item(work: _Work, resource_type: str, what: str) -> Element:
-    """Return the first hardware item of a type."""
-    found = items(work.hardware, resource_type)
+def _items(work: _Work, resource_type: str, what: str, key: str) -> list[Element]:
+    """Return the hardware items that state how much there is of a resource."""
+    found = values(work.hardware, resource_type)
     if not found:
         raise work.missing(what)
-    return found[0]
+    names = sorted({name for item in found for name in configurations_of(item)})
+    if names:
+        raise GuestError(
+            f"{work.envelope.where}: the envelope has configurations, each with its own {what}: "
+            f"{', '.join(names)}",
+            hint=f"leave out output.{key}; choose a configuration when the appliance is deployed",
+        )
+    return found
 
 
 def _set_part(work: _Work, item: Element, local: str, text: str, *, before: str = "") -> None:

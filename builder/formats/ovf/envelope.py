@@ -10,44 +10,21 @@ Only an envelope with one virtual system is read: an appliance of several has no
                     ProductSection, AnnotationSection, ...
 """
 
-import re
 from dataclasses import dataclass, field
 
 from builder.errors import FormatError
-from builder.formats.disk import MIB
-from builder.formats.ovf.xml import Element, Name, parse_document
+from builder.formats.ovf.names import OVF, ovf, rasd, vmw, vssd
+from builder.formats.ovf.quantities import (
+    NIC,
+    cpus_of,
+    default_first,
+    items,
+    memory_mib_of,
+    parse_number,
+    parse_units,
+)
+from builder.formats.ovf.xml import Element, parse_document
 from builder.structs import Struct
-
-_OVF = "http://schemas.dmtf.org/ovf/envelope/1"
-_CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2"
-_VMW = "http://www.vmware.com/schema/ovf"
-_UNITS = re.compile(r"\s*(?:byte\s*\*\s*(\d{1,3})\s*\^\s*(\d{1,2})|byte)\s*", re.IGNORECASE)
-_OLD_UNITS = {"kilobytes": 1 << 10, "megabytes": 1 << 20, "gigabytes": 1 << 30}
-_LARGEST = 1 << 62
-
-CPU = "3"
-MEMORY = "4"
-NIC = "10"
-
-
-def ovf(local: str) -> Name:
-    """Return a name of the envelope's namespace."""
-    return Name(_OVF, local)
-
-
-def rasd(local: str) -> Name:
-    """Return a name of a hardware item's part."""
-    return Name(f"{_CIM}/CIM_ResourceAllocationSettingData", local)
-
-
-def vssd(local: str) -> Name:
-    """Return a name of a virtual system's setting."""
-    return Name(f"{_CIM}/CIM_VirtualSystemSettingData", local)
-
-
-def vmw(local: str) -> Name:
-    """Return a name of VMware's extensions."""
-    return Name(_VMW, local)
 
 
 class FileReference(Struct, frozen=True):
@@ -130,8 +107,9 @@ class Envelope:
         hardware_version: Such as ``vmx-14``; empty when it is not said.
         firmware: ``bios`` or ``efi``.
         secure_boot: Whether only signed boot loaders are started.
-        cpus: Number of virtual processors; ``None`` when it is not said.
-        memory_mib: Memory; ``None`` when it is not said.
+        configurations: Deployment options, the default one first.
+        cpus: Number of virtual processors, by default; ``None`` when it is not said.
+        memory_mib: Memory, by default; ``None`` when it is not said.
         nic_types: Such as ``VmxNet3``, one for each network adapter.
         product: What is installed.
         properties: Values for the guest.
@@ -149,6 +127,7 @@ class Envelope:
     hardware_version: str
     firmware: str
     secure_boot: bool
+    configurations: tuple[str, ...]
     cpus: int | None
     memory_mib: int | None
     nic_types: tuple[str, ...]
@@ -164,15 +143,11 @@ def parse_envelope(data: bytes, *, name: str) -> Envelope:
     Raises:
         FormatError: it is no well-formed XML, no OVF 1 envelope, or contradicts itself.
     """
-    root = parse_document(data, name=name)
-    if root.name != ovf("Envelope"):
-        raise FormatError(
-            f"{name}: the document is a {root.name.local} of {root.name.namespace or 'nothing'}; "
-            f"wanted an Envelope of {_OVF}"
-        )
+    root = _parse_root(data, name=name)
     files = tuple(_file(element, where=name) for element in _below(root, "References", "File"))
     system = find_system(root, where=name)
     hardware = find_hardware(root, where=name)
+    configurations = default_first(root)
     product = find_section(system, "ProductSection")
     setting = hardware.find(ovf("System"))
     annotation = find_section(system, "AnnotationSection")
@@ -189,14 +164,26 @@ def parse_envelope(data: bytes, *, name: str) -> Envelope:
         hardware_version=setting.text_of(vssd("VirtualSystemType")) if setting else "",
         firmware=config_value(hardware, "firmware") or "bios",
         secure_boot=_is_secure(hardware),
-        cpus=_quantity(hardware, CPU, 1, where=name),
-        memory_mib=_quantity(hardware, MEMORY, MIB, where=name),
+        configurations=configurations,
+        cpus=cpus_of(hardware, configurations[:1], where=name),
+        memory_mib=memory_mib_of(hardware, configurations[:1], where=name),
         nic_types=tuple(i.text_of(rasd("ResourceSubType")) for i in items(hardware, NIC)),
         product=_product(product),
         properties=tuple(map(_property, product.find_all(ovf("Property")) if product else ())),
         transport=tuple(hardware.attributes.get(ovf("transport"), "").split()),
         annotation=annotation.text_of(ovf("Annotation")) if annotation else "",
     )
+
+
+def _parse_root(data: bytes, *, name: str) -> Element:
+    """Parse a document, and refuse one that is not an envelope."""
+    root = parse_document(data, name=name)
+    if root.name != ovf("Envelope"):
+        raise FormatError(
+            f"{name}: the document is a {root.name.local} of {root.name.namespace or 'nothing'}; "
+            f"wanted an Envelope of {OVF}"
+        )
+    return root
 
 
 def find_system(root: Element, *, where: str) -> Element:
@@ -220,12 +207,6 @@ def find_section(system: Element, local: str) -> Element | None:
     return next((element for element in system.walk() if element.name == ovf(local)), None)
 
 
-def items(hardware: Element, resource_type: str) -> list[Element]:
-    """Return the hardware items of a type."""
-    found = hardware.find_all(ovf("Item"))
-    return [item for item in found if item.text_of(rasd("ResourceType")) == resource_type]
-
-
 def configs(hardware: Element, key: str, local: str = "Config") -> list[Element]:
     """Return VMware's settings of that key."""
     found = hardware.find_all(vmw(local))
@@ -238,29 +219,9 @@ def config_value(hardware: Element, key: str) -> str:
     return found[0].attributes.get(vmw("value"), "") if found else ""
 
 
-def parse_units(text: str, *, where: str) -> int:
-    """Return how many bytes a unit such as ``byte * 2^20`` has."""
-    found = _UNITS.fullmatch(text)
-    if found is None and text.lower() not in _OLD_UNITS:
-        raise FormatError(f"{where}: allocation units {text!r}; wanted such as 'byte * 2^20'")
-    if found is None:
-        return _OLD_UNITS[text.lower()]
-    return int(found[1]) ** int(found[2]) if found[1] else 1
-
-
 def _below(root: Element, section: str, local: str) -> list[Element]:
     """Return the elements of a section of the envelope."""
     return [e for part in root.find_all(ovf(section)) for e in part.find_all(ovf(local))]
-
-
-def _number(text: str | None, what: str, *, where: str) -> int | None:
-    """Return a number that is written out, ``None`` when there is none."""
-    if text is None or not text.strip():
-        return None
-    digits = text.strip()
-    if not re.fullmatch("[0-9]{1,19}", digits) or int(digits) >= _LARGEST:
-        raise FormatError(f"{where}: {what} is {text!r}; wanted a number")
-    return int(digits)
 
 
 def _required(element: Element, local: str, *, where: str) -> str:
@@ -277,7 +238,7 @@ def _file(element: Element, *, where: str) -> FileReference:
     return FileReference(
         href=href,
         file_id=_required(element, "id", where=where),
-        size=_number(element.attributes.get(ovf("size")), f"the size of {href}", where=where),
+        size=parse_number(element.attributes.get(ovf("size")), f"the size of {href}", where=where),
         compression=element.attributes.get(ovf("compression"), "").replace("identity", ""),
         is_chunked=ovf("chunkSize") in element.attributes,
     )
@@ -292,27 +253,15 @@ def _disk(element: Element, files: tuple[FileReference, ...], *, where: str) -> 
     if reference is not None and len(found) != 1:
         raise FormatError(f"{about}: {len(found)} files have the id {reference!r}; wanted one")
     units = element.attributes.get(ovf("capacityAllocationUnits"), "byte")
-    quantity = _number(_required(element, "capacity", where=where), "capacity", where=about)
+    quantity = parse_number(_required(element, "capacity", where=where), "capacity", where=about)
     populated = element.attributes.get(ovf("populatedSize"))
     return DiskReference(
         disk_id=disk_id,
         file=found[0] if found else None,
         capacity=(quantity or 0) * parse_units(units, where=about),
-        populated_size=_number(populated, "populatedSize", where=about),
+        populated_size=parse_number(populated, "populatedSize", where=about),
         format=element.attributes.get(ovf("format"), ""),
     )
-
-
-def _quantity(hardware: Element, resource_type: str, unit: int, *, where: str) -> int | None:
-    """Return how much of a resource there is, in ``unit`` bytes for memory."""
-    for item in items(hardware, resource_type):
-        text = item.text_of(rasd("VirtualQuantity"))
-        count = _number(text, f"the quantity of resource {resource_type}", where=where)
-        if count is None or unit == 1:
-            return count
-        units = item.text_of(rasd("AllocationUnits")) or "byte"
-        return count * parse_units(units, where=where) // unit
-    return None
 
 
 def _is_secure(hardware: Element) -> bool:
