@@ -31,6 +31,7 @@ from builder.formats.iso9660.marker import read_marker, write_marker
 from builder.formats.iso9660.paths import make_directory, open_parent, remove
 from builder.formats.iso9660.rock_ridge import Attributes
 from builder.formats.iso9660.room import Room
+from builder.formats.iso9660.serials import number_records
 from builder.formats.iso9660.system_area import MovedImage, grow_tables
 from builder.formats.iso9660.volume import (
     APPLICATION_USE,
@@ -124,6 +125,8 @@ class _Plan:
 
     def finish(self, volume_id: str | None) -> IsoLayout:
         """Give everything a place and return the whole."""
+        for editor in self.editors:
+            number_records(editor)
         for editor in self.editors[1:]:
             # libarchive prefers the tree whose root comes first.
             editor.uprooted = any(index == 0 for index, _ in self.editors[0].growing())

@@ -38,14 +38,8 @@ from builder.formats.iso9660.path_table import (
     pack_path_tables,
     read_path_table,
 )
-from builder.formats.iso9660.rock_ridge import (
-    CE_SIZE,
-    Attributes,
-    Overflow,
-    carry_continuation,
-    edit_mode,
-    pack_attributes,
-)
+from builder.formats.iso9660.rock_ridge import Attributes, edit_mode, pack_attributes
+from builder.formats.iso9660.system_use import CE_SIZE, Overflow, carry_continuation
 from builder.formats.iso9660.tree import Directory, Tree
 from builder.formats.iso9660.volume import BLOCK
 
@@ -59,6 +53,7 @@ class TreeEditor:
         tree: The tree as it is.
         table: Its directories.
         gone: Indexes of those that were removed.
+        made: Records that are new.
         uprooted: Whether every directory must move.
     """
 
@@ -66,6 +61,7 @@ class TreeEditor:
         self.tree = tree
         self.table: PathTable = read_path_table(tree.disk, tree.descriptor)
         self.gone: set[int] = set()
+        self.made: set[Record] = set()
         self.uprooted = False
         self._loaded: dict[int, Directory] = {}
         self._changed: set[int] = set()
@@ -259,6 +255,7 @@ class TreeEditor:
             room = LARGEST_RECORD - head
             area, rest = pack_attributes(attributes, self.tree.protocol, room)
         record = make_record(identifier, flags=flags, mtime=attributes.mtime or 0, system_use=area)
+        self.made.add(record)
         if rest:
             self._overflows[record] = Overflow(record, head + len(area) - CE_SIZE, rest)
         return record

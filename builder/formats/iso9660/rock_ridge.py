@@ -1,17 +1,14 @@
 """Rock Ridge: POSIX names, owners, modes and links in the system use area of directory records.
 
-Source: System Use Sharing Protocol (IEEE P1281, SUSP 1.12); Rock Ridge Interchange Protocol
-(IEEE P1282, RRIP 1.12). Each entry is a two-letter signature, its length, a version of 1, and:
+Source: Rock Ridge Interchange Protocol (IEEE P1282, RRIP 1.12). The entries, as ``system_use``
+has them:
 
-    SP  in the root's own record: be ef, then how many bytes to skip in every other record
-    CE  block, offset and length of more entries, each number in both byte orders
     PX  mode, links, uid, gid, in later versions a serial number; each in both byte orders
     NM  flags (1 another follows, 2 this directory, 4 its parent), name
     SL  flags (1 another follows), components of a link: flags (1 continues, 2 ., 4 .., 8 /),
         length, text
     TF  flags (1 created, 2 modified, 4 accessed, 8 changed..., 0x80 17-byte times), times
     CL  block of a directory that was moved elsewhere because it lay too deep; RE marks it there
-    ST  end
 
 Does not unpack zisofs (ZF), and keeps no extended attributes (AL) of what is replaced.
 """
@@ -19,37 +16,29 @@ Does not unpack zisofs (ZF), and keeps no extended attributes (AL) of what is re
 import calendar
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from builder.errors import FormatError, GuestError
 from builder.formats.iso9660.directory import Record, pack_time, unpack_time
+from builder.formats.iso9660.system_use import (
+    CE_SIZE,
+    ENTRY_HEAD,
+    Protocol,
+    ReadArea,
+    find_entry,
+    iter_entries,
+    pack_continuation,
+    read_numbers,
+)
 from builder.formats.iso9660.volume import BLOCK, pack_both32, unpack_both32
 from builder.structs import Struct
 
-CE_SIZE = 28
-_MOST_CONTINUATIONS = 64
-_SHORT_PX, _LONG_PX = 36, 44
+_SHORT_PX, LONG_PX = 36, 44
 _CONTINUES, _CURRENT, _PARENT, _ROOT = 1, 2, 4, 8
-_ENTRY_HEAD = 4
 _MODIFIED = 0x02
 _LONG_TIMES = 0x80
 _TIMES = 0x0E
 _LARGEST_PIECE = 248
-
-ReadArea = Callable[[int, int, int], bytes]
-"""Returns bytes at a block, an offset into it, and a length."""
-
-
-class Protocol(Struct, frozen=True):
-    """How a volume uses Rock Ridge.
-
-    Attributes:
-        skip: Bytes before the first entry of every record but the root's own.
-        px_size: Length of PX entries.
-    """
-
-    skip: int
-    px_size: int
 
 
 class Attributes(Struct, frozen=True):
@@ -78,34 +67,6 @@ class Attributes(Struct, frozen=True):
     moved: bool = False
 
 
-class Overflow(Struct):
-    """Rock Ridge entries that have no room in their record.
-
-    Attributes:
-        record: The record.
-        at: Where its CE entry lies.
-        rest: The entries.
-    """
-
-    record: Record
-    at: int
-    rest: bytes
-
-    def place(self, block: int, offset: int) -> None:
-        """Say where the entries are."""
-        entry = pack_continuation(block, offset, len(self.rest))
-        self.record.raw[self.at : self.at + CE_SIZE] = entry
-
-
-def read_protocol(root: Record) -> Protocol | None:
-    """Return how a volume uses Rock Ridge, from its root's own record; ``None``: not at all."""
-    area = bytes(root.raw[root.system_use :])
-    if area[:2] != b"SP" or area[4:6] != b"\xbe\xef":
-        return None
-    sizes = [len(entry) for entry in _iter_area(area) if entry[:2] == b"PX"]
-    return Protocol(area[6], sizes[0]) if sizes else None
-
-
 def read_plain_name(record: Record, protocol: Protocol) -> bytes | None:
     """Return the name of an ordinary record quickly; ``None`` when it takes a closer look."""
     raw = record.raw
@@ -118,7 +79,7 @@ def read_plain_name(record: Record, protocol: Protocol) -> bytes | None:
             if name is not None or raw[offset + 4] or offset + length > len(raw):
                 return None
             name = bytes(raw[offset + 5 : offset + length])
-        elif length < _ENTRY_HEAD or signature in (b"CE", b"CL", b"RE", b"ST"):
+        elif length < ENTRY_HEAD or signature in (b"CE", b"CL", b"RE", b"ST"):
             return None
         offset += length
     return name
@@ -136,18 +97,18 @@ def read_attributes(record: Record, protocol: Protocol, read: ReadArea) -> Attri
     mtime: int | None = None
     child: int | None = None
     moved = False
-    for entry in _iter_entries(record, protocol.skip, read):
+    for entry in iter_entries(record, protocol.skip, read):
         match entry[:2]:
             case b"NM" if not entry[4] & (_CURRENT | _PARENT):
                 name += entry[5:]
             case b"PX":
-                mode, links, uid, gid = _numbers(entry, 4)
+                mode, links, uid, gid = read_numbers(entry, 4)
             case b"SL":
                 link.add(entry)
             case b"TF":
                 mtime = _modified(entry)
             case b"CL":
-                (child,) = _numbers(entry, 1)
+                (child,) = read_numbers(entry, 1)
             case b"RE":
                 moved = True
             case _:
@@ -155,24 +116,6 @@ def read_attributes(record: Record, protocol: Protocol, read: ReadArea) -> Attri
     return Attributes(
         bytes(name), mode, uid, gid, links, link.target(), mtime, child=child, moved=moved
     )
-
-
-def iter_continuations(record: Record, protocol: Protocol, read: ReadArea) -> Iterator[int]:
-    """Yield the blocks in which a record's entries go on."""
-    for entry in _iter_entries(record, protocol.skip, read):
-        if entry[:2] == b"CE":
-            yield _numbers(entry, 1)[0]
-
-
-def carry_continuation(record: Record, protocol: Protocol, read: ReadArea) -> Overflow | None:
-    """Return the entries that a record has elsewhere, to be put somewhere else."""
-    at = _find(record, protocol.skip, b"CE")
-    if at is None:
-        return None
-    block, offset, length = _numbers(bytes(record.raw[at : at + CE_SIZE]), 3)
-    if offset + length > BLOCK:
-        raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
-    return Overflow(record, at, read(block, offset, length))
 
 
 def pack_attributes(attributes: Attributes, protocol: Protocol, room: int) -> tuple[bytes, bytes]:
@@ -203,11 +146,6 @@ def pack_attributes(attributes: Attributes, protocol: Protocol, room: int) -> tu
     return inside + pack_continuation(0, 0, 0), rest
 
 
-def pack_continuation(block: int, offset: int, length: int) -> bytes:
-    """Return a CE entry."""
-    return b"CE\x1c\x01" + pack_both32(block) + pack_both32(offset) + pack_both32(length)
-
-
 def edit_mode(
     record: Record,
     protocol: Protocol,
@@ -225,7 +163,7 @@ def edit_mode(
         owner: uid and gid, ``None`` to keep them.
         links: Added to the number of links.
     """
-    at = _find(record, protocol.skip, b"PX")
+    at = find_entry(record, protocol.skip, b"PX")
     if at is None:
         return False
     raw = record.raw
@@ -237,65 +175,6 @@ def edit_mode(
         before = unpack_both32(raw, at + 12, "ISO 9660: number of links")
         raw[at + 12 : at + 20] = pack_both32(max(1, before + links))
     return True
-
-
-def _find(record: Record, skip: int, signature: bytes) -> int | None:
-    """Return where an entry lies in a record."""
-    raw = record.raw
-    offset = record.system_use
-    offset += 0 if raw[offset : offset + 2] == b"SP" else skip
-    while offset + 4 <= len(raw) and raw[offset + 2] >= _ENTRY_HEAD:
-        if raw[offset : offset + 2] == signature:
-            return offset
-        offset += raw[offset + 2]
-    return None
-
-
-def _iter_area(area: bytes) -> Iterator[bytes]:
-    """Yield the entries of one area; what is too short for an entry is padding."""
-    offset = 0
-    while offset + 4 <= len(area):
-        length = area[offset + 2]
-        if length < _ENTRY_HEAD:
-            return
-        entry = area[offset : offset + length]
-        if len(entry) != length or length < _SMALLEST.get(entry[:2], 4):
-            raise FormatError(
-                f"ISO 9660: Rock Ridge entry {entry[:2]!r}: {length} bytes do not fit"
-            )
-        yield entry
-        offset += length
-
-
-_SMALLEST = {b"CE": CE_SIZE, b"PX": 36, b"NM": 5, b"SL": 5, b"TF": 5, b"CL": 12, b"RE": 4}
-
-
-def _iter_entries(record: Record, skip: int, read: ReadArea) -> Iterator[bytes]:
-    """Yield a record's entries, those of its continuation areas included."""
-    area = bytes(record.raw[record.system_use :])
-    if area[:2] != b"SP":
-        area = area[skip:]
-    for _ in range(_MOST_CONTINUATIONS):
-        following: bytes | None = None
-        for entry in _iter_area(area):
-            if entry[:2] == b"ST":
-                break
-            if entry[:2] == b"CE":
-                following = entry
-            yield entry
-        if following is None:
-            return
-        block, offset, length = _numbers(following, 3)
-        if offset + length > BLOCK:
-            raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
-        area = read(block, offset, length)
-    raise FormatError(f"ISO 9660: record {record.identifier!r}: continuation areas go in a circle")
-
-
-def _numbers(entry: bytes, count: int) -> tuple[int, ...]:
-    """Return numbers of an entry that are there in both byte orders."""
-    what = f"ISO 9660: Rock Ridge entry {entry[:2]!r}"
-    return tuple(unpack_both32(entry, 4 + 8 * at, what) for at in range(count))
 
 
 def _modified(entry: bytes) -> int | None:
@@ -353,9 +232,9 @@ class _Link:
 def _iter_packed(attributes: Attributes, protocol: Protocol) -> Iterator[bytes]:
     """Yield the entries that say ``attributes``."""
     numbers = (attributes.mode, attributes.links, attributes.uid, attributes.gid)
-    long = protocol.px_size >= _LONG_PX
+    long = protocol.px_size >= LONG_PX
     body = b"".join(map(pack_both32, (*numbers, 0) if long else numbers))
-    yield b"PX" + bytes((_LONG_PX if long else _SHORT_PX, 1)) + body
+    yield b"PX" + bytes((LONG_PX if long else _SHORT_PX, 1)) + body
     stamp = pack_time(attributes.mtime or 0)
     yield b"TF" + bytes((26, 1, _TIMES)) + stamp * 3
     for piece, more in _pieces(attributes.name):

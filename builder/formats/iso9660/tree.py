@@ -16,12 +16,10 @@ from builder.formats.iso9660.directory import ASSOCIATED, Record, read_directory
 from builder.formats.iso9660.names import logical_name
 from builder.formats.iso9660.rock_ridge import (
     Attributes,
-    Protocol,
-    iter_continuations,
     read_attributes,
     read_plain_name,
-    read_protocol,
 )
+from builder.formats.iso9660.system_use import Protocol, iter_continuations, read_protocol
 from builder.formats.iso9660.volume import BLOCK, Descriptor
 from builder.structs import Struct, field
 

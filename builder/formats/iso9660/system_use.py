@@ -1,0 +1,145 @@
+"""The system use area of directory records: entries of two letters, and where they go on.
+
+Source: System Use Sharing Protocol (IEEE P1281, SUSP 1.12). Each entry is a two-letter signature,
+its length, a version of 1, and what the signature stands for:
+
+    SP  in the root's own record: be ef, then how many bytes to skip in every other record
+    CE  block, offset and length of more entries, each number in both byte orders
+    ST  end
+
+Does not know what the entries of Rock Ridge mean: see ``rock_ridge``.
+"""
+
+from collections.abc import Callable, Iterator
+
+from builder.errors import FormatError
+from builder.formats.iso9660.directory import Record
+from builder.formats.iso9660.volume import BLOCK, pack_both32, unpack_both32
+from builder.structs import Struct
+
+CE_SIZE = 28
+_MOST_CONTINUATIONS = 64
+ENTRY_HEAD = 4
+_SMALLEST = {b"CE": CE_SIZE, b"PX": 36, b"NM": 5, b"SL": 5, b"TF": 5, b"CL": 12, b"RE": 4}
+
+ReadArea = Callable[[int, int, int], bytes]
+"""Returns bytes at a block, an offset into it, and a length."""
+
+
+class Protocol(Struct, frozen=True):
+    """How a volume uses Rock Ridge.
+
+    Attributes:
+        skip: Bytes before the first entry of every record but the root's own.
+        px_size: Length of PX entries.
+    """
+
+    skip: int
+    px_size: int
+
+
+class Overflow(Struct):
+    """Rock Ridge entries that have no room in their record.
+
+    Attributes:
+        record: The record.
+        at: Where its CE entry lies.
+        rest: The entries.
+    """
+
+    record: Record
+    at: int
+    rest: bytes
+
+    def place(self, block: int, offset: int) -> None:
+        """Say where the entries are."""
+        entry = pack_continuation(block, offset, len(self.rest))
+        self.record.raw[self.at : self.at + CE_SIZE] = entry
+
+
+def read_protocol(root: Record) -> Protocol | None:
+    """Return how a volume uses Rock Ridge, from its root's own record; ``None``: not at all."""
+    area = bytes(root.raw[root.system_use :])
+    if area[:2] != b"SP" or area[4:6] != b"\xbe\xef":
+        return None
+    sizes = [len(entry) for entry in iter_area(area) if entry[:2] == b"PX"]
+    return Protocol(area[6], sizes[0]) if sizes else None
+
+
+def iter_continuations(record: Record, protocol: Protocol, read: ReadArea) -> Iterator[int]:
+    """Yield the blocks in which a record's entries go on."""
+    for entry in iter_entries(record, protocol.skip, read):
+        if entry[:2] == b"CE":
+            yield read_numbers(entry, 1)[0]
+
+
+def carry_continuation(record: Record, protocol: Protocol, read: ReadArea) -> Overflow | None:
+    """Return the entries that a record has elsewhere, to be put somewhere else."""
+    at = find_entry(record, protocol.skip, b"CE")
+    if at is None:
+        return None
+    block, offset, length = read_numbers(bytes(record.raw[at : at + CE_SIZE]), 3)
+    if offset + length > BLOCK:
+        raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
+    return Overflow(record, at, read(block, offset, length))
+
+
+def pack_continuation(block: int, offset: int, length: int) -> bytes:
+    """Return a CE entry."""
+    return b"CE\x1c\x01" + pack_both32(block) + pack_both32(offset) + pack_both32(length)
+
+
+def find_entry(record: Record, skip: int, signature: bytes) -> int | None:
+    """Return where an entry lies in a record."""
+    raw = record.raw
+    offset = record.system_use
+    offset += 0 if raw[offset : offset + 2] == b"SP" else skip
+    while offset + 4 <= len(raw) and raw[offset + 2] >= ENTRY_HEAD:
+        if raw[offset : offset + 2] == signature:
+            return offset
+        offset += raw[offset + 2]
+    return None
+
+
+def iter_entries(record: Record, skip: int, read: ReadArea) -> Iterator[bytes]:
+    """Yield a record's entries, those of its continuation areas included."""
+    area = bytes(record.raw[record.system_use :])
+    if area[:2] != b"SP":
+        area = area[skip:]
+    for _ in range(_MOST_CONTINUATIONS):
+        following: bytes | None = None
+        for entry in iter_area(area):
+            if entry[:2] == b"ST":
+                break
+            if entry[:2] == b"CE":
+                following = entry
+            yield entry
+        if following is None:
+            return
+        block, offset, length = read_numbers(following, 3)
+        if offset + length > BLOCK:
+            raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
+        area = read(block, offset, length)
+    raise FormatError(f"ISO 9660: record {record.identifier!r}: continuation areas go in a circle")
+
+
+def iter_area(area: bytes) -> Iterator[bytes]:
+    """Yield the entries of one area; what is too short for an entry is padding."""
+    offset = 0
+    while offset + 4 <= len(area):
+        length = area[offset + 2]
+        if length < ENTRY_HEAD:
+            return
+        entry = area[offset : offset + length]
+        if len(entry) != length or length < _SMALLEST.get(entry[:2], 4):
+            raise FormatError(
+                f"ISO 9660: Rock Ridge entry {entry[:2]!r}: {length} bytes do not fit"
+            )
+        yield entry
+        offset += length
+
+
+def read_numbers(entry: bytes, count: int) -> tuple[int, ...]:
+    """Return numbers of an entry that are there in both byte orders."""
+    what = f"ISO 9660: Rock Ridge entry {entry[:2]!r}"
+    return tuple(unpack_both32(entry, 4 + 8 * at, what) for at in range(count))

@@ -1,0 +1,113 @@
+"""ISO 9660 volumes of other makers than Photon's: what was added comes out of every reader."""
+
+import io
+from pathlib import Path
+
+import pycdlib
+import pytest
+
+from builder.blob import Blob
+from builder.formats.iso9660 import AddDirectory, AddFile, AddSymlink, Edit, Remove, open_iso
+from tests.support.isos import approve, change, list_tree
+from tests.support.judges import judge
+
+ADDED: list[Edit] = [
+    AddFile("/ks.cfg", Blob.text('{"hostname": "edge-1"}\n')),
+    AddFile("/pb-new/post.sh", Blob.text("#!/bin/sh\nexit 0\n"), mode=0o755),
+    AddFile("/pb-new/deeper/f1.txt", Blob.text("f1\n")),
+    AddFile("/pb-new/deeper/f2.txt", Blob.text("f2\n")),
+    AddFile("/empty", Blob.text("")),
+    AddDirectory("/pb-empty"),
+    AddSymlink("/link", "ks.cfg"),
+    AddFile("/old/two.txt", Blob.text("another two\n")),
+    Remove("/old/three.txt"),
+]
+FILES = {
+    "ks.cfg": b'{"hostname": "edge-1"}\n',
+    "pb-new/post.sh": b"#!/bin/sh\nexit 0\n",
+    "pb-new/deeper/f1.txt": b"f1\n",
+    "pb-new/deeper/f2.txt": b"f2\n",
+    "empty": b"",
+    "old/one.txt": b"one\n",
+    "old/two.txt": b"another two\n",
+}
+
+
+def unpacked(image: Path, into: Path) -> dict[str, bytes]:
+    """Return the files that bsdtar takes out of an image, none of which is a link to another."""
+    into.mkdir()
+    judge("bsdtar", "-xf", image, "-C", into)
+    files = [one for one in into.rglob("*") if one.is_file() and not one.is_symlink()]
+    assert {one.stat().st_nlink for one in files} == {1}
+    return {str(one.relative_to(into)): one.read_bytes() for one in files}
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> Path:
+    """Return a volume of which each record says the serial number of its file (RRIP 1.12)."""
+    path = tmp_path / "numbered.iso"
+    iso = pycdlib.PyCdlib()
+    iso.new(rock_ridge="1.12")
+    iso.add_directory("/OLD", rr_name="old")
+    for name in ("one", "two", "three"):
+        text = io.BytesIO(f"{name}\n".encode())
+        iso.add_fp(text, len(name) + 1, f"/OLD/{name.upper()}.TXT;1", rr_name=f"{name}.txt")
+    iso.write(str(path))
+    iso.close()
+    image = bytearray(path.read_bytes())
+    at = image.find(b"PX\x2c\x01")
+    for number in range(3, 1000):  # pycdlib leaves all of them zero
+        if at < 0:
+            break
+        image[at + 36 : at + 44] = number.to_bytes(4, "little") + number.to_bytes(4, "big")
+        at = image.find(b"PX\x2c\x01", at + 44)
+    path.write_bytes(image)
+    return path
+
+
+def test_files_added_to_a_volume_with_serial_numbers_keep_their_own_content(
+    numbered: Path, tmp_path: Path
+) -> None:
+    assert unpacked(numbered, tmp_path / "before").keys() == {
+        "old/one.txt",
+        "old/two.txt",
+        "old/three.txt",
+    }
+    out = tmp_path / "out.iso"
+    change(numbered, out, *ADDED)
+    assert unpacked(out, tmp_path / "after") == FILES
+    assert (tmp_path / "after/pb-empty").is_dir()
+    assert (tmp_path / "after/link").readlink() == Path("ks.cfg")
+    approve(out)
+
+
+def test_numbers_stay_when_the_same_is_added_again(numbered: Path, tmp_path: Path) -> None:
+    one, two, more = tmp_path / "one.iso", tmp_path / "two.iso", tmp_path / "more.iso"
+    change(numbered, one, *ADDED)
+    change(one, two, *ADDED)
+    assert one.read_bytes() == two.read_bytes()
+    change(two, more, AddFile("/aaa", Blob.text("aaa")), AddFile("/old/zzz", Blob.text("zzz")))
+    assert unpacked(more, tmp_path / "tree") == FILES | {"aaa": b"aaa", "old/zzz": b"zzz"}
+
+
+def test_a_directory_has_one_number_wherever_it_is_named(numbered: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.iso"
+    change(numbered, out, *ADDED)
+    with open_iso(out) as iso:
+
+        def number(extent: int, at: int) -> bytes:
+            raw = bytes(iso.primary.directory(extent).records[at].raw)
+            start = raw.index(b"PX\x2c\x01") + 36
+            return raw[start : start + 8]
+
+        above, below = (iso.primary.locate(path) for path in ("/pb-new", "/pb-new/deeper"))
+        assert above is not None
+        assert below is not None
+        named = bytes(below.records[0].raw)
+        start = named.index(b"PX\x2c\x01") + 36
+        assert named[start : start + 8] == number(below.extent, 0)
+        assert number(below.extent, 1) == number(above.extent, 0)
+        assert number(above.extent, 1) == number(iso.primary.root, 0)
+        assert number(above.extent, 0) != number(below.extent, 0)
+        iso.check(full=True)
+    assert list_tree(out)["/pb-new/deeper"]["type"] == "dir"
