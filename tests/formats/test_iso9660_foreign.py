@@ -111,3 +111,42 @@ def test_a_directory_has_one_number_wherever_it_is_named(numbered: Path, tmp_pat
         assert number(above.extent, 0) != number(below.extent, 0)
         iso.check(full=True)
     assert list_tree(out)["/pb-new/deeper"]["type"] == "dir"
+
+
+@pytest.fixture
+def xa(tmp_path: Path) -> Path:
+    """Return a volume of CD-ROM XA with Rock Ridge."""
+    (tmp_path / "xa/old").mkdir(parents=True)
+    for name in ("one", "two", "three"):
+        (tmp_path / f"xa/old/{name}.txt").write_text(f"{name}\n")
+    path = tmp_path / "xa.iso"
+    judge("genisoimage", "-quiet", "-xa", "-R", "-o", path, tmp_path / "xa")
+    return path
+
+
+def test_files_added_to_an_xa_volume_have_names_modes_and_links(xa: Path, tmp_path: Path) -> None:
+    with open_iso(xa) as iso:
+        assert [path for path, _ in iso.walk()] == [
+            "/old",
+            *(f"/old/{name}.txt" for name in ("one", "three", "two")),
+        ]
+    out = tmp_path / "out.iso"
+    change(xa, out, *ADDED, AddFile("/" + "n" * 200, Blob.text("long")))
+    wanted = FILES | {"n" * 200: b"long"}
+    names = {f"/{name}" for name in wanted} | {"/link", "/old", "/pb-empty", "/pb-new"}
+    assert set(judge("isoinfo", "-R", "-f", "-i", out).stdout.split()) == names | {"/pb-new/deeper"}
+    for name, content in wanted.items():  # libarchive does not look for Rock Ridge behind XA
+        text = judge("isoinfo", "-R", "-x", f"/{name}", "-i", out).stdout
+        assert text.encode() == content
+    listed = judge("isoinfo", "-R", "-l", "-i", out).stdout
+    assert "-rwxr-xr-x   1    0    0              17" in listed
+    assert "KS.CFG" not in listed
+    # Whoever reads the attributes of XA alone finds kinds and rights in each record.
+    with open_iso(out) as iso:
+        root = b"".join(one.raw for one in iso.primary.directory(iso.primary.root).records)
+    assert root.count(b"\x8d\x55XA") == 5  # its own, its parent's, old, pb-new, pb-empty
+    assert root.count(b"\x09\x11XA") == 3  # ks.cfg, empty, the long one
+    approve(out)
+    again = tmp_path / "again.iso"
+    change(out, again, *ADDED, AddFile("/" + "n" * 200, Blob.text("long")))
+    assert again.read_bytes() == out.read_bytes()

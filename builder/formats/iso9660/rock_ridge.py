@@ -39,6 +39,8 @@ _MODIFIED = 0x02
 _LONG_TIMES = 0x80
 _TIMES = 0x0E
 _LARGEST_PIECE = 248
+_XA_FORM_1, _XA_DIRECTORY = 0x0800, 0x8000
+_READ, _RUN = 4, 1
 
 
 class Attributes(Struct, frozen=True):
@@ -132,9 +134,9 @@ def pack_attributes(attributes: Attributes, protocol: Protocol, room: int) -> tu
         GuestError: a name or a target is too long.
     """
     entries = list(_iter_packed(attributes, protocol))
-    if protocol.skip + sum(map(len, entries)) <= room:
-        return bytes(protocol.skip) + b"".join(entries), b""
-    inside = bytes(protocol.skip)
+    inside = _pack_xa(attributes.mode) if protocol.has_xa else bytes(protocol.skip)
+    if len(inside) + sum(map(len, entries)) <= room:
+        return inside + b"".join(entries), b""
     while len(inside) + len(entries[0]) <= room - CE_SIZE:
         inside += entries.pop(0)
     rest = b"".join(entries)
@@ -241,6 +243,15 @@ def _iter_packed(attributes: Attributes, protocol: Protocol) -> Iterator[bytes]:
         yield b"NM" + bytes((5 + len(piece), 1, _CONTINUES * more)) + piece
     if stat.S_ISLNK(attributes.mode):
         yield from _iter_packed_link(attributes.target)
+
+
+def _pack_xa(mode: int) -> bytes:
+    """Return the attributes of CD-ROM XA as genisoimage -xa has them: no owner, rights, kind."""
+    attributes = _XA_FORM_1 | (_XA_DIRECTORY if stat.S_ISDIR(mode) else 0)
+    for at in range(3):
+        rights = mode >> 6 - 3 * at
+        attributes |= (bool(rights & _READ) | bool(rights & _RUN) << 2) << 4 * at
+    return bytes(4) + attributes.to_bytes(2, "big") + b"XA" + bytes(6)
 
 
 def _pieces(text: bytes) -> Iterator[tuple[bytes, bool]]:

@@ -7,6 +7,9 @@ its length, a version of 1, and what the signature stands for:
     CE  block, offset and length of more entries, each number in both byte orders
     ST  end
 
+On CD-ROM XA volumes, 14 bytes lie before the first entry of every record, the root's own included
+(SUSP 5.3): owner and group, 2 bytes of attributes, then ``XA``.
+
 Does not know what the entries of Rock Ridge mean: see ``rock_ridge``.
 """
 
@@ -22,6 +25,8 @@ _MOST_CONTINUATIONS = 64
 ENTRY_HEAD = 4
 _SMALLEST = {b"CE": CE_SIZE, b"PX": 36, b"NM": 5, b"SL": 5, b"TF": 5, b"CL": 12, b"RE": 4}
 
+_XA_SIZE = 14
+
 ReadArea = Callable[[int, int, int], bytes]
 """Returns bytes at a block, an offset into it, and a length."""
 
@@ -32,10 +37,12 @@ class Protocol(Struct, frozen=True):
     Attributes:
         skip: Bytes before the first entry of every record but the root's own.
         px_size: Length of PX entries.
+        has_xa: Whether those bytes are the attributes of CD-ROM XA.
     """
 
     skip: int
     px_size: int
+    has_xa: bool = False
 
 
 class Overflow(Struct):
@@ -59,11 +66,13 @@ class Overflow(Struct):
 
 def read_protocol(root: Record) -> Protocol | None:
     """Return how a volume uses Rock Ridge, from its root's own record; ``None``: not at all."""
-    area = bytes(root.raw[root.system_use :])
+    whole = bytes(root.raw[root.system_use :])
+    start = _start(whole, 0)
+    area = whole[start:]
     if area[:2] != b"SP" or area[4:6] != b"\xbe\xef":
         return None
     sizes = [len(entry) for entry in iter_area(area) if entry[:2] == b"PX"]
-    return Protocol(area[6], sizes[0]) if sizes else None
+    return Protocol(area[6], sizes[0], area[6] == start == _XA_SIZE) if sizes else None
 
 
 def iter_continuations(record: Record, protocol: Protocol, read: ReadArea) -> Iterator[int]:
@@ -93,7 +102,7 @@ def find_entry(record: Record, skip: int, signature: bytes) -> int | None:
     """Return where an entry lies in a record."""
     raw = record.raw
     offset = record.system_use
-    offset += 0 if raw[offset : offset + 2] == b"SP" else skip
+    offset += _start(raw[offset:], skip)
     while offset + 4 <= len(raw) and raw[offset + 2] >= ENTRY_HEAD:
         if raw[offset : offset + 2] == signature:
             return offset
@@ -104,8 +113,7 @@ def find_entry(record: Record, skip: int, signature: bytes) -> int | None:
 def iter_entries(record: Record, skip: int, read: ReadArea) -> Iterator[bytes]:
     """Yield a record's entries, those of its continuation areas included."""
     area = bytes(record.raw[record.system_use :])
-    if area[:2] != b"SP":
-        area = area[skip:]
+    area = area[_start(area, skip) :]
     for _ in range(_MOST_CONTINUATIONS):
         following: bytes | None = None
         for entry in iter_area(area):
@@ -143,3 +151,11 @@ def read_numbers(entry: bytes, count: int) -> tuple[int, ...]:
     """Return numbers of an entry that are there in both byte orders."""
     what = f"ISO 9660: Rock Ridge entry {entry[:2]!r}"
     return tuple(unpack_both32(entry, 4 + 8 * at, what) for at in range(count))
+
+
+def _start(area: bytes | bytearray, skip: int) -> int:
+    """Return where the first entry lies; SP is the first, where nobody knows yet what to skip."""
+    if area[:2] == b"SP":
+        return 0
+    is_root = area[6:8] == b"XA" and area[_XA_SIZE : _XA_SIZE + 2] == b"SP"
+    return _XA_SIZE if is_root else skip
