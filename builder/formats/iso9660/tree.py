@@ -9,7 +9,7 @@ import stat
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
-from builder.errors import FormatError
+from builder.errors import FormatError, UnsupportedError
 from builder.formats.disk import MIB, Disk
 from builder.formats.filesystem import Kind, Node
 from builder.formats.iso9660.directory import ASSOCIATED, Record, read_directory
@@ -21,6 +21,7 @@ from builder.formats.iso9660.rock_ridge import (
 )
 from builder.formats.iso9660.system_use import Protocol, iter_continuations, read_protocol
 from builder.formats.iso9660.volume import BLOCK, Descriptor
+from builder.formats.iso9660.zisofs import Packing, read_packing, unpack
 from builder.structs import Struct, field
 
 _KEPT_DIRECTORIES = 16
@@ -39,11 +40,13 @@ class Entry(Struct, frozen=True):
         name: As people see it.
         records: One for each piece of a file, else one.
         attributes: What Rock Ridge says, ``None`` without it.
+        packing: How the content is compressed, ``None`` when it is not.
     """
 
     name: str
     records: tuple[Record, ...]
     attributes: Attributes | None
+    packing: Packing | None = None
 
     @property
     def is_directory(self) -> bool:
@@ -64,7 +67,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Bytes of the content."""
+        """Bytes of the content as it is stored."""
         return sum(record.size for record in self.records)
 
     def node(self) -> Node:
@@ -88,7 +91,9 @@ class Entry(Struct, frozen=True):
 
     def _length(self, kind: Kind) -> int:
         """Return the length of a file; the others have none."""
-        return self.size if kind is Kind.FILE else 0
+        if kind is not Kind.FILE:
+            return 0
+        return self.size if self.packing is None else self.packing.size
 
 
 class Directory(Struct, eq=False):
@@ -240,10 +245,29 @@ class Tree:
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
         """Yield a file's content in pieces of 1 MiB at most."""
+        if entry.packing is not None:
+            yield from self._unpacked(entry, entry.packing)
+            return
         for record in entry.records:
             start, size = record.extent * BLOCK, record.size
             for offset in range(0, size, MIB):
                 yield self.disk.read(start + offset, min(MIB, size - offset))
+
+    def _unpacked(self, entry: Entry, packing: Packing) -> Iterator[bytes]:
+        """Yield the content of a file that is compressed."""
+        if len(entry.records) > 1:
+            raise UnsupportedError(f"ISO 9660: {entry.name}: a compressed file of several pieces")
+        (record,) = entry.records
+        start = record.extent * BLOCK
+        yield from unpack(
+            entry.name, packing, record.size, lambda at, size: self.disk.read(start + at, size)
+        )
+
+    def _packing(self, record: Record) -> Packing | None:
+        """Return how a file is compressed, if it is."""
+        if self.protocol is None or record.is_directory:
+            return None
+        return read_packing(record, self.protocol, self.read_area)
 
     def _entry(self, directory: Directory, name: str, first: Record) -> Entry:
         """Return the entry that begins with a record."""
@@ -256,4 +280,4 @@ class Tree:
                 attributes = Attributes(
                     attributes.name, mode, there.uid, there.gid, child=attributes.child
                 )
-        return Entry(name, directory.pieces(first), attributes)
+        return Entry(name, directory.pieces(first), attributes, self._packing(first))
