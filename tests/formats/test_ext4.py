@@ -5,6 +5,7 @@ import os
 import random
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from builder.errors import GuestError, HostError, NoSpaceError
 from builder.formats.disk import GIB, MIB, FileDisk
 from builder.formats.ext4 import Ext4, is_ext4
 from builder.formats.ext4.checksum import crc16, crc32c
+from builder.formats.ext4.dirblock import Entry
 from builder.formats.ext4.dirhash import HALF_MD4, LEGACY, TEA, name_hash
 from builder.formats.filesystem import Kind, Node
 from tests.formats.ext4_variants import (
@@ -588,6 +590,43 @@ def test_an_edit_of_a_large_filesystem_costs_no_more_than_of_a_small_one(tmp_pat
             moved.append(counting.moved)
         image.unlink()
     assert moved[1] < 2 * moved[0] < 200_000
+
+
+def _make_huge(image: Path, features: str, count: int) -> list[str]:
+    """Make an image with a directory /huge of many names for one file; e2fsck indexes it."""
+    names = [f"name-{number:06d}" for number in range(count)]
+    make_custom(image, features, "-b", "1024")
+    with open_disk(image) as disk:
+        fs = open_fs(disk)
+        write(fs, "/file", b"")
+        inode = fs._find("/file")  # noqa: SLF001 - a tree of links takes mke2fs minutes
+        assert inode
+        entries = [Entry(0, 2, 0, b".", 2), Entry(0, 2, 0, b"..", 2)]
+        entries += [Entry(0, inode.number, 0, name.encode(), 1) for name in names]
+        pack = fs._directories.blocks.pack  # noqa: SLF001 - as above
+        blocks = [pack(entries[at : at + 40]) for at in range(0, len(entries), 40)]
+        write(fs, "/huge", b"".join(blocks))
+        fs.flush()
+    debugfs(image, "set_inode_field /huge mode 040755", edit=True)
+    judge("e2fsck", "-fyD", image, check=False)
+    check(image)
+    return names
+
+
+@pytest.mark.parametrize("features", ["filetype,dir_index", "filetype"])
+def test_a_name_among_fifty_thousand_is_found_without_reading_all_there_is(
+    features: str, tmp_path: Path
+) -> None:
+    names = _make_huge(tmp_path / "image", features, 50_000)
+    with open_disk(tmp_path / "image") as disk:
+        counting = Counting(disk)
+        fs = Ext4(counting, 0, timestamp=0)
+        assert fs.names("/huge") == names
+        counting.moved, start = 0, time.process_time()
+        assert all(fs.lstat(f"/huge/{name}") for name in names[::25])
+        assert counting.moved < 4096 * 2000
+        assert time.process_time() - start < 2000 * 0.5e-3
+        assert fs.lstat("/huge/absent") is None
 
 
 def test_the_kernel_reads_what_was_written_and_goes_on(tree: Path, tmp_path: Path) -> None:

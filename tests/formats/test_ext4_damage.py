@@ -13,7 +13,14 @@ import pytest
 from builder.errors import BuilderError, FormatError
 from builder.formats.disk import MIB, FileDisk
 from builder.formats.ext4 import Ext4, is_ext4
-from tests.formats.ext4_variants import TIMESTAMP, make_image, open_disk, open_fs, write
+from tests.formats.ext4_variants import (
+    TIMESTAMP,
+    make_custom,
+    make_image,
+    open_disk,
+    open_fs,
+    write,
+)
 from tests.support.judges import judge
 
 COMPAT, INCOMPAT, READ_ONLY = 0x5C, 0x60, 0x64
@@ -354,3 +361,21 @@ def test_a_directory_that_holds_itself_is_not_removed_for_ever(tmp_path: Path) -
     fs = Ext4(MemoryDisk(disk_bytes), 0, timestamp=0)
     with pytest.raises(FormatError, match="already free|not in use"):
         fs.remove("/d")
+
+
+def test_an_index_that_leads_to_no_name_is_refused(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "big").mkdir(parents=True)
+    for number in range(200):
+        (tree / f"big/name-{number:03d}").touch()
+    image = make_custom(tmp_path / "image", "filetype,dir_index", "-b", "1024", tree=tree)
+    judge("e2fsck", "-fyD", image, check=False)
+    seed = "11111111-2222-3333-4444-555555555555"
+    assert Ext4(MemoryDisk(bytearray(image.read_bytes())), 0, timestamp=0).names("/big")
+    judge("debugfs", "-w", "-R", f"set_super_value hash_seed {seed}", image)
+    assert judge("e2fsck", "-fn", image, check=False).returncode == 4
+    fs = Ext4(MemoryDisk(bytearray(image.read_bytes())), 0, timestamp=0)
+    with pytest.raises(FormatError, match="its index does not lead to `name-[0-9]*`"):
+        fs.names("/big")
+    with pytest.raises(FormatError, match="its index does not lead to `name-[0-9]*`"):
+        write(fs, "/big/name-199-new", b"")

@@ -19,7 +19,7 @@ _ENTRY = struct.Struct("<IHBB")
 _TAIL = struct.Struct("<IHBBI")
 _TAIL_TYPE = 0xDE
 _SMALLEST = 12
-_PARSED_BLOCKS = 256
+_PARSED_BLOCKS = 512
 """How many blocks are remembered with their entries: lookups come in clusters."""
 
 
@@ -95,16 +95,19 @@ class DirectoryBlocks:
     def _parse(self, raw: bytearray, block: int) -> list[Entry]:
         """Return the entries of a block, checked."""
         entries = []
-        offset = 0
+        offset, data, most = 0, bytes(raw), self.volume.superblock.inodes_count
         while offset < self.end:
             if offset + _SMALLEST > self.end:
                 raise self._bad(block, offset, "no room for an entry")
-            inode, length, size, kind = _ENTRY.unpack_from(raw, offset)
+            inode, length, size, kind = _ENTRY.unpack_from(data, offset)
             if length < _SMALLEST or length % 4 or offset + length > self.end:
                 raise self._bad(block, offset, f"an entry of {length} bytes")
-            name = bytes(raw[offset + _ENTRY.size : offset + _ENTRY.size + size])
-            if inode:
-                self._check(block, Entry(offset, inode, length, name, kind), size)
+            start = offset + _ENTRY.size
+            name = data[start : start + size]
+            if inode and not (inode <= most and 0 < size <= length - _ENTRY.size):
+                raise self._bad(block, offset, f"a name of {size} bytes for inode {inode}")
+            if inode and (b"/" in name or b"\0" in name):
+                raise self._bad(block, offset, f"the name {name!r}")
             entries.append(Entry(offset, inode, length, name, kind))
             offset += length
         return entries
@@ -160,15 +163,6 @@ class DirectoryBlocks:
         _ENTRY.pack_into(raw, entry.offset, entry.inode, entry.length, len(entry.name), kind)
         start = entry.offset + _ENTRY.size
         raw[start : start + len(entry.name)] = entry.name
-
-    def _check(self, block: int, entry: Entry, size: int) -> None:
-        """Refuse an entry in use that cannot be."""
-        if not size or _ENTRY.size + size > entry.length:
-            raise self._bad(block, entry.offset, f"a name of {size} bytes")
-        if entry.inode > self.volume.superblock.inodes_count:
-            raise self._bad(block, entry.offset, f"inode {entry.inode}")
-        if b"/" in entry.name or b"\0" in entry.name:
-            raise self._bad(block, entry.offset, f"the name {entry.name!r}")
 
     def _bad(self, block: int, offset: int, found: str) -> Exception:
         """Return the error for a damaged entry."""

@@ -35,6 +35,8 @@ class Directories:
         self.volume = mapper.volume
         self.blocks = DirectoryBlocks(mapper.inodes)
         self._known: dict[tuple[int, bytes], int] = {}
+        self._indices: dict[int, Index] = {}
+        self._checked: set[int] = set()
 
     def find(self, directory: Inode, name: bytes) -> int:
         """Return the inode number of ``name``; zero when it is absent.
@@ -51,21 +53,26 @@ class Directories:
         """Return all entries but ``.`` and ``..``."""
         skipped = set()
         if directory.flags & INDEX_FLAG:
-            index = Index(self.blocks, self.mapper, directory)
+            index = self._checked_index(directory)
             skipped = {index.root.block, *index.iter_node_blocks()}
         live = []
         for block in self.mapper.blocks(directory):
             if block not in skipped:
                 raw = self.blocks.read(directory, block)
                 live += [entry for entry in self.blocks.entries(raw, block) if entry.inode]
+        if not directory.flags & INDEX_FLAG:  # who lists a directory asks for its names next
+            found = {(directory.number, entry.name): entry.inode for entry in reversed(live)}
+            self._known = found | self._known
         return [entry for entry in live if entry.name not in _DOTS]
 
     def add(self, directory: Inode, name: bytes, child: int, kind: int) -> None:
         """Add a name that is not there yet, of 255 bytes at most."""
-        self._known.clear()
+        self._forget()
         new = Entry(0, child, 0, name, kind)
         if directory.flags & INDEX_FLAG:
-            if Index(self.blocks, self.mapper, directory).insert(new):
+            index = self._checked_index(directory)
+            self._forget()
+            if index.insert(new):
                 return
             self.drop_index(directory)
         for block in reversed(self.mapper.blocks(directory)):
@@ -84,7 +91,7 @@ class Directories:
 
     def remove(self, directory: Inode, name: bytes) -> None:
         """Remove a name."""
-        self._known.clear()
+        self._forget()
         found = self._find(directory, name)
         if found:
             block, _ = found
@@ -94,7 +101,8 @@ class Directories:
 
     def begin(self, directory: Inode, parent: int) -> None:
         """Give a new directory its first block, with ``.`` and ``..``."""
-        self._known.clear()
+        self._forget()
+        self._checked.discard(directory.number)
         runs = self.allocator.allocate(1, self.mapper.near(directory))
         self.mapper.assign(directory, runs)
         directory.size = self.volume.block_size
@@ -137,13 +145,32 @@ class Directories:
             self.blocks.write(directory, block, self.blocks.pack([]))
         directory.flags &= ~INDEX_FLAG
 
+    def _forget(self) -> None:
+        """Forget what was found: a name is about to change."""
+        self._known.clear()
+        self._indices.clear()
+
+    def _index(self, directory: Inode) -> Index:
+        """Return the index of a directory, for reading alone."""
+        if directory.number not in self._indices:
+            self._indices[directory.number] = Index(self.blocks, self.mapper, directory)
+        return self._indices[directory.number]
+
+    def _checked_index(self, directory: Inode) -> Index:
+        """Return the index of a directory, for reading alone; refuse one that misses names."""
+        index = self._index(directory)
+        if directory.number not in self._checked:
+            index.check()
+            self._checked.add(directory.number)
+        return index
+
     def _find(self, directory: Inode, name: bytes) -> tuple[int, Entry] | None:
         """Return the block that holds ``name``, and its entry."""
         if len(name) > NAME_LIMIT:
             return None
         blocks: Iterable[int]
         if directory.flags & INDEX_FLAG:
-            blocks = Index(self.blocks, self.mapper, directory).iter_leaves(name)
+            blocks = self._index(directory).iter_leaves(name)
         else:
             blocks = self.mapper.blocks(directory)
         for block in blocks:

@@ -31,6 +31,7 @@ _ROOT_BASE, _NODE_BASE = 0x20, 0x08
 _PAIR, _TAIL = 8, 8
 _UNSIGNED_HASH = 2
 _BLOCK_MASK = 0x0FFFFFFF
+_END = 1 << 32
 
 
 class Node(Struct):
@@ -67,6 +68,7 @@ class Index:
         self.what = f"directory inode {directory.number}"
         if not self.numbers:
             raise self.volume.damage(f"{self.what}: an index without blocks")
+        self._nodes: dict[int, Node] = {}
         self.root = self._read(0)
 
     def iter_leaves(self, name: bytes) -> Iterator[int]:
@@ -108,6 +110,39 @@ class Index:
             node = self._read(logical)
             if height > 1:
                 pending += [(block, height - 1) for _, block in node.pairs]
+
+    def check(self) -> None:
+        """Refuse an index that does not lead to each of the directory's names.
+
+        Raises:
+            FormatError: a name lies in another block than the one for its hash.
+        """
+        others = set(self.numbers).difference([self.root.block, *self.iter_node_blocks()])
+        for block, low, high in self._iter_ranges(self.root, self._levels, (0, _END)):
+            if block not in others:
+                raise self.volume.damage(f"{self.what}: index leaf {block} is used twice")
+            others.remove(block)
+            self._check_names(block, low, high)
+        for block in sorted(others):
+            self._check_names(block, _END, _END)
+
+    def _iter_ranges(
+        self, node: Node, height: int, limits: tuple[int, int]
+    ) -> Iterator[tuple[int, int, int]]:
+        """Yield each leaf below a node with its lowest hash and the one that is too high."""
+        lows = [limits[0], *(first for first, _ in node.pairs[1:])]
+        for low, high, (_, logical) in zip(lows, [*lows[1:], limits[1]], node.pairs, strict=True):
+            if height:
+                yield from self._iter_ranges(self._read(logical), height - 1, (low, high))
+            else:
+                yield self.numbers[logical], low & ~1, high
+
+    def _check_names(self, block: int, low: int, high: int) -> None:
+        """Refuse names of a leaf whose hash is not below ``high``, or below ``low``."""
+        for entry in self.blocks.entries(self.blocks.read(self.directory, block), block):
+            if entry.inode and not low <= self._hash(entry.name) < high:
+                name = entry.name.decode("utf-8", "backslashreplace")
+                raise self.volume.damage(f"{self.what}: its index does not lead to `{name}`")
 
     @property
     def _levels(self) -> int:
@@ -231,6 +266,12 @@ class Index:
         return (self.volume.block_size - base - tail) // _PAIR
 
     def _read(self, logical: int) -> Node:
+        """Return the root or a node, read once."""
+        if logical not in self._nodes:
+            self._nodes[logical] = self._read_node(logical)
+        return self._nodes[logical]
+
+    def _read_node(self, logical: int) -> Node:
         """Read and check the root or a node."""
         block = self.numbers[logical]
         raw = bytearray(self.volume.read(block))

@@ -1,5 +1,7 @@
 """Where the content of an ext4 inode lies, by extents or by block pointers."""
 
+import struct
+
 from builder.errors import GuestError
 from builder.formats.ext4.allocator import Allocator
 from builder.formats.ext4.blockmap import read_block_map, write_block_map
@@ -19,6 +21,7 @@ class Mapper:
         self.groups = inodes.groups
         self.volume = inodes.volume
         self.allocator = allocator
+        self._known: dict[int, tuple[bytes, list[int]]] = {}
 
     def read(self, inode: Inode) -> Mapping:
         """Return the blocks of an inode."""
@@ -29,7 +32,17 @@ class Mapper:
         return mapping
 
     def blocks(self, inode: Inode) -> list[int]:
-        """Return the blocks of a directory or symbolic link, which has no holes."""
+        """Return the blocks of a directory or symbolic link, which has no holes.
+
+        They are remembered until the inode is mapped anew: each lookup of a name asks for them.
+        """
+        known = self._known.get(inode.number)
+        if known is None or known[0] != _state(inode):
+            known = self._known[inode.number] = (_state(inode), self._read_blocks(inode))
+        return list(known[1])
+
+    def _read_blocks(self, inode: Inode) -> list[int]:
+        """Return the blocks of an inode without holes, checked."""
         count, rest = divmod(inode.size, self.volume.block_size)
         count += bool(rest)
         if inode.is_directory and (rest or not count):
@@ -47,6 +60,7 @@ class Mapper:
 
     def assign(self, inode: Inode, runs: list[Run]) -> None:
         """Map an inode that has no blocks to ``runs``; the inode is not written."""
+        self._known.pop(inode.number, None)
 
         def allocate(count: int) -> list[int]:
             near = self.near(inode)
@@ -80,6 +94,7 @@ class Mapper:
         """Free all blocks of content; the inode is not written."""
         if not inode.is_mapped:
             return
+        self._known.pop(inode.number, None)
         mapping = self.read(inode)
         what = f"inode {inode.number}"
         for extent in mapping.extents:
@@ -103,3 +118,8 @@ class Mapper:
             limit = min(limit, 12 + per_block + per_block**2 + per_block**3)
         if blocks >= limit:
             raise GuestError(f"{self.volume.name}: {path}: {size} bytes are more than a file holds")
+
+
+def _state(inode: Inode) -> bytes:
+    """Return what decides which blocks an inode has, but for the blocks of its mapping."""
+    return struct.pack("<HQI", inode.mode, inode.size, inode.flags) + inode.map_root
