@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from builder.blob import Blob
-from builder.errors import GuestError, HostError, NoSpaceError
+from builder.errors import FormatError, GuestError, HostError, NoSpaceError
 from builder.formats.disk import GIB, MIB, FileDisk
 from builder.formats.ext4 import Ext4, is_ext4
 from builder.formats.ext4.checksum import crc16, crc32c
@@ -440,6 +440,30 @@ def test_attribute_blocks_are_freed_by_their_last_inode(tree: Path, tmp_path: Pa
         fs.flush()
     check(image)
     assert "user.short" in debugfs(image, "ea_list /etc/name")
+
+
+@pytest.mark.parametrize("length", [8, 2000], ids=["in the inode", "in a block"])
+def test_a_file_whose_attribute_lies_in_another_inode_is_not_replaced(
+    length: int, tmp_path: Path
+) -> None:
+    image = make_custom(tmp_path / "image", f"{PHOTON},ea_inode")
+    value = tmp_path / "value"
+    value.touch()
+    for name in ("other", "short"):
+        debugfs(image, f"write {value} {name}", edit=True)
+    for key, count in (("near", length), ("far", 9000)):
+        value.write_bytes(b"v" * count)
+        debugfs(image, f"ea_set -f {value} other user.{key}", edit=True)
+    judge("e2fsck", "-fy", image, check=False)
+    debugfs(image, "feature -ea_inode", edit=True)
+    check(image)
+    with open_disk(image) as disk:
+        fs = open_fs(disk)
+        write(fs, "/short", b"new")
+        with pytest.raises(FormatError, match="stored with ea_inode"):
+            write(fs, "/other", b"new")
+        with pytest.raises(FormatError, match="stored with ea_inode"):
+            fs.remove("/other")
 
 
 def _fill(fs: Ext4, folder: str, count: int, suffix: str = "") -> list[str]:
