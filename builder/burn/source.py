@@ -85,7 +85,7 @@ def open_source(path: Path, progress: Progress) -> Iterator[Image]:
             fd = stream.fileno()
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise HostError(f"{path}: is no file; wanted an image")
+                raise HostError(f"{path}: is not a regular file; wanted one")
             key = f"{path.name} {status.st_size} {status.st_mtime_ns}"
             if sniff(os.pread(fd, SECTOR, 0), name=path.name) is Compression.NONE:
                 head = os.pread(fd, _HEAD, 0)

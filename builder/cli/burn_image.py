@@ -104,7 +104,7 @@ def _check_target(image: Path, target: Path, *, replaces: bool) -> None:
     if not target.exists():
         return
     if not target.is_file():
-        raise DeviceError(f"{target}: is no regular file", hint="give it as DEVICE instead")
+        raise DeviceError(f"{target}: is not a regular file", hint="give it as DEVICE instead")
     if image.exists() and image.samefile(target):
         raise DeviceError(f"{target}: is the image itself", hint="choose another name for the disk")
     if not replaces:

@@ -842,7 +842,7 @@ def test_a_file_is_not_written_from_an_image_that_changes(
 def test_a_file_is_not_written_from_what_is_no_file(given: str, bench: Bench) -> None:
     done = bench.run("burn", given, "--to-file", bench.directory / "out.raw")
     assert done.code == 10
-    assert f"{given}: is no file; wanted an image" in done.err
+    assert f"{given}: is not a regular file; wanted one" in done.err
     assert not (bench.directory / "out.raw").exists()
 
 

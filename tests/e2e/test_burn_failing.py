@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -233,6 +234,9 @@ int fallocate64(int fd, int mode, long long offset, long long length) { return 0
 int fallocate(int fd, int mode, long offset, long length) { return 0; }
 """
 
+PARTITION = b"\0\0\2\0\x83\0\0\0" + struct.pack("<II", 2048, 65536)
+MBR = bytes(446) + PARTITION + bytes(48) + b"\x55\xaa"
+
 
 @pytest.mark.parametrize("content", [b"\xee", b"\0"], ids=["full", "empty but for a trace"])
 def test_a_card_that_says_it_is_empty_and_is_not_is_emptied(
@@ -243,7 +247,7 @@ def test_a_card_that_says_it_is_empty_and_is_not_is_emptied(
     judge("cc", "-shared", "-fPIC", "-o", tmp_path / "liar.so", tmp_path / "liar.c")
     size, image, backing = 96 * MIB, tmp_path / "disk.img", tmp_path / "backing"
     with image.open("wb") as stream:
-        stream.write(bytes(510) + b"\x55\xaa" + b"data" * MIB)
+        stream.write(MBR + b"data" * MIB)
         stream.truncate(size)
     with backing.open("wb") as stream:
         stream.write(content * (size + 8 * MIB))
