@@ -379,3 +379,17 @@ def test_an_index_that_leads_to_no_name_is_refused(tmp_path: Path) -> None:
         fs.names("/big")
     with pytest.raises(FormatError, match="its index does not lead to `name-[0-9]*`"):
         write(fs, "/big/name-199-new", b"")
+
+
+def test_a_directory_with_a_name_twice_is_refused(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "name-1").touch()
+    (tree / "name-2").touch()
+    image = make_custom(tmp_path / "image", "filetype", tree=tree)
+    content = image.read_bytes().replace(b"name-2", b"name-1")
+    image.write_bytes(content)
+    assert "Duplicate entry" in judge("e2fsck", "-fn", image, check=False).stdout
+    fs = Ext4(MemoryDisk(bytearray(content)), 0, timestamp=0)
+    with pytest.raises(FormatError, match="directory inode 2: has `name-1` twice"):
+        fs.names("/")

@@ -157,6 +157,32 @@ def test_wild_values_are_refused(offset: int, value: int, sentence: str, tmp_pat
         open_fs(disk)
 
 
+@pytest.mark.parametrize(
+    ("version", "users", "sentence"),
+    [(4, 9999, "9999 filesystems use it"), (3, 1, "version 1, but fields of version 2")],
+)
+def test_a_journal_that_e2fsck_would_clear_is_refused(
+    version: int, users: int, sentence: str, tmp_path: Path
+) -> None:
+    image, _ = _make(tmp_path, "no checksums")
+    start = _journal_offset(image)
+    _patch(image, start + 4, struct.pack(">I", version))
+    _patch(image, start + 0x40, struct.pack(">I", users))
+    assert "journal" in judge("e2fsck", "-fn", image, check=False).stdout.lower()
+    with open_disk(image) as disk, pytest.raises(FormatError, match=sentence):
+        open_fs(disk)
+
+
+def test_a_journal_with_holes_is_refused(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    image = make_image(tmp_path / "image", "ext3", tree=tree, size=8 * MIB)
+    debugfs(image, "set_inode_field <8> block[3] 0", edit=True)
+    assert judge("e2fsck", "-fn", image, check=False).returncode
+    with open_disk(image) as disk, pytest.raises(FormatError, match="block 3 of .* not allocated"):
+        open_fs(disk)
+
+
 def test_a_log_that_needs_no_recovery_by_the_superblock_is_refused(tmp_path: Path) -> None:
     image, block = _make(tmp_path, "no checksums")
     _log(image, "jo", f"jw -b {block} {_content(tmp_path / '1', b'one!')}")

@@ -5,6 +5,7 @@ its first block stays a plain list: an index is kept, never begun.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterable
 
 from builder.errors import GuestError
@@ -50,7 +51,11 @@ class Directories:
         return self._known[key]
 
     def entries(self, directory: Inode) -> list[Entry]:
-        """Return all entries but ``.`` and ``..``."""
+        """Return all entries but ``.`` and ``..``.
+
+        Raises:
+            FormatError: the directory is damaged, or has a name twice.
+        """
         skipped = set()
         if directory.flags & INDEX_FLAG:
             index = self._checked_index(directory)
@@ -60,8 +65,12 @@ class Directories:
             if block not in skipped:
                 raw = self.blocks.read(directory, block)
                 live += [entry for entry in self.blocks.entries(raw, block) if entry.inode]
+        twice = [name for name, count in Counter(entry.name for entry in live).items() if count > 1]
+        if twice:
+            name = twice[0].decode("utf-8", "backslashreplace")
+            raise self.volume.damage(f"directory inode {directory.number}: has `{name}` twice")
         if not directory.flags & INDEX_FLAG:  # who lists a directory asks for its names next
-            found = {(directory.number, entry.name): entry.inode for entry in reversed(live)}
+            found = {(directory.number, entry.name): entry.inode for entry in live}
             self._known = found | self._known
         return [entry for entry in live if entry.name not in _DOTS]
 

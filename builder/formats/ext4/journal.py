@@ -8,7 +8,8 @@ of blocks that earlier transactions wrote, and a commit block; without that it n
     superblock (kind 3 or 4)       0x0c block size, length, first block of the log, sequence
                                    expected first, its block (0: empty), error (4 each)
                                    0x24 compatible, incompatible, read-only features (4 each)
-                                   0x30 UUID; 0x50 checksum algorithm (1); 0xfc checksum (4)
+                                   0x30 UUID; 0x40 filesystems that use it (4)
+                                   0x50 checksum algorithm (1); 0xfc checksum (4)
     descriptor (1)                 0x0c tags, at the end a checksum (4)
     commit (2)                     0x0c algorithm, size (1 each); 0x10 checksum (4)
     revocation (5)                 0x0c bytes in use (4), block numbers, at the end a checksum
@@ -53,6 +54,8 @@ class Journal:
     def __init__(self, mapper: Mapper) -> None:
         self.volume = mapper.volume
         inode = mapper.inodes.read(self.volume.superblock.journal_inode)
+        if not inode.is_file:
+            raise self._damage(f"inode {inode.number} is not a regular file")
         self._extents = mapper.read(inode).extents
         self.raw = bytearray(self._read(0)[:_SUPERBLOCK_SIZE])
         magic, kind, _ = _HEADER.unpack_from(self.raw)
@@ -61,8 +64,9 @@ class Journal:
         self._size, self.length, self.first, self.sequence, self.start, self._error = (
             struct.unpack_from(">6I", self.raw, 0x0C)
         )
-        features = struct.unpack_from(">3I", self.raw, 0x24) if kind == _SUPERBLOCK else (0, 0, 0)
-        self._compat, self._incompat, self._read_only = features
+        self._compat, self._incompat, self._read_only = struct.unpack_from(">3I", self.raw, 0x24)
+        self._users = struct.unpack_from(">I", self.raw, 0x40)[0]
+        self._is_old = kind == _SUPERBLOCK_V1
         self._has_checksums = bool(self._incompat & (_CHECKSUM_V2 | _CHECKSUM_V3))
         self._seed = crc32c(_ALL_ONES, self.raw[0x30:0x40])
         self._check()
@@ -108,12 +112,31 @@ class Journal:
             raise self._damage(f"the log begins at block {self.first} of {self.length}")
         if self.start and not self.first <= self.start < self.length:
             raise self._damage(f"the oldest transaction is at block {self.start} of {self.length}")
-        self._place(self.length - 1)
+        self._check_blocks()
+        self._check_version()
         if self._error:
             raise self._damage(f"an error was recorded ({self._error})")
         if self._incompat & ~_KNOWN or self._read_only:
             raise self._refuse(f"features {self._incompat:#x}, {self._read_only:#x}")
         self._check_sum()
+
+    def _check_version(self) -> None:
+        """Refuse a superblock whose fields do not go with its version or with an internal log."""
+        later = (self._compat, self._incompat, self._read_only, self._users)
+        if self._users > 1:
+            raise self._damage(f"superblock: {self._users} filesystems use it, wanted one")
+        if self._is_old and any(later):
+            raise self._damage("superblock: version 1, but fields of version 2 are set")
+
+    def _check_blocks(self) -> None:
+        """Refuse a journal with holes."""
+        position = 0
+        for extent in self._extents:
+            if extent.logical != position or not extent.written:
+                break
+            position += extent.length
+        if position < self.length:
+            raise self._damage(f"block {position} of {self.length} is not allocated")
 
     def _check_sum(self) -> None:
         """Compare the checksum of the journal's superblock."""
