@@ -98,7 +98,8 @@ def verify(
 ) -> None:
     """Prove a finished file: its container is sound, and it is what the spec says.
 
-    The file is opened afresh; every digest of its container is checked.
+    The file is opened afresh; every digest of its container is checked. An ISO is read by
+    pycdlib, too: both readers must see the same names, sizes, places and boot entries.
     """
     from builder import verify as proofs
     from builder.artifact import read_provenance

@@ -35,7 +35,9 @@ class MediumImage(Image):
 
         self._tree = open_medium(iso)
         facts = _facts(iso, self._tree)
-        super().__init__("iso", iso.disk, facts, lambda full: iso.check(full=full), has_guest=False)
+        super().__init__(
+            "iso", iso.disk, facts, lambda full: _check(iso, full=full), has_guest=False
+        )
 
 
 @contextmanager
@@ -45,6 +47,15 @@ def _open(path: Path) -> Iterator[Image]:
 
     with open_iso(path) as iso:
         yield MediumImage(iso)
+
+
+def _check(iso: "Iso", *, full: bool) -> None:
+    """Check the structures; what a second reader sees of them, too, when all is to be read."""
+    iso.check(full=full)
+    if full:
+        from builder.formats.iso9660.second_reader import compare_readers
+
+        compare_readers(iso)
 
 
 def _facts(iso: "Iso", root: MountedRoot) -> dict[str, object]:

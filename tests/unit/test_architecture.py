@@ -89,7 +89,7 @@ DOORS = {
     "zlib_ng": "formats",
     "zstandard": "formats",
     "subprocess": "formats/foreign.py",
-    "pycdlib": "formats",
+    "pycdlib": "formats/iso9660/second_reader.py",
 }
 """Library to the one place that may import it."""
 
