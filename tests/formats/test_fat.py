@@ -562,7 +562,7 @@ def test_directories_that_loop_are_said(disk: FileDisk) -> None:
     fat.flush()
     place = disk.read(0, disk.size).index(b"E          \x10")
     disk.write(place + 26, b"\x02\x00")
-    with pytest.raises(FormatError, match="nested too deep"):
+    with pytest.raises(FormatError, match="/d/e: shares cluster 2 with /d"):
         opened(disk).remove("/d")
     disk.write(place + 26, b"\x00\x00")
     with pytest.raises(FormatError, match="without clusters"):
@@ -601,3 +601,56 @@ def test_flipped_bytes_give_an_answer_or_a_format_error(tmp_path: Path) -> None:
             except (FormatError, GuestError):
                 pass
             disk.write(at, old)
+
+
+def _damaged(disk: FileDisk, old: bytes, new: bytes) -> Path:
+    """Have a directory with files on the disk, some bytes of it replaced."""
+    fat = opened(disk)
+    make(fat, "/DIR")
+    put(fat, "/DIR/ONE.TXT", bytes(5000))
+    put(fat, "/DIR/TWO.TXT", bytes(5000))
+    fat.flush()
+    content = disk.read(0, disk.size)
+    assert content.count(old) == 1
+    disk.write(content.index(old), new)
+    return Path(disk.path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence", "judged"),
+    [
+        (b"TWO     TXT", b"ONE     TXT", "'ONE.TXT' is there twice", "Duplicate directory entry"),
+        (b".          \x10", b"X          \x10", "entries . and ..", "Expected a valid"),
+        (b"\x88\x13\0\0TWO", b"\x88\xff\0\0TWO", "65416 bytes in ", "File size is 65416"),
+    ],
+    ids=["name", "dot", "size"],
+)
+def test_a_damaged_tree_is_read_but_not_edited(
+    disk: FileDisk, old: bytes, new: bytes, sentence: str, judged: str
+) -> None:
+    path = _damaged(disk, old, new)
+    volume = path.with_name("judged")
+    volume.write_bytes(path.read_bytes()[OFFSET:])
+    run = judge("fsck.fat", "-n", volume, check=False)
+    assert run.returncode == 1
+    assert judged in run.stdout
+    assert opened(disk).names("/") == ["DIR"]
+    for edit in (
+        lambda fat: put(fat, "/new", b"x"),
+        lambda fat: make(fat, "/new"),
+        lambda fat: fat.remove("/DIR/ONE.TXT"),
+    ):
+        with pytest.raises(FormatError, match=sentence) as caught:
+            edit(opened(disk))
+        assert "fsck.fat" in str(caught.value.hint)
+
+
+def test_files_that_share_clusters_are_not_edited(disk: FileDisk) -> None:
+    fat = opened(disk)
+    put(fat, "/ONE.TXT", b"1")
+    put(fat, "/TWO.TXT", b"2")
+    fat.flush()
+    place = disk.read(0, disk.size).index(b"TWO     TXT")
+    disk.write(place + 26, b"\x02\x00")
+    with pytest.raises(FormatError, match=r"TWO.TXT: shares cluster 2 with /ONE.TXT"):
+        opened(disk).remove("/TWO.TXT")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from builder.errors import FormatError, GuestError, HostError, NoSpaceError
 from builder.formats.disk import MIB, Disk
 from builder.formats.fat.boot import FAT32, read_geometry
+from builder.formats.fat.check import TreeCheck
 from builder.formats.fat.directory import (
     ARCHIVE,
     DIRECTORY,
@@ -52,6 +53,7 @@ class Fat:
         self._timestamp = timestamp
         self._name = name
         self._directories: dict[int, Directory] = {}
+        self._is_checked = False
         labels = [e for e in self._directory(_ROOT, "/").entries if e.is_label]
         self.label = labels[0].alias.decode("cp437").rstrip() if labels else ""
         serial = self._geometry.serial
@@ -99,6 +101,7 @@ class Fat:
         self._check_attributes(path, mode=mode, uid=uid, gid=gid)
         if content.size > _LARGEST:
             raise GuestError(f"{path}: {content.size} bytes; FAT holds files below 4 GiB")
+        self._check_tree()
         directory, old, name = self._prepare(path)
         if old is not None and old.is_directory:
             raise GuestError(f"{self._name}: {path} is a directory")
@@ -117,6 +120,7 @@ class Fat:
         self._check_attributes(path, mode=mode, uid=uid, gid=gid)
         if path == "/":
             return
+        self._check_tree()
         directory, old, name = self._prepare(path)
         if old is not None:
             if not old.is_directory:
@@ -147,12 +151,19 @@ class Fat:
             raise GuestError(f"{self._name}: the root directory cannot be removed")
         entry = self._find(path)
         if entry is not None:
+            self._check_tree()
             parent = path.rpartition("/")[0] or "/"
             self._remove(self._open_directory(parent), entry, path, 0)
 
     def flush(self) -> None:
         """Write the allocation tables and the counters."""
         self._table.flush()
+
+    def _check_tree(self) -> None:
+        """Refuse to edit a damaged filesystem; once, before the first change."""
+        if not self._is_checked:
+            TreeCheck(self._table, self._geometry, self._directory, name=self._name).run()
+            self._is_checked = True
 
     def _check_attributes(self, path: str, *, mode: int, uid: int, gid: int) -> None:
         """Refuse an owner and a mode that FAT cannot hold."""
