@@ -14,7 +14,7 @@ from builder.formats.iso9660.directory import Record
 from builder.formats.iso9660.editor import TreeEditor
 from builder.formats.iso9660.path_table import PathTable
 from builder.formats.iso9660.rock_ridge import LONG_PX
-from builder.formats.iso9660.system_use import Protocol, find_entry, iter_entries, read_numbers
+from builder.formats.iso9660.system_use import Protocol, find_entry, iter_entries
 from builder.formats.iso9660.tree import Directory, Tree
 from builder.formats.iso9660.volume import pack_both32
 
@@ -62,10 +62,10 @@ def _number_names(editor: TreeEditor, protocol: Protocol, index: int, free: Iter
 
 
 def _serial(tree: Tree, protocol: Protocol, record: Record) -> int:
-    """Return the serial number of a record; zero when it has none."""
+    """Return the serial number of a record as libarchive reads it; zero when it has none."""
     for entry in iter_entries(record, protocol.skip, tree.read_area):
         if entry[:2] == b"PX" and len(entry) >= LONG_PX:
-            return read_numbers(entry, 5)[4]
+            return int.from_bytes(entry[_SERIAL_AT : _SERIAL_AT + 4], "little")
     return 0
 
 
