@@ -21,6 +21,7 @@ UNIT_TEXT = f"""\
 Description=Let rpm know the key that signs packages
 After=local-fs.target resizefs.service
 ConditionPathExists=!{_STAMP}
+ConditionFileIsExecutable=/usr/bin/rpm
 
 [Service]
 Type=oneshot

@@ -15,6 +15,7 @@ from typing import Final
 
 from builder.formats.disk import MIB, SECTOR
 from tests.support.boot_medium import merged, merged_name, module_order, pack_initrd
+from tests.support.bootable import debian_sshd
 from tests.support.ext4_image import Region, make_ext4
 from tests.support.grub import add_fonts, arm_image
 from tests.support.judges import judge
@@ -118,7 +119,7 @@ rootwait rw console=ttyS0,115200n8 console=tty0
 # End /boot/grub2/grub.cfg
 """
 _SOURCES: Final = (
-    "board.py", "boot_medium.py", "grub.py", "media.py", "photon_boot.py",
+    "board.py", "boot_medium.py", "bootable.py", "grub.py", "media.py", "photon_boot.py",
     "photon_releases.py", "photon_texts.py", "photon_units.py", "photon_root.py",
 )  # fmt: skip
 
@@ -136,7 +137,7 @@ def _make(scratch: Path, cache: Path) -> Path:
     folder = TreeFolder(scratch / "root")
     _unpack(_packages(cache), folder)
     shape = photon_shape(RELEASES["5.0"].on("rpi"), _PLACEMENT)
-    folder.add_tree({**shape, **PATIENCE, **_ALTERNATIVES, **_PAM})
+    folder.add_tree({**shape, **debian_sshd(shape), **PATIENCE, **_ALTERNATIVES, **_PAM})
     loader = arm_image(folder.folder / "usr/lib/grub/arm64-efi")
     firmware = _firmware(folder.folder)
     for path in ("/usr/lib/grub", "/usr/lib/u-boot", *_kernel_folders(folder.folder)):

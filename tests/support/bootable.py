@@ -176,11 +176,16 @@ def _shape(folder: TreeFolder) -> Tree:
     for unit, lines in _NOT_HERE.items():
         (at,) = (each for each in shape if each.endswith(f"/system/{unit}"))
         shape[at] = text(_content(shape, at).replace("[Unit]\n", f"[Unit]\n{lines}\n"))
-    sshd = f"{UNITS}/sshd.service"
-    shape[sshd] = text(_content(shape, sshd).replace("[Service]\n", _RUN_FOLDER))
     return {
-        **shape, **PATIENCE, **_without_wait(shape), **add_fonts(), **stand_ins(folder.folder)
+        **shape, **debian_sshd(shape), **PATIENCE, **_without_wait(shape), **add_fonts(),
+        **stand_ins(folder.folder),
     }  # fmt: skip
+
+
+def debian_sshd(shape: Tree) -> dict[str, Entry]:
+    """Return Photon's unit of sshd as Debian's sshd can be run by it."""
+    path = f"{UNITS}/sshd.service"
+    return {path: text(_content(shape, path).replace("[Service]\n", _RUN_FOLDER))}
 
 
 def _content(shape: Tree, path: str) -> str:
