@@ -26,6 +26,9 @@ FIRMWARE = {
     "efi": "bootmode: efi, kernel_arguments: [stand-in.postinstall=last]",
 }
 """Firmware to what its installation does otherwise; the installer's modules have no order."""
+PUBLISHED = "photon-5.0-dde71ec57.x86_64.iso"
+"""The name by which the medium is known to be that of 5.0 GA."""
+
 WHEN = re.compile(r"(?<=TimestampMonotonic=)[1-9]\d*")
 FACTS = """\
 getent passwd | sort
@@ -132,7 +135,9 @@ def installed(
     folder = tmp_path_factory.mktemp(f"installed-{request.param}")
     head = INSTALL.format(more=FIRMWARE[request.param])
     options = ("--firmware", request.param, "--disk", "disk.raw")
-    home = ask(folder, key, boot_medium, head, *options)
+    medium = folder / PUBLISHED
+    medium.symlink_to(boot_medium)
+    home = ask(folder, key, medium, head, *options)
     assert f"stand-in installer: firmware {request.param}" in home.console
     return home
 
