@@ -53,6 +53,7 @@ APART = {
     "/etc/login.defs": "has the age that the installer sets for all",
     "/etc/machine-id": "is drawn by the installer",
     "/etc/resolv.conf": "is removed by the installer; the first boot makes it",
+    "/etc/ssh/sshd_config": "has PermitRootLogin yes in the appliance as published, no elsewhere",
     "/etc/group-": "", "/etc/gshadow": "", "/etc/gshadow-": "", "/etc/passwd-": "",
     "/etc/shadow": "", "/etc/shadow-": "rewritten by the installer's pwconv and grpconv",
     "/etc/ld.so.cache": "", "/var/cache/ldconfig/aux-cache": "is written by ldconfig",
