@@ -4,7 +4,7 @@ It has nothing to do with Linux's overlayfs. What it kept is what has to be writ
 disk, and what a container layer or an installer's payload holds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from builder.changes import FileOp, MakeDirectory, Remove
 from builder.errors import GuestError
@@ -64,9 +64,10 @@ class OverlayRoot:
 
     def operations(self) -> list[FileOp]:
         """Return what differs from the base: removals first, then by path."""
-        gone = sorted({path for removed in self._removed for path in self._gone(removed)})
+        gone = {path for removed in self._removed for path in self._gone(removed)}
+        tops = sorted(path for path in gone if not _is_within(parent(path), gone))
         made = [op for _, op in sorted(self._kept.items()) if not self._stands(op, gone)]
-        return [*map(Remove, gone), *made]
+        return [*map(Remove, tops), *made]
 
     def _gone(self, path: GuestPath) -> Iterator[GuestPath]:
         """Yield what has to go of a removed path: all that was not made again since."""
@@ -96,10 +97,9 @@ class OverlayRoot:
             self._looked_up[path] = None if absent else self.base.lstat(path)
         return self._looked_up[path]
 
-    def _stands(self, op: FileOp, gone: list[GuestPath]) -> bool:
+    def _stands(self, op: FileOp, gone: Container[GuestPath]) -> bool:
         """Tell whether the base, without what is gone, already is as ``op`` says."""
-        is_below = any(op.path == path or op.path.startswith(f"{path}/") for path in gone)
-        return not is_below and is_true(self.base, op)
+        return not _is_within(op.path, gone) and is_true(self.base, op)
 
     def _forget(self, path: GuestPath) -> None:
         """Drop what is kept at and below ``path``."""
@@ -131,10 +131,13 @@ class OverlayRoot:
 
     def _is_hidden(self, path: GuestPath) -> bool:
         """Tell whether ``path`` or a directory above it was removed from the base."""
-        if not self._removed:
-            return False
-        while path != "/":
-            if path in self._removed:
-                return True
-            path = parent(path)
-        return False
+        return bool(self._removed) and _is_within(path, self._removed)
+
+
+def _is_within(path: GuestPath, places: Container[GuestPath]) -> bool:
+    """Tell whether a path, or a directory above it, is one of ``places``."""
+    while path != "/":
+        if path in places:
+            return True
+        path = parent(path)
+    return False
