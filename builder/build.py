@@ -23,6 +23,7 @@ from builder.features import discover as discover_features
 from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
 from builder.plan import Plan, make_plan
+from builder.plan_record import changes_of
 from builder.progress import Progress, Silent
 from builder.request import Outcome, Request
 from builder.structs import replace
@@ -209,7 +210,11 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
         "builder": {"name": "photon-builder", "version": __version__},
         "spec": {"name": request.spec.name, "file": request.spec.path.name},
         "target": request.target.name,
-        "plan": {"digest": plan.digest, "steps": len(plan.steps)},
+        "plan": {
+            "digest": plan.digest,
+            "steps": len(plan.steps),
+            "changes": changes_of(plan),
+        },
         "images": pinned_images(request.spec),
         "base": {
             "name": opened.origin.path.name if opened.origin.path else opened.origin.text,

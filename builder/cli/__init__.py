@@ -14,6 +14,7 @@ import sys
 
 import click
 
+from builder.cli.colour import with_colour_option
 from builder.cli.report import show_bug, show_error
 from builder.errors import BuilderError, HostError
 
@@ -70,7 +71,7 @@ class Lazy(click.Group):
             ctx.fail(f"there is no command {cmd_name!r}{meant}")
         module = importlib.import_module(f"builder.cli.{COMMANDS[cmd_name]}")
         found = getattr(module, NAMES.get(cmd_name, cmd_name))
-        return found if isinstance(found, click.Command) else None
+        return with_colour_option(found) if isinstance(found, click.Command) else None
 
 
 @click.command(

@@ -1,103 +1,122 @@
-"""A plan as people read it: what is downloaded, what becomes of each path, and why."""
+"""A plan as people read it: what is downloaded, what becomes of each path, why, and what is new."""
 
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
+from typing import Any
 
 from builder.base import Origin
-from builder.blob import Blob, Download
 from builder.build import Request
-from builder.changes import (
-    AddGroup,
-    AddUser,
-    Change,
-    EnsureLine,
-    InstallPackages,
-    MakeDirectory,
-    MakeSymlink,
-    Owner,
-    Remove,
-    ReplaceText,
-    Require,
-    RequireModule,
-    SetFirmware,
-    SetKernelArguments,
-    SetPassword,
-    SetUnitState,
-    WriteFile,
-)
+from builder.cli.areas import AREAS, SYSTEM, area_of, key_of
+from builder.cli.plan_words import describe
+from builder.cli.report import shown_path
 from builder.plan import Plan, Step
+from builder.plan_record import Difference, since
+from builder.printable import printable
 from builder.rules.images import image_uses
 from builder.spec import Spec
+from builder.structs import Struct
 
 _UNPUBLISHED = "no digest was published: the first build trusts it and records it"
-_NEVER_DAYS = 99999
+_SIGNS = {"+": "added", "~": "changed", "-": "removed"}
+_WHY = "          ← "
 
 
-def format_plan(request: Request, plan: Plan, origin: Origin) -> str:
-    """Return a plan for people, its changes grouped by the key that asked for them."""
-    lines = [f"{request.artifact}  ({request.target.name}, from {origin.shown})"]
-    lines += [f"  download  {line}" for line in _downloads(plan, origin)]
-    lines += [f"  image     {_image_line(row)}" for row in image_rows(request.spec)]
-    for origin_of_step, steps in groupby(sorted(plan.steps, key=_by_place), key=str):
-        lines += ["", f"  {origin_of_step}"]
-        lines += [f"    {line}" for step in steps for line in _step_lines(step)]
-    lines += ["", *(f"  ! {text}" for text in request.target.warn(request.spec.sections))]
-    lines += ["", f"  {len(plan.steps)} changes; the rest of the base is copied as it is"]
-    return "\n".join(lines) + "\n"
+class Line(Struct, frozen=True):
+    """A line for people, before it is fitted to a terminal.
+
+    Attributes:
+        text: What it says.
+        indent: Columns before it.
+        kind: What it is, for its colour; empty for an ordinary one.
+    """
+
+    text: str
+    indent: int = 0
+    kind: str = ""
 
 
-def describe(change: Change) -> str:
-    """Say in one line what a change makes true; secrets are not shown."""
-    match change:
-        case WriteFile(path, content, mode, owner, secret):
-            size = "secret" if secret else _size(content)
-            return f"write     {path}  ({size}, {mode:04o}{_owned(owner)})"
-        case MakeDirectory(path, mode, owner):
-            return f"directory {path}  ({mode:04o}{_owned(owner)})"
-        case MakeSymlink(path, target):
-            return f"link      {path} -> {target}"
-        case Remove(path):
-            return f"remove    {path}"
-        case EnsureLine(path=path, line=line):
-            return f"line      {path}: {line.expandtabs(1)}"
-        case ReplaceText(pattern, old, new):
-            return f"replace   {pattern}: {old.strip()} -> {new.strip()}"
-        case _:
-            return _describe_guest(change)
+class Before(Struct, frozen=True):
+    """What is known of the last build of an artifact.
+
+    Attributes:
+        difference: How the plan differs from it; ``None`` when nothing was recorded.
+        text: That in words.
+    """
+
+    difference: Difference | None
+    text: str
 
 
-def _describe_guest(change: Change) -> str:
-    """Say what a change of the guest's own state makes true."""
-    match change:
-        case InstallPackages(names, files, source):
-            listed = " ".join((*names, *(name for name, _ in files)))
-            kind = f", from the {source} repository" if source else ""
-            how = f"a disk on its first boot with a network{kind}; an ISO from its medium"
-            return f"packages  {listed}  (installed once: {how})"
-        case AddGroup() | AddUser() | SetPassword():
-            return _describe_account(change)
-        case SetKernelArguments(add, remove):
-            return f"kernel    {' '.join((*(f'+{a}' for a in add), *(f'-{r}' for r in remove)))}"
-        case SetFirmware(section, line, drops):
-            return f"firmware  [{section}] {line or f'-{drops}'}"
-        case SetUnitState(unit, state, if_present):
-            return f"unit      {unit} {state}{', if the base has it' * if_present}"
-        case Require(path=need) | RequireModule(subject=need):
-            return f"needs     {need}"
-        case _:
-            return type(change).__name__
+def compare_with_last(
+    provenance: Mapping[str, Any], request: Request, plan: Plan, origin: Origin
+) -> Before:
+    """Return what changed since the last build of an artifact, by its provenance."""
+    where = request.artifact
+    if not provenance:
+        return Before(None, f"no earlier build of {where} is recorded: nothing to compare with")
+    found = since(provenance, plan)
+    when = f"the last build ({_time(provenance.get('timestamp'))})"
+    if found is None:
+        return Before(None, f"{when} kept no record of its changes: nothing to compare with")
+    counts = (("+", found.added), ("~", found.changed), ("-", found.removed))
+    told = [f"{len(rows)} {_SIGNS[sign]} ({sign})" for sign, rows in counts if rows]
+    base = provenance.get("base")
+    name = base.get("name") if isinstance(base, Mapping) else None
+    now = origin.path.name if origin.path else origin.text
+    told += [f"another base (it was {name})"] if name and name != now else []
+    return Before(found, f"since {when}: {', '.join(told) or 'no change of the plan'}")
 
 
-def _describe_account(change: AddGroup | AddUser | SetPassword) -> str:
-    """Say what a change of the account files makes true."""
-    match change:
-        case AddGroup(name, gid):
-            return f"group     {name}  (gid {gid})"
-        case AddUser(name=name, uid=uid, groups=groups):
-            return f"user      {name}  (uid {uid}{''.join(f', {group}' for group in groups)})"
-        case SetPassword(user=user, max_days=days, must_change=must):
-            expiry = "never expires" if days == _NEVER_DAYS else f"expires after {days} days"
-            return f"password  {user}  ({expiry}{', to be changed at the first login' * must})"
+def plan_lines(
+    request: Request, plan: Plan, origin: Origin, before: Before, *, verbose: bool
+) -> Iterator[Line]:
+    """Yield a plan for people, its changes grouped by area and by the key that asked for them."""
+    yield Line(f"{request.artifact}  ({request.target.name}, from {origin.shown})", 0, "title")
+    yield from (Line(f"download  {line}", 2) for line in _downloads(plan, origin))
+    yield from (Line(f"image     {_image_line(row)}", 2) for row in image_rows(request.spec))
+    yield Line(before.text, 2)
+    difference = before.difference or Difference()
+    folded = 0
+    for area in (*AREAS, SYSTEM):
+        steps = [step for step in plan.steps if area_of(step.origin) == area]
+        gone = [(s, o) for s, o in difference.removed.items() if area_of(o) == area]
+        if not steps and not gone:
+            continue
+        yield from (Line(""), Line(area, 2, "title"))
+        for _, found in groupby(sorted(steps, key=_by_place), key=str):
+            block = list(found)
+            fold = not verbose and block[0].place is None
+            folded += len(block) * fold
+            yield from _summed_up(block, difference) if fold else _block(block, difference)
+        for subject, origin_of_it in sorted(gone):
+            said = f"- {subject.removeprefix('path ')}  ({key_of(origin_of_it)})"
+            yield Line(said, 4, "removed")
+    warned = request.target.warn(request.spec.sections)
+    yield from (Line(""), *(Line(f"! {text}", 2, "warning") for text in warned))
+    yield Line(
+        f"{_changes(len(plan.steps))}{_folded(folded)}; the rest of the base is copied as it is", 2
+    )
+
+
+def fit(line: Line, width: int | None) -> str:
+    """Return a line that fits a terminal of so many columns; whole when there is none."""
+    text = printable(line.text)
+    start = " " * line.indent
+    if width is None or len(start) + len(text) <= width:
+        return f"{start}{text}".rstrip()
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=start,
+        subsequent_indent=" " * (line.indent + 12),
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+        expand_tabs=False,
+        replace_whitespace=False,
+    )
 
 
 def image_rows(spec: Spec) -> list[dict[str, str]]:
@@ -110,6 +129,49 @@ def image_rows(spec: Spec) -> list[dict[str, str]]:
         service = f"{use.project.name}/{use.used.service}"
         rows.append({"service": service, "image": image, "digest": digest})
     return rows
+
+
+def _block(steps: Sequence[Step], difference: Difference) -> Iterator[Line]:
+    """Yield the changes of one key; those of one reason together, before it."""
+    place = steps[0].place
+    where = f"  {shown_path(place.file)}:{place.line}" if place else ""
+    yield Line(f"{key_of(steps[0].origin)}{where}", 4, "hint")
+    ordered = sorted(steps, key=lambda step: step.reason)
+    for reason, found in groupby(ordered, key=lambda step: step.reason):
+        for step in found:
+            sign = difference.sign(step)
+            yield Line(f"{sign} {describe(step.change)}", 4, _SIGNS.get(sign, ""))
+        if reason:
+            yield Line(f"{_WHY}{reason}", 6, "faint")
+
+
+def _summed_up(steps: Sequence[Step], difference: Difference) -> Iterator[Line]:
+    """Yield one line for all changes of a default."""
+    signs = {difference.sign(step) for step in steps}
+    sign = next(iter(signs)) if len(signs) == 1 else "~"
+    reasons = "; ".join(dict.fromkeys(step.reason for step in steps if step.reason))
+    text = f"{sign} {key_of(steps[0].origin)}: {_changes(len(steps))}{' (' * bool(reasons)}"
+    yield Line(f"{text}{reasons}{')' * bool(reasons)}", 4, _SIGNS.get(sign, ""))
+
+
+def _changes(number: int) -> str:
+    """Return a number of changes in words."""
+    return f"{number} change{'s' * (number != 1)}"
+
+
+def _folded(number: int) -> str:
+    """Say what is not shown one by one."""
+    return f", {number} of them by default (-v lists them)" if number else ""
+
+
+def _time(timestamp: object) -> str:
+    """Return a time for people."""
+    if not isinstance(timestamp, int):
+        return "at an unknown time"
+    try:
+        return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, ValueError, OSError):
+        return "at an unknown time"
 
 
 def _image_line(row: Mapping[str, str]) -> str:
@@ -138,24 +200,7 @@ def _cached(digests: Mapping[str, str]) -> str:
     return "in the cache" if Cache().find(digests) else "not in the cache yet"
 
 
-def _step_lines(step: Step) -> Iterator[str]:
-    """Yield a step, and its reason if it has one."""
-    yield describe(step.change)
-    if step.reason:
-        yield f"          ← {step.reason}"
-
-
 def _by_place(step: Step) -> tuple[str, str, int]:
     """Return what steps are grouped by: defaults last, the others as they stand in their file."""
     place = step.place
     return ("~", step.origin, 0) if place is None else (str(place.file), "", place.line)
-
-
-def _size(content: Blob) -> str:
-    """Return a file's length."""
-    return "downloaded" if isinstance(content.source, Download) else f"{content.size} bytes"
-
-
-def _owned(owner: Owner) -> str:
-    """Return an owner that is not root."""
-    return "" if owner == Owner() else f", {owner.uid}:{owner.gid}"

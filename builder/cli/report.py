@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
+from builder.cli.colour import paint
 from builder.errors import BuilderError, Problem, SpecError, UnsupportedError
 
-_COLOURS = {"error": "31", "warning": "33", "hint": "36", "note": "2"}
 _ISSUES = "the project's issue tracker"
 
 
@@ -63,9 +64,13 @@ def _shown_place(problem: Problem) -> str:
     place = problem.place
     if place is None:
         return ""
-    shown = os.path.relpath(place.file)
-    path = shown if not shown.startswith("..") else str(place.file)
-    return f"{path}:{place.line}:{place.column}"
+    return f"{shown_path(place.file)}:{place.line}:{place.column}"
+
+
+def shown_path(path: Path) -> str:
+    """Return a path relative to where the user is, when it lies below."""
+    shown = os.path.relpath(path)
+    return shown if not shown.startswith("..") else str(path)
 
 
 def _hint(text: str) -> str:
@@ -74,8 +79,5 @@ def _hint(text: str) -> str:
 
 
 def _paint(text: str, kind: str) -> str:
-    """Colour text on a terminal, unless NO_COLOR (no-color.org) asks not to."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    if plain or not sys.stderr.isatty():
-        return text
-    return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m"
+    """Colour text for standard error."""
+    return paint(text, kind, sys.stderr)

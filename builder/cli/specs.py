@@ -1,11 +1,15 @@
 """The commands about a spec: ``check``, ``plan`` and ``init``."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
+from builder.artifact import read_provenance
 from builder.build import prepare
+from builder.cli.colour import paint, width_of
 from builder.cli.options import (
     PATH,
     base_option,
@@ -19,15 +23,26 @@ from builder.cli.options import (
     warn,
     write_result,
 )
-from builder.cli.plan_text import format_plan, image_rows
+from builder.cli.plan_text import Line, compare_with_last, fit, image_rows, plan_lines
 from builder.cli.report import show_problems
 from builder.errors import BuilderError, Problem, Severity, SpecError, UnsupportedError, UsageError
 from builder.plan import tolerate
 from builder.spec import Spec
+from builder.structs import replace
 from builder.targets import Target
 
 _SECRETS = frozenset({"SEC002", "SEC003"})
 """Codes of secrets that are not at hand: whoever checks a spec need not have them."""
+
+
+class Planning(TypedDict):
+    """The options of ``plan``."""
+
+    targets: tuple[str, ...]
+    base: str | None
+    output: Path | None
+    verbose: bool
+    as_json: bool
 
 
 @click.command()
@@ -59,16 +74,24 @@ def check(specs: tuple[str, ...], base: str | None, *, strict: bool, as_json: bo
 @click.argument("spec")
 @target_option
 @base_option
+@click.option("--output", "-o", type=PATH, help="Folder of the artifacts [output].")
+@click.option("--verbose", "-v", is_flag=True, help="List what is done by default, too.")
 @json_option
-def plan(spec: str, targets: tuple[str, ...], base: str | None, *, as_json: bool) -> None:
-    """Show what a spec would do: each change, its reason and its place in the spec."""
-    read = read_spec(spec, base=base)
+def plan(spec: str, **choices: Unpack[Planning]) -> None:
+    """Show what a spec would do: each change, its reason and its place in the spec.
+
+    What was not in the last build of the artifact is marked with +, what is no longer there
+    with -, what is otherwise with ~.
+    """
+    read = read_spec(spec, base=choices["base"])
     results = []
     text = ""
-    for target in chosen_targets(read, targets):
+    for target in chosen_targets(read, choices["targets"]):
         request = question(read, target)
+        request = replace(request, output=choices["output"] or request.output)
         made, origin = prepare(request)
         warn(made.warnings)
+        before = compare_with_last(read_provenance(request.artifact), request, made, origin)
         results.append(
             {
                 "schema": "photon-builder/plan/v1",
@@ -79,10 +102,18 @@ def plan(spec: str, targets: tuple[str, ...], base: str | None, *, as_json: bool
                 "downloads": [d.url for _, d in made.downloads()],
                 "images": image_rows(read),
                 "steps": made.rows(),
+                "since_last_build": before.difference and before.difference.plain(),
             }
         )
-        text += format_plan(request, made, origin)
-    write_result(results, as_json=as_json, text=text)
+        text += _shown(plan_lines(request, made, origin, before, verbose=choices["verbose"]))
+    write_result(results, as_json=choices["as_json"], text=text)
+
+
+def _shown(lines: Iterable[Line]) -> str:
+    """Return lines as standard output takes them: fitted and coloured on a terminal alone."""
+    width = width_of(sys.stdout)
+    fitted = ((fit(line, width), line.kind) for line in lines)
+    return "".join(f"{paint(text, kind, sys.stdout) if kind else text}\n" for text, kind in fitted)
 
 
 @click.command()

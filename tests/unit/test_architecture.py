@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "scaffold": {"base_facts", "catalog", "features", "suggest", "targets"} | FLOOR,
     "plain": {"changes"} | FLOOR,
     "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
+    "plan_record": {"plain", "plan"},
     "support": {"changes", "features", "plan", "spec", "targets"} | FLOOR,
     "job": {"formats", "plan", "progress"},
     "cache": FLOOR,

@@ -1,0 +1,28 @@
+"""What a reader of a plan thinks in: each key of an overlay belongs to one area of a machine."""
+
+AREAS: dict[str, tuple[str, ...]] = {
+    "access": (*("users", "groups", "ssh", "ssh_client", "serial_console"),),
+    "network": (
+        *("hostname", "network", "wifi", "hosts", "firewall", "proxy", "ntp", "clock"),
+        "ca_certificates",
+    ),
+    "services": ("services", "units", "first_boot", "journal", "cloud_init"),
+    "apps": ("compose", "docker", "packages", "repositories"),
+    "files": ("files",),
+    "disk": ("mounts", "swap"),
+}
+"""Area to the keys of an overlay that are about it, in the order in which a plan shows them."""
+
+SYSTEM = "system"
+"""The area of every other key."""
+
+
+def area_of(origin: str) -> str:
+    """Return the area of a key, as a step names it: ``overlay.users`` or ``default: identity``."""
+    key = origin.removeprefix("default: ").removeprefix("overlay.").partition(".")[0]
+    return next((area for area, keys in AREAS.items() if key in keys), SYSTEM)
+
+
+def key_of(origin: str) -> str:
+    """Return how a plan calls the key that asks for a step."""
+    return origin.removeprefix("overlay.")

@@ -1,0 +1,82 @@
+"""What a build records of its plan, and how a later plan differs from it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from builder.plain import row_of
+from builder.plan import Plan, Step
+from builder.structs import Struct, field
+
+_DIGITS = 16
+"""Hex digits of a digest: enough to tell the changes of one plan from each other."""
+
+
+class Difference(Struct, frozen=True):
+    """How a plan differs from that of the last build.
+
+    Attributes:
+        added: Subjects of changes that the last build did not make.
+        changed: Subjects of changes that it made otherwise.
+        removed: What it made and the plan does not: subject to the key that asked for it.
+    """
+
+    added: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    removed: Mapping[str, str] = field(default_factory=dict)
+
+    def sign(self, step: Step) -> str:
+        """Return ``+`` for an added step, ``~`` for a changed one, a blank for the others."""
+        subject = step.change.subject
+        return "+" if subject in self.added else "~" if subject in self.changed else " "
+
+    def plain(self) -> dict[str, list[str]]:
+        """Return it as plain data."""
+        return {
+            "added": sorted(self.added),
+            "changed": sorted(self.changed),
+            "removed": sorted(self.removed),
+        }
+
+
+def changes_of(plan: Plan) -> list[dict[str, str]]:
+    """Return what is recorded of a plan: subject, key and digest of each change, no content."""
+    return [
+        {"subject": step.change.subject, "from": step.origin, "digest": _digest(step)}
+        for step in plan.steps
+    ]
+
+
+def recorded_changes(provenance: Mapping[str, Any]) -> list[dict[str, str]] | None:
+    """Return what a build recorded of its plan, ``None`` when there is no record of it."""
+    plan = provenance.get("plan")
+    rows = plan.get("changes") if isinstance(plan, Mapping) else None
+    if not isinstance(rows, list):
+        return None
+    keys = ("subject", "from", "digest")
+    return [
+        {key: str(row[key]) for key in keys}
+        for row in rows
+        if isinstance(row, Mapping) and all(key in row for key in keys)
+    ]
+
+
+def since(provenance: Mapping[str, Any], plan: Plan) -> Difference | None:
+    """Return how a plan differs from what a build recorded, ``None`` without a record."""
+    rows = recorded_changes(provenance)
+    if rows is None:
+        return None
+    before = {row["subject"]: row for row in rows}
+    now = {step.change.subject: _digest(step) for step in plan.steps}
+    return Difference(
+        frozenset(now.keys() - before.keys()),
+        frozenset(s for s in now.keys() & before.keys() if before[s]["digest"] != now[s]),
+        {subject: row["from"] for subject, row in before.items() if subject not in now},
+    )
+
+
+def _digest(step: Step) -> str:
+    """Return a digest of what a step does; secrets count by what stands for them in a plan."""
+    row = json.dumps(row_of(step.change), sort_keys=True)
+    return hashlib.sha256(row.encode()).hexdigest()[:_DIGITS]
