@@ -4,13 +4,10 @@ The digest is checked while the base is being copied, in the same pass; nothing 
 before it holds.
 """
 
-import functools
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder import __version__
 from builder.addresses import filename_of, shown
 from builder.artifact import digest_of, stage
 from builder.base_facts import facts_by_name, facts_of_file, facts_of_source, usual_arch
@@ -21,6 +18,7 @@ from builder.facts import Facts, facts_of, revisions
 from builder.host import FileState, state_of
 from builder.lock import Lock
 from builder.progress import Progress
+from builder.sample_revision import sample_revision
 from builder.spec import Base, CatalogBase, FileBase, SampleBase, Spec, UrlBase
 from builder.structs import Struct, field
 from builder.targets import Target
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from builder.formats.bmap import BackgroundMap
     from builder.formats.stream import BackgroundDigest
 
-_SAMPLE = Path(__file__).with_name("sample")
-_TABLES = Path(__file__).with_name("data") / "facts"
 _SAMPLE_TIMESTAMP = 1_600_000_000
 SAMPLE_NAME = "the sample base"
 """What the sample is called, in provenance too; that of a chosen release goes on behind it."""
@@ -128,8 +124,8 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
             return _sample_origin(release, target)
         case FileBase():
             return _file_origin(base, target)
-        case UrlBase(url, digests):
-            return _url_origin(url, digests, target)
+        case UrlBase():
+            return _url_origin(base, target)
         case CatalogBase(release, revision, arch):
             source = find_source(
                 release, target.name, revision, arch, locked=locked.files if locked else None
@@ -220,13 +216,20 @@ def _opened(
     )
 
 
-def _url_origin(url: str, digests: Mapping[str, str], target: Target) -> Origin:
+def _url_origin(base: UrlBase, target: Target) -> Origin:
     """Return the origin for a file at an address; what the address must not tell is left out."""
-    name = filename_of(url)
-    source = Source(name, (url,), dict(digests), target=target.name, key=url)
+    address, digests, name = shown(base.url), base.digests, filename_of(base.url)
+    source = Source(
+        name,
+        (base.url,),
+        dict(digests),
+        target=target.name,
+        key=address,
+        is_recorded=base.is_recorded,
+    )
     known = facts_by_name(name, target)
     told = _identity(digests), known.release, known.arch
-    return Origin(shown(url), *told, source, digests=digests, facts=known)
+    return Origin(address, *told, source, digests=digests, facts=known)
 
 
 def _file_origin(base: FileBase, target: Target) -> Origin:
@@ -278,17 +281,6 @@ def _sample(facts: Facts, target: Target, directory: Path) -> Path:
         directory / f"{target.name}-{facts.revision}-{sample_revision()}",
         lambda fd: target.sample(fd, _SAMPLE_TIMESTAMP, facts),
     )
-
-
-@functools.cache
-def sample_revision(source: Path = _SAMPLE) -> str:
-    """Return what tells a sample from that of another version, by all that it is made from."""
-    found = hashlib.sha256(__version__.encode())
-    for folder in (source, _TABLES):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                found.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
-    return found.hexdigest()[:16]
 
 
 def made_once(path: Path, make: Callable[[int], None]) -> Path:

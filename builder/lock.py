@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from builder.addresses import shown
 from builder.artifact import locked, write_beside
 from builder.digests import check_digests
 from builder.errors import HostError, UsageError
@@ -26,7 +27,8 @@ class Lock(Struct, frozen=True):
     """What a lock file records.
 
     Attributes:
-        files: Address or published file name of a base to algorithm to digest.
+        files: Address of a base without credentials and the query's values, or its published
+            file name, to algorithm to digest.
         images: Full name of a container image, its tag included, to what it meant.
     """
 
@@ -52,7 +54,7 @@ def read_lock(directory: Path) -> Lock:
         record = json.loads(text)
         if record["schema"] != _SCHEMA:
             raise UsageError(f"{path}: found schema {record['schema']}, wanted {_SCHEMA}")
-        files = {str(name): check_digests(found) for name, found in record["files"].items()}
+        files = {_key(name): check_digests(found) for name, found in record["files"].items()}
         images = dict(map(_parse_image, record.get("images", {}).items()))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
@@ -73,7 +75,7 @@ def write_lock(directory: Path, lock: Lock) -> Path:
             for name, pin in sorted(lock.images.items())
         },
     }
-    write_beside(path, json.dumps(record, indent=2) + "\n")
+    write_beside(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return path
 
 
@@ -87,6 +89,11 @@ def amend_lock(
         known = read_lock(directory)
         merged = Lock({**known.files, **(files or {})}, {**known.images, **(images or {})})
         return write_lock(directory, merged)
+
+
+def _key(name: str) -> str:
+    """Return what a base is called; earlier versions wrote down the whole of an address."""
+    return shown(name) if "://" in name else name
 
 
 def _parse_image(item: tuple[str, Any]) -> tuple[str, Pin]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from builder.addresses import shown
 from builder.base import find_base
 from builder.cli.lock_images import lock_images
 from builder.cli.options import (
@@ -61,7 +62,7 @@ def _read_unlocked(name: str, instead: str | None) -> Spec:
     base = value.get("base") if isinstance(value, dict) else None
     url = base.get("url") if isinstance(base, dict) else None
     known = read_lock(path.parent)
-    lock = Lock({**({str(url): {}} if url else {}), **known.files}, known.images)
+    lock = Lock({**({shown(str(url)): {}} if url else {}), **known.files}, known.images)
     return load_spec(
         path,
         features=features.discover(),

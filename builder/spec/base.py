@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
+from builder.addresses import shown
 from builder.errors import Fault
 from builder.facts import releases
 from builder.schema import DIGESTS
@@ -19,10 +20,17 @@ class CatalogBase(Struct, frozen=True):
 
 
 class UrlBase(Struct, frozen=True):
-    """An artifact at an address; ``digests`` maps algorithms to lowercase hex."""
+    """An artifact at an address.
+
+    Attributes:
+        url: The address.
+        digests: Algorithm to lowercase hex.
+        is_recorded: Whether the digests are those of the lock file.
+    """
 
     url: str
     digests: Mapping[str, str]
+    is_recorded: bool = False
 
 
 class FileBase(Struct, frozen=True):
@@ -123,7 +131,7 @@ def _faults_of_url(
         yield Fault(f"{url!r} is no address; wanted https://…", "BASE006", hint, ("url",))
     if any(letter.isspace() for letter in url):
         yield Fault("the address holds white space", "BASE006", "write %20 for a space", ("url",))
-    if not DIGESTS.keys() & value.keys() and url not in locked:
+    if not DIGESTS.keys() & value.keys() and shown(url) not in locked:
         message = (
             "no digest is given for the base, so nobody could tell a damaged or forged download "
             "from the real one"
@@ -183,7 +191,8 @@ def _make_base(
         case {"sample": sample}:
             return SampleBase("" if sample is True else _release(sample))
         case {"url": url}:
-            return UrlBase(url, digests or dict(locked.get(url, {})))
+            recorded = {} if digests else dict(locked.get(shown(url), {}))
+            return UrlBase(url, digests or recorded, bool(recorded))
         case {"file": file}:
             return FileBase(directory / Path(file).expanduser(), digests)
         case _:

@@ -58,12 +58,41 @@ def test_what_an_address_must_not_tell_stands_nowhere_but_in_the_spec(bench: Ben
         said = [bench.run("build", "a"), bench.run("plan", "a", "--json")]
         said += [bench.run("os-list", "output", "--url", "http://x/"), bench.run("build", "a")]
         assert server.log[0].headers["Authorization"] == "Basic bWU6U0VDUkVUUFc="
-    said += [bench.run("nightly", "a"), bench.run("verify", "output/a.img.xz", "a")]
+    said += [bench.run("nightly", "a"), bench.run("verify", "output/a.rpi3.raw.xz", "a")]
     (bench.directory / "specs/a.yaml").unlink()
     assert [run.code for run in said[:4]] == [0, 0, 0, 0], said
     assert json.loads(said[2].out)["os_list"]
     assert not [run for run in said for word in words if word in run.out + run.err]
     assert found_below(bench.directory, words) == []
+
+
+def test_a_lock_file_holds_a_base_to_its_digest_without_the_secrets_of_its_address(
+    bench: Bench,
+) -> None:
+    bench.write("specs/base.yaml", "version: 1\nname: base\ntarget: rpi3\nbase: {sample: true}\n")
+    content = bench.build("base").read_bytes()
+    path = bench.directory / "specs/photon-builder.lock"
+    with serve(content) as server:
+        plain = server.url.replace("photon.ova", "a.raw")
+        url = plain.replace("//", f"//{CREDENTIALS}") + QUERY
+        spec = SPEC.format(url=url, digest="").replace(", sha256: ", "")
+        bench.write("specs/a.yaml", spec)
+        assert "BASE002" in bench.run("check", "a").err
+        done = bench.run("lock", "a")
+        assert done.code == 0, done.err
+        (key,) = json.loads(path.read_text())["files"]
+        assert key == f"{plain}?X-Amz-Signature=…&token=…"
+        bench.write("specs/a.yaml", spec.replace("SECRETSIG", "SECRETNEW"))
+        bench.build("a")
+        record = json.loads((bench.output / "a.rpi3.raw.xz.provenance.json").read_text())
+        assert (record["base"]["published"], len(record["base"]["recorded"])) == ({}, 1)
+        bench.run("cache", "gc", "--all")
+        server.content = content[:-1] + b"!"
+        done = bench.run("build", "a", "--force")
+    assert done.code == 6
+    assert f"remove the entry {key!r} from the lock file" in done.err
+    (bench.directory / "specs/a.yaml").unlink()
+    assert found_below(bench.directory, ("SECRETPW", "SECRETSIG", "SECRETNEW", "SECRETTOK")) == []
 
 
 def test_a_mirror_of_the_environment_keeps_its_token_to_itself(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from builder.base import sample_revision
 from builder.facts import Facts, facts_of
 from builder.formats.disk import MIB
 from builder.formats.filesystem import Kind
@@ -23,6 +22,7 @@ from builder.roots.memory import MemoryRoot
 from builder.roots.resolve import resolve
 from builder.sample import make_ova
 from builder.sample.nodes import make_operations
+from builder.sample_revision import sample_revision
 from tests.support import opened
 from tests.support.judges import judge
 from tests.support.opened import Opened

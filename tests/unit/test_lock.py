@@ -67,3 +67,12 @@ def test_a_file_of_a_later_version_says_its_schema(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text('{"schema": "photon-builder/lock/v9", "files": {}}')
     with pytest.raises(UsageError, match="v9"):
         read_lock(tmp_path)
+
+
+def test_an_address_of_an_earlier_version_is_read_without_its_secrets(tmp_path: Path) -> None:
+    whole = "https://me:SECRETPW@x/y.ova?X-Amz-Signature=SECRETSIG"
+    record = {"schema": "photon-builder/lock/v1", "files": {whole: {"sha256": "A" * 64}}}
+    (tmp_path / NAME).write_text(json.dumps(record))
+    found = read_lock(tmp_path)
+    assert found.files == {"https://x/y.ova?X-Amz-Signature=…": {"sha256": "a" * 64}}
+    assert "SECRET" not in write_lock(tmp_path, found).read_text()

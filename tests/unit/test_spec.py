@@ -184,7 +184,8 @@ def test_another_base_stands_in_for_that_of_the_spec(tmp_path: Path) -> None:
 def test_a_lock_gives_the_digest_that_a_spec_lacks(tmp_path: Path) -> None:
     text = f"{HEAD}base: {{url: 'https://x/y'}}\n"
     locked = Lock({"https://x/y": {"sha256": SHA256}})
-    assert read(tmp_path, text, locked=locked).base == UrlBase("https://x/y", {"sha256": SHA256})
+    found = read(tmp_path, text, locked=locked).base
+    assert found == UrlBase("https://x/y", {"sha256": SHA256}, is_recorded=True)
 
 
 @pytest.mark.parametrize(
