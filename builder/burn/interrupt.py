@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _STATUS = 130
@@ -26,7 +26,8 @@ def second_ends() -> Iterator[None]:
     def handle(_number: int, _frame: FrameType | None) -> None:
         nonlocal begun
         is_second, begun = begun, True  # before anything that lets the next signal in
-        os.write(sys.stderr.fileno(), _SECOND if is_second else _FIRST)
+        with suppress(OSError):  # nobody may be there to read it
+            os.write(sys.stderr.fileno(), _SECOND if is_second else _FIRST)
         if is_second:
             os._exit(_STATUS)
         raise KeyboardInterrupt

@@ -4,10 +4,8 @@ Results go to standard output, progress and messages to standard error. The comm
 read lazily, each from the module that holds it.
 """
 
-import codecs
 import errno
 import importlib
-import io
 import os
 import signal
 import sys
@@ -16,6 +14,7 @@ import click
 
 from builder.cli.colour import with_colour_option
 from builder.cli.report import show_bug, show_error
+from builder.cli.streams import prepare_streams
 from builder.errors import BuilderError, HostError
 
 INTERRUPTED = 130
@@ -92,8 +91,7 @@ def cli() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return the exit code of the manual."""
     signal.signal(signal.SIGTERM, _interrupt)
-    _open_missing_streams()
-    _keep_odd_names()
+    prepare_streams()
     try:
         code = int(cli.main(arguments, "photon-builder", standalone_mode=False) or 0)
         sys.stdout.flush()
@@ -130,31 +128,6 @@ def _say(error: Exception) -> int:
         case _:
             show_bug(error)
             return 1
-
-
-def _open_missing_streams() -> None:
-    """Give a process that was started with closed streams (``>&-``) somewhere to write."""
-    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-
-
-def _keep_odd_names() -> None:
-    """Let names through that are not of the locale: as their bytes, or spelled out."""
-    codecs.register_error("odd-names", _odd_name)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="odd-names")
-
-
-def _odd_name(error: UnicodeError) -> tuple[bytes | str, int]:
-    """Return what stands for letters that the locale does not have."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    found = error.object[error.start : error.end]
-    try:
-        return found.encode("ascii", "surrogateescape"), error.end
-    except UnicodeEncodeError:
-        return found.encode("ascii", "backslashreplace"), error.end
 
 
 def _say_interrupted() -> int:

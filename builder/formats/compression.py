@@ -20,6 +20,7 @@ from builder.errors import FormatError, HostError
 from builder.formats import gz, xz, xz_blocks, zst
 from builder.formats.deflate import inflate_errors, inflater
 from builder.formats.disk import KIB, MIB
+from builder.formats.empties import Empties
 from builder.formats.gz_zeros import InflateZeros
 from builder.formats.sparse import Piece, Window, is_zero, iter_pieces
 
@@ -327,11 +328,14 @@ def _members(
     stream: BinaryIO, make: Callable[[bytes], _Decoder], magic: bytes, name: str
 ) -> Iterator[bytes]:
     """Yield the content of the members that follow each other in a stream."""
-    source = _Input(stream)
+    source, empties = _Input(stream), Empties(name)
     data = source.begin()
     while data:
-        decoder = make(data)
-        yield from _member(decoder, data, source.read, name)
+        decoder, count = make(data), 0
+        for piece in _member(decoder, data, source.read, name):
+            count += len(piece)
+            yield piece
+        empties.see(is_empty=not count)
         source.unread(decoder.unused_data)
         # Both formats may be padded with zeros: gzip on tapes, xz by its standard.
         padding = source.skip_zeros()

@@ -15,6 +15,7 @@ from functools import cache, partial
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB
+from builder.formats.empties import Empties
 from builder.formats.parallel import iter_ordered
 from builder.formats.sparse import Piece, is_zero
 
@@ -76,13 +77,14 @@ def read_size(read: Read, size: int, *, name: str) -> int:
     Raises:
         FormatError: a footer or an index is damaged, or the file is cut short.
     """
-    total, end = 0, size
+    total, end, empties = 0, size, Empties(name)
     while end:
         footer = read(HEADER_SIZE, max(0, end - HEADER_SIZE))
         if footer[-_WORD.size :] == bytes(_WORD.size):
             end = _end_of_content(read, end)
             continue
         start, records = read_index(read, end, footer, name)
+        empties.see(is_empty=not records)
         total += sum(unpacked for _, unpacked in records)
         end = start - sum(-(-unpadded // 4) * 4 for unpadded, _ in records) - HEADER_SIZE
         if end < 0:

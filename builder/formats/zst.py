@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from builder.errors import FormatError, ToolError
 from builder.formats.disk import MIB
+from builder.formats.empties import Empties
 from builder.formats.parallel import iter_ordered
 from builder.formats.sparse import Piece
 
@@ -132,15 +133,16 @@ def _check_frames(fd: int, size: int, name: str) -> None:
 
 def _iter_frames(fd: int, size: int, name: str) -> Iterator[bytes]:
     """Yield the first bytes of every frame with content, up to the end of the file."""
-    at = 0
+    at, empties = 0, Empties(name)
     while at < size:
         head = os.pread(fd, _HEAD, at)
         if not is_zst(head):
             raise FormatError(f"{name}: no zstd frame at byte {at}")
         if head.startswith(MAGIC):
             yield head
-            at = _end_of_frame(fd, at, head, name)
+            at = _end_of_frame(fd, at, empties, name)
         else:
+            empties.see(is_empty=True)
             at += 8 + int.from_bytes(head[4:8], "little")
     if at > size:
         raise FormatError(
@@ -161,8 +163,9 @@ def _content_size(head: bytes) -> int | None:
     return int.from_bytes(head[at : at + length], "little") + (256 if length == 2 else 0)  # noqa: PLR2004 - bytes
 
 
-def _end_of_frame(fd: int, at: int, head: bytes, name: str) -> int:
+def _end_of_frame(fd: int, at: int, empties: Empties, name: str) -> int:
     """Return the position behind a frame."""
+    head = os.pread(fd, _HEAD, at)
     flags = head[len(MAGIC)] if len(head) > len(MAGIC) else 0
     single = flags >> 5 & 1
     content = _CONTENT_SIZES[flags >> 6] or single
@@ -179,5 +182,6 @@ def _end_of_frame(fd: int, at: int, head: bytes, name: str) -> int:
         last, kind = bool(word & 1), word >> 1 & 3
         if kind == _RESERVED:
             raise FormatError(f"{name}: a damaged zstd block at byte {at}")
+        empties.see(is_empty=not word >> 3)
         at += _BLOCK_HEADER + (1 if kind == _REPEATED else word >> 3)
     return at + 4 * (flags >> 2 & 1)

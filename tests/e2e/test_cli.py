@@ -273,9 +273,14 @@ def test_a_reader_may_close_the_pipe(what: str, built: Bench) -> None:
         ("b ls edge.raw / >/dev/full", 10),
         ("b cat edge.raw /etc/hostname >/dev/full", 10),
         ("b schema >/dev/full", 10),
+        ("b schema >/dev/full 2>&1", 10),
+        ("b ls edge.raw /nope 2>/dev/full", 8),
+        ("b nope 2>/dev/full", 2),
+        ("b build specs/edge.yaml --force -o elsewhere 2>/dev/full", 0),
+        ("PYTHONUNBUFFERED= b check nowhere.yaml 2>/dev/full", 3),
     ],
 )
-def test_closed_and_full_streams_are_no_bug(line: str, code: int, built: Bench) -> None:
+def test_closed_and_full_streams_change_no_exit_code(line: str, code: int, built: Bench) -> None:
     done = shell(built, line)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
 

@@ -1,6 +1,7 @@
 """Texts of a guest or a machine that somebody made to confuse whoever reads them."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from builder.burn.open_files import users_of
 from builder.changes import MakeSymlink
 from builder.cli import _say
-from builder.errors import GuestError
+from builder.errors import FormatError, GuestError
 from builder.formats.compression import iter_unpacked, read_size
 from builder.guest.accounts import resolve_user
 from builder.guest.fstab import parse_fstab
@@ -124,4 +125,28 @@ def test_padding_without_end_is_passed_over(tmp_path: Path) -> None:
     os.truncate(packed, packed.stat().st_size + (1 << 30))
     begun = time.monotonic()
     assert read_size(packed) == 100_000
+    assert time.monotonic() - begun < 20
+
+
+def nothing(tool: str) -> bytes:
+    """Return a part of a stream that holds nothing."""
+    if tool == "skippable":  # RFC 8878, 3.1.2
+        return b"\x50\x2a\x4d\x18" + bytes(4)
+    if tool == "blocks":  # RFC 8878, 3.1.1: a frame of empty raw blocks, which never ends
+        return b"\x28\xb5\x2f\xfd\x20\x00" + bytes(3 << 20)
+    return subprocess.run([tool, "-c"], input=b"", capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("kind", ["skippable", "blocks", "gzip", "xz", "zstd"])
+@pytest.mark.parametrize("act", ["measure", "unpack"])
+def test_parts_that_hold_nothing_have_an_end(kind: str, act: str, tmp_path: Path) -> None:
+    packed = tmp_path / "a.raw"
+    part = nothing(kind)
+    packed.write_bytes(part * ((64 << 20) // len(part)))
+    begun = time.monotonic()
+    if act == "measure" and kind == "gzip":
+        assert read_size(packed) is None
+        return
+    with pytest.raises(FormatError, match="hold nothing"):
+        read_size(packed) if act == "measure" else list(iter_unpacked(packed))
     assert time.monotonic() - begun < 20
