@@ -28,6 +28,7 @@ from builder.formats.stream import Span
 from builder.formats.vmdk import GrainOverlay, StreamOptimized, splice
 from builder.job import Job, Made
 from builder.roots.disk import open_root
+from builder.sizes import mib_of
 
 DEFAULT_MANIFEST = "SHA256"
 _PARTS = (
@@ -64,7 +65,7 @@ def build_appliance(job: Job) -> Made:
 
 def edits_of(options: Mapping[str, Any], **known: Any) -> Edits:  # noqa: ANN401 - fields of Edits
     """Return the edits of an envelope that the ``output`` section of a spec asks for."""
-    version = options.get("hardware_version")
+    version, memory = options.get("hardware_version"), options.get("memory")
     return Edits(
         **known,
         hardware_version=None if version is None else f"vmx-{version}",
@@ -73,7 +74,7 @@ def edits_of(options: Mapping[str, Any], **known: Any) -> Edits:  # noqa: ANN401
         network=options.get("network"),
         nic_type=options.get("nic"),
         cpus=options.get("cpus"),
-        memory_mib=options.get("memory"),
+        memory_mib=None if memory is None else mib_of(memory, "M"),
         annotation=options.get("annotation"),
         product=Product(**options.get("product", {})),
         properties=tuple(

@@ -3,22 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from builder.sizes import size_schema
+
 _PARTITION = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["mountpoint"],
     "properties": {
         "mountpoint": {
             "type": "string",
             "pattern": "^(/.*)?$",
-            "description": "Such as `/var`.",
+            "description": "Such as `/var`; swap has none.",
             "x-form": "an absolute path such as /var",
         },
-        "size": {
-            "type": "integer",
-            "minimum": 0,
-            "description": "MiB; 0, the default, is the rest of the disk.",
-        },
+        "size": size_schema("0, the default, is the rest of the disk.", unit="M", least=0),
         "filesystem": {
             "enum": ["ext4", "ext3", "xfs", "btrfs", "vfat", "swap"],
             "description": "Default: ext4.",

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from builder.sizes import size_schema
+
 OPTIONS: Mapping[str, Any] = {
     "hardware_version": {
         "type": "integer",
@@ -21,12 +23,7 @@ OPTIONS: Mapping[str, Any] = {
         "description": "Start signed boot loaders only; wants `firmware: efi`.",
     },
     "cpus": {"type": "integer", "minimum": 1, "maximum": 128, "description": "Processors."},
-    "memory": {
-        "type": "integer",
-        "minimum": 256,
-        "maximum": 1048576,
-        "description": "Memory in MiB.",
-    },
+    "memory": size_schema("Memory.", unit="M", least=256, most=1048576),
     "network": {
         "type": "string",
         "minLength": 1,

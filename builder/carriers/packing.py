@@ -6,7 +6,8 @@ A target says what its cloud or board takes; the spec's ``output`` section may c
 from collections.abc import Mapping
 from typing import Any
 
-from builder.formats.disk import GIB, MIB
+from builder.formats.disk import MIB
+from builder.sizes import mib_of, size_schema
 from builder.structs import Struct
 
 LEVEL: Mapping[str, Any] = {
@@ -39,25 +40,19 @@ DISK: Mapping[str, Any] = {
         "minProperties": 1,
         "properties": {
             "size": {
-                "type": "string",
-                "pattern": "^[1-9][0-9]{0,5}(MiB|GiB)$",
-                "x-form": "a size such as 512MiB or 16GiB",
-                "x-unit": "GiB",
+                **size_schema("Size of the disk; the root filesystem grows with it."),
                 "examples": ["20GiB"],
-                "description": "Size of the disk; the root filesystem grows with it.",
             }
         },
     }
 }
 """JSON Schema of the section ``disk`` of a spec."""
 
-_UNITS = {"MiB": MIB, "GiB": GIB}
-
 
 def disk_size(sections: Mapping[str, Any]) -> int:
     """Return the size in bytes that the section ``disk`` asks for, zero without one."""
-    text = sections.get("disk", {}).get("size", "")
-    return int(text[:-3]) * _UNITS[text[-3:]] if text else 0
+    size = sections.get("disk", {}).get("size")
+    return 0 if size is None else mib_of(size) * MIB
 
 
 class Packing(Struct, frozen=True):

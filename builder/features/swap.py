@@ -1,50 +1,84 @@
-"""Swap space of a board, and with it who gets the rest of its card."""
+"""Swap space: a file on any disk, compressed memory, or what a board has of its own."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
 from builder.errors import Fault
 from builder.facts.alternatives import base_with, has_option
-from builder.features import Because, Context, Feature, Wish, form
+from builder.features import Because, Context, Feature, Wish
 from builder.guest import card, fstab
+from builder.guest import swap as guest_swap
+from builder.sizes import mib_of, size_schema
 
+_BOOT_LOADER = "u-boot"
+"""What starts a board, and no other image holds."""
+
+Value: TypeAlias = Mapping[str, Any] | str | int
+
+_SIZE = size_schema("Size of the file, or of zram: half of the memory unless given.")
 SCHEMA = {
-    "type": "object",
-    "description": "Swap space. Without this key the base does as Photon does: `partition`.",
-    "additionalProperties": False,
-    "required": ["kind"],
-    "properties": {
-        "kind": {
-            "enum": ["partition", "none", "zram", "file"],
-            "description": "`partition`: made on the first boot, of a tenth of the card. With the "
-            "others the root takes the whole card; `zram` is compressed memory, which wears no "
-            "card, `file` a file on it.",
+    "anyOf": [
+        {**size_schema("Size of a swap file."), "examples": ["2GiB"]},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "properties": {
+                "kind": {
+                    "enum": ["file", "zram", "partition", "none"],
+                    "description": "`file`, the default where a size is given: made on the first "
+                    "boot, without holes. `zram` is compressed memory, which wears no card, where "
+                    "the kernel has it. `partition`, on a board alone: of a tenth of the card, "
+                    "as Photon does without this key; with the others the root takes the whole "
+                    "card.",
+                },
+                "size": {**_SIZE, "examples": ["512MiB"]},
+            },
         },
-        "size": {
-            "type": "string",
-            **form("^[1-9][0-9]{0,4}(MiB|GiB)$", "a size such as 512MiB or 2GiB"),
-            "examples": ["512MiB"],
-            "description": "Size of the file, or of zram: half of the memory unless given.",
-        },
-    },
+    ],
+    "description": "Swap space: the size of a swap file, or more. An installation medium makes a "
+    "partition instead with `filesystem: swap` under `install.partitions`.",
 }
-_MIB = {"MiB": 1, "GiB": 1024}
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
-    """Yield who grows the root on the first boot, and what turns swap on."""
-    kind, size, base = value["kind"], value.get("size"), context.facts
-    if kind == "zram" and base.is_known and base.kernel_option("ZRAM") == "n":
-        message = f"the kernel of {base.text} has no zram: the board would have no swap at all"
+def changes(value: Value, context: Context) -> Iterator[Wish]:
+    """Yield what turns swap on, and who grows the root of a board on its first boot."""
+    given: Mapping[str, Any] = value if isinstance(value, Mapping) else {"size": value}
+    kind, size = given.get("kind", "file"), given.get("size")
+    is_board = context.facts.has_package(_BOOT_LOADER) is True
+    yield from _faults(kind, size, is_board, context)
+    if is_board:
+        yield from _board_changes(kind)
+    if kind in {"file", "zram"}:
+        mib = mib_of(size) if size else None
+        yield WriteFile(guest_swap.SCRIPT, Blob.text(guest_swap.SCRIPT_TEXT), 0o755)
+        yield WriteFile(guest_swap.UNIT_PATH, Blob.text(guest_swap.format_unit(kind, mib)))
+        yield SetUnitState(guest_swap.UNIT, UnitState.ENABLED)
+
+
+def _faults(kind: str, size: str | int | None, is_board: bool, context: Context) -> Iterator[Fault]:
+    """Yield what is wrong with the kind for the base, and with the size for the kind."""
+    base = context.facts
+    kernels = base.flavours if base.is_known else ()
+    if kind == "zram" and kernels and all(base.kernel_option("ZRAM", k) == "n" for k in kernels):
+        message = f"the kernel of {base.text} has no zram: the machine would have no swap at all"
         able = base_with(base, has_option("ZRAM"))
-        hint = f"write kind: file, size: 512MiB; {able} has zram"
+        hint = "write kind: file, size: 512M" + (f"; {able} has zram" if able else "")
         yield Fault(message, "SWAP002", hint, ("kind",))
+    if kind == "partition" and not is_board:
+        message = "only the image for boards makes a swap partition on its first boot"
+        hint = "write `swap: 2GiB`, or for an installation medium a partition with filesystem: swap"
+        yield Fault(message, "SWAP003", hint, ("kind",))
     if size and kind in {"partition", "none"}:
         yield Fault(f"{kind} takes no size", "SWAP001", "drop `size`", ("size",))
     if not size and kind == "file":
-        yield Fault("a swap file needs a size", "SWAP001", "add size: 512MiB")
+        yield Fault("a swap file needs a size", "SWAP001", "add size: 512M")
+
+
+def _board_changes(kind: str) -> Iterator[Wish]:
+    """Yield who gets the rest of the card on the first boot: the root, or a swap partition."""
     enabled = SetUnitState(card.UNIT, UnitState.ENABLED)
     if kind == "partition":
         yield Because(enabled, "it makes the swap partition on the first boot")
@@ -55,11 +89,6 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     yield Because(enabled, reason)
     line = f"# no swap partition: swap is {kind}"
     yield Because(EnsureLine(fstab.FSTAB, line, replaces=card.SWAP_LINES), reason)
-    if kind != "none":
-        mib = int(size[:-3]) * _MIB[size[-3:]] if size else None
-        yield WriteFile(card.SWAP, Blob.text(card.SWAP_TEXT), 0o755)
-        yield WriteFile(card.SWAP_UNIT_PATH, Blob.text(card.format_swap_unit(kind, mib)))
-        yield SetUnitState(card.SWAP_UNIT, UnitState.ENABLED)
 
 
-FEATURE = Feature("swap", "Swap space of a board", SCHEMA, changes, "{kind: zram}", for_boards=True)
+FEATURE = Feature("swap", "Swap space", SCHEMA, changes, "2GiB")

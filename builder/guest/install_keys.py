@@ -6,7 +6,7 @@ from typing import Any
 
 from builder.errors import GuestError
 from builder.guest.installer import Installer
-from builder.guest.partitions import BOOTMODES, TOOLS, filesystems, iter_wrong
+from builder.guest.partitions import BOOTMODES, TOOLS, filesystems, iter_wrong, partition_mib
 
 KERNELS = ("linux", "linux-esx", "linux-aws", "linux-secure", "linux-rt")
 """Packages of kernels, as the installers know them."""
@@ -76,7 +76,8 @@ def _partition(entry: Mapping[str, Any], installer: Installer) -> dict[str, Any]
             code="INS011",
             hint="use a newer ISO, or drop `lvm`",
         )
-    return {"size": 0, "filesystem": "ext4", **entry}
+    keys = {key: value for key, value in entry.items() if key != "mountpoint" or value}
+    return {"filesystem": "ext4", **keys, "size": partition_mib(entry)}
 
 
 def _flavor(flavor: str, installer: Installer) -> dict[str, Any]:

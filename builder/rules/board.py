@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.sizes import mib_of
 
 _OVERLAYS = {
     r"i2c-rtc(-gpio)?,(ds13\d\d|ds323[12]|mcp794\w+)\b": "RTC_DRV_DS1307",
@@ -33,6 +34,18 @@ def _without_driver(subject: Subject) -> Iterator[Finding]:
 def _option(overlay: str) -> str:
     """Return the option that an overlay needs, empty when that is not known."""
     return next((o for pattern, o in _OVERLAYS.items() if re.match(pattern, overlay)), "")
+
+
+def _too_much_swap(subject: Subject) -> Iterator[Finding]:
+    """Find a swap file that is as large as the disk that it shall lie on."""
+    disk = subject.spec.sections.get("disk", {}).get("size")
+    for overlay, value in subject.sections("swap") if disk else ():
+        given = value if isinstance(value, dict) else {"size": value}
+        size = given.get("size", 0)
+        if given.get("kind", "file") == "file" and mib_of(size) >= mib_of(disk):
+            path = ("swap", "size") if isinstance(value, dict) else ("swap",)
+            message = f"a swap file of {size} does not fit on a disk of {disk}"
+            yield find(overlay, path, message, "raise disk.size, or ask for less swap")
 
 
 RULES: tuple[Rule, ...] = (
@@ -92,8 +105,23 @@ RULES: tuple[Rule, ...] = (
     error(
         "SWAP002",
         "zram of a kernel without it",
-        "Photon's kernel for boards has the module zram since 5.0. On older images the service "
-        "would fail, and as the swap partition is not made either, the board would have no swap.",
+        "Photon's kernel for boards has the module zram since 5.0; linux-esx, of appliances, has "
+        "it in no release. The service would fail, and as no swap partition is made either, the "
+        "machine would have no swap.",
+    ),
+    error(
+        "SWAP003",
+        "a swap partition that nothing makes",
+        "Photon's image for boards makes one on the first boot. On other disks `swap: 2GiB` makes "
+        "a swap file, and an installer makes a partition that stands under install.partitions "
+        "with `filesystem: swap`.",
+    ),
+    error(
+        "SWAP004",
+        "a swap file for which the disk is too small",
+        "The file is made on the first boot, in the root filesystem, which is as large as "
+        "`disk.size` at most. A disk grows, so give it the room, or ask for less.",
+        _too_much_swap,
     ),
     error(
         "SWAP001",

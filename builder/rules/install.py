@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from builder.guest.partitions import iter_wrong
 from builder.rules.model import Finding, Rule, Subject, error
+from builder.sizes import GIB, has_unit, parse_size
 
 _LARGEST_GIB = 2048
 """What an MBR can address with sectors of 512 bytes, and the most that the clouds import."""
@@ -11,10 +12,12 @@ _LARGEST_GIB = 2048
 
 def _too_large(subject: Subject) -> Iterator[Finding]:
     """Find a disk that is to become larger than any target takes, and than any base is read."""
-    size = subject.spec.sections.get("disk", {}).get("size", "")
-    if size.endswith("GiB") and int(size.removesuffix("GiB")) > _LARGEST_GIB:
+    size = subject.spec.sections.get("disk", {}).get("size", 0)
+    if parse_size(size) > _LARGEST_GIB * GIB:
         message = f"found {size}; wanted {_LARGEST_GIB}GiB at most"
         hint = "give it a second disk for the data"
+        if not has_unit(size):
+            hint = f"write {size}M; a number alone counts GiB"
         yield Finding(message, subject.spec.document, ("disk", "size"), hint)
 
 
@@ -55,9 +58,9 @@ RULES: tuple[Rule, ...] = (
         "INS001",
         "partitions that cannot be made",
         "One partition is mounted at `/`, one takes the rest of the disk (size 0, or none given), "
-        "no two have one mount point, /boot lies on no logical volume, /boot/efi is vfat, and "
-        "`ab` and `lvm` are not for one partition. The installer says so on the machine, some of "
-        "them after the disk was erased.",
+        "no two have one mount point, each but swap has one, /boot lies on no logical volume, "
+        "/boot/efi is vfat, and `ab` and `lvm` are not for one partition. The installer says so "
+        "on the machine, some of them after the disk was erased.",
         _wrong_partitions,
     ),
     error(

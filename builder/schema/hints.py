@@ -1,5 +1,6 @@
 """What to write instead of a value that does not fit: a hint that fits when it is followed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,10 @@ _OLD_BOOLEANS = {
     **dict.fromkeys(("no", "off", "n", "false"), "false"),
 }
 _LONGEST = 40
+_NEIGHBOURS = {("M", "minimum"): "G", ("M", "maximum"): "K", ("G", "maximum"): "M"}
+"""Unit of a key and the limit that a number alone broke, to the unit that is probably meant."""
+_SPELT_UNIT = re.compile(r"([\d.]+)[\s_-]*([kmgt])", re.IGNORECASE | re.ASCII)
+"""A number, and the first letter of a unit that is spelt out: ``20 gigabytes``, ``20  Gb``."""
 
 
 def type_hint(value: object, schema: Mapping[str, Any], path: KeyPath) -> str:
@@ -40,6 +45,15 @@ def form_hint(value: object, schema: Mapping[str, Any]) -> str:
     """Return a form of some text that fits: other capitals, without blanks, a unit added."""
     found = next((text for text in _variants(str(value), schema) if fits(text, schema)), "")
     return f"did you mean `{found}`?" if found else ""
+
+
+def bound_hint(value: object, schema: Mapping[str, Any], keyword: str) -> str:
+    """Return the unit that a number alone may have been meant in, when it is a size."""
+    unit = schema.get("x-unit", "")
+    other = _NEIGHBOURS.get((unit, keyword), "")
+    if not other or not isinstance(value, int) or value < 1:
+        return ""
+    return f"write {value}{other}; a number alone counts {unit}iB"
 
 
 def _scalar_hint(
@@ -88,4 +102,7 @@ def _variants(text: str, schema: Mapping[str, Any]) -> Iterator[str]:
     yield from (stripped.lower().replace("_", "-"), stripped.replace(" ", "-"))
     if unit := schema.get("x-unit"):
         yield f"{stripped}{unit}"
-        yield f"{stripped.rstrip('iIbB').upper()}iB"
+        yield stripped.replace(",", ".")
+        yield " ".join(stripped.split())
+        if found := _SPELT_UNIT.match(stripped):
+            yield f"{found[1]}{found[2].upper()}"

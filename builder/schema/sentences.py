@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from builder.documents.secrets import is_secret
 from builder.errors import KeyPath
-from builder.schema.hints import form_hint, type_hint
+from builder.schema.hints import bound_hint, form_hint, type_hint
 from builder.schema.words import describe, kinds_in_words
 from builder.suggest import nearest
 
@@ -92,7 +92,8 @@ def _name(path: KeyPath) -> str:
 def _type(error: Error, path: KeyPath) -> Sentence:
     """Say which kind of value was wanted."""
     found = describe(error.instance, path)
-    wanted = kinds_in_words(error.validator_value)
+    is_size = "x-unit" in error.schema
+    wanted = error.schema["x-form"] if is_size else kinds_in_words(error.validator_value)
     hint = type_hint(error.instance, error.schema, path)
     return Sentence(path, "SCH001", f"{_name(path)}: found {found}; wanted {wanted}", hint)
 
@@ -207,11 +208,14 @@ def _bound(error: Error, path: KeyPath) -> Sentence:
         "minProperties": "{} or more keys",
         "maxProperties": "{} or fewer keys",
     }
-    wanted = words[str(error.validator)].format(error.validator_value)
+    unit = error.schema.get("x-unit", "")
+    limit = f"{error.validator_value} {unit}iB" if unit else error.validator_value
+    wanted = words[str(error.validator)].format(limit)
     found = describe(error.instance, path)
     if isinstance(error.instance, dict | list | str):
         found = f"{len(error.instance)}" if error.instance else "none"
-    return Sentence(path, "SCH006", f"{_name(path)}: found {found}; wanted {wanted}")
+    hint = bound_hint(error.instance, error.schema, str(error.validator))
+    return Sentence(path, "SCH006", f"{_name(path)}: found {found}; wanted {wanted}", hint)
 
 
 def _repeated(error: Error, path: KeyPath) -> Sentence:

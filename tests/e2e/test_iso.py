@@ -195,7 +195,7 @@ install:
   partitions:
     - {mountpoint: /boot, size: 512}
     - {mountpoint: /, size: 4096, ab: true}
-    - {mountpoint: "", size: 1024, filesystem: swap}
+    - {size: 1 GiB, filesystem: swap}
     - {mountpoint: /var, filesystem: xfs, lvm: {vg_name: data, lv_name: var}}
 """
 
@@ -216,7 +216,7 @@ def test_every_key_of_the_install_section_reaches_the_medium(
         "partitions": [
             {"mountpoint": "/boot", "size": 512, "filesystem": "ext4"},
             {"mountpoint": "/", "size": 4096, "filesystem": "ext4", "ab": True},
-            {"mountpoint": "", "size": 1024, "filesystem": "swap"},
+            {"size": 1024, "filesystem": "swap"},
             {
                 "mountpoint": "/var",
                 "size": 0,

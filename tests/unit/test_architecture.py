@@ -22,6 +22,7 @@ FLOOR = {
     "digests",
     "image_names",
     "facts",
+    "sizes",
 }
 MAY_IMPORT = {
     "reproducible": {"errors"},
@@ -34,7 +35,7 @@ MAY_IMPORT = {
     "suggest": set[str](),
     "image_names": set[str](),
     "schema": {"documents", "errors", "facts", "features", "suggest", "targets"},
-    "guest": {"errors", "guestpath", "documents", "facts"},
+    "guest": {"errors", "guestpath", "documents", "facts", "sizes"},
     "roots": {"changes", "formats", "guest"} | FLOOR,
     "features": {"changes", "documents", "guest", "secret", "suggest"} | FLOOR,
     "rules": {"documents", "features", "guest", "schema", "spec", "suggest"} | FLOOR,

@@ -19,6 +19,7 @@ from builder.features import (
     wifi,
 )
 from builder.guest import card, fstab
+from builder.guest import swap as guest_swap
 from builder.guest.lines import ensure_line
 from builder.guest.wifi import derive_key
 from builder.rules import discover as discover_rules
@@ -29,7 +30,8 @@ from builder.targets import discover as discover_targets
 from tests.support.judges import judge
 from tests.support.wishes import Wishes, wish
 
-BOARD_KEYS = {"clock", "config_txt", "serial_console", "swap", "wifi"}
+BOARD_KEYS = {"clock", "config_txt", "serial_console", "wifi"}
+BOARD = facts_of("5.0", image="rpi", arch="aarch64")
 CONFIGURATION = "/etc/wpa_supplicant/wpa_supplicant-wlan0.conf"
 FAULTS = [
     (config_txt.FEATURE, {"all": {"set": {"kernel": "x.bin"}}}, ["CFG002"]),
@@ -210,7 +212,7 @@ def test_the_journal_is_kept_small() -> None:
 
 @pytest.mark.parametrize("line", ["LABEL=PHOTON_SWAP none swap defaults 0 0", "/dev/mmcblk0p3\tx"])
 def test_the_line_of_the_swap_partition_goes(line: str) -> None:
-    found = wish(swap.FEATURE, {"kind": "none"})
+    found = wish(swap.FEATURE, {"kind": "none"}, facts=BOARD)
     (change,) = (c for c in found.changes if isinstance(c, EnsureLine))
     assert change.path == fstab.FSTAB
     before = f"a / ext4\n{line}\nUUID=1 none swap defaults\n"
@@ -218,7 +220,7 @@ def test_the_line_of_the_swap_partition_goes(line: str) -> None:
     assert after == "a / ext4\nUUID=1 none swap defaults\n# no swap partition: swap is none\n"
 
 
-@pytest.mark.parametrize("script", [card.GROW_TEXT, card.SWAP_TEXT], ids=["grow", "swap"])
+@pytest.mark.parametrize("script", [card.GROW_TEXT, guest_swap.SCRIPT_TEXT], ids=["grow", "swap"])
 def test_the_scripts_of_the_card_are_clean(script: str, tmp_path: Path) -> None:
     path = tmp_path / "script"
     path.write_text(script)
@@ -233,20 +235,20 @@ def test_the_scripts_of_the_card_are_clean(script: str, tmp_path: Path) -> None:
     ],
 )
 def test_systemd_accepts_the_units(value: object, command: str, tmp_path: Path) -> None:
-    found = wish(swap.FEATURE, value)
+    found = wish(swap.FEATURE, value, facts=BOARD)
     folder = tmp_path / "usr/lib/systemd/system"
     folder.mkdir(parents=True)
-    for path in (card.UNIT_PATH, card.SWAP_UNIT_PATH):
+    for path in (card.UNIT_PATH, guest_swap.UNIT_PATH):
         (folder / Path(path).name).write_text(found.text(path))
-    assert f"ExecStart={command}\n" in found.text(card.SWAP_UNIT_PATH)
-    for program in (card.GROW, card.SWAP):
+    assert f"ExecStart={command}\n" in found.text(guest_swap.UNIT_PATH)
+    for program in (card.GROW, guest_swap.SCRIPT):
         here = tmp_path / program.lstrip("/")
         here.parent.mkdir(parents=True, exist_ok=True)
         here.write_text(found.text(program))
         here.chmod(0o755)
     for unit in ("multi-user", "sysinit", "basic", "shutdown", "local-fs"):
         (folder / f"{unit}.target").write_text("[Unit]\nDefaultDependencies=no\n")
-    units = [Path(card.UNIT_PATH).name, card.SWAP_UNIT]
+    units = [Path(card.UNIT_PATH).name, guest_swap.UNIT]
     said = judge("systemd-analyze", f"--root={tmp_path}", "verify", *units, check=False)
     assert (said.returncode, said.stderr) == (0, ""), said.stderr
 

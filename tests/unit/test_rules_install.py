@@ -42,7 +42,7 @@ def rows(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
 
 PARTITIONS = {
     "no root": ("[{mountpoint: /var}]", 39),
-    "one place twice": ("[{mountpoint: /, size: 9}, {mountpoint: /}]", 79),
+    "one place twice": ("[{mountpoint: /, size: 99}, {mountpoint: /}]", 80),
     "A/B on a volume": (
         "[{mountpoint: /, ab: true, lvm: {vg_name: v, lv_name: l}}]",
         60,

@@ -96,12 +96,11 @@ class Installer:
         for each in made:
             await_device(each["device"])
             if each["filesystem"]:
-                quiet = () if each["filesystem"] == "vfat" else ("-F", "-q")
-                run(f"mkfs.{each['filesystem']}", *quiet, each["device"])
+                make_filesystem(each["filesystem"], each["device"])
             each["partuuid"] = said("blkid", "-s", "PARTUUID", "-o", "value", each["device"])
             each["uuid"] = said("blkid", "-s", "UUID", "-o", "value", each["device"], check=False)
-        for each in sorted(made, key=lambda each: each["mountpoint"]):
-            if each["mountpoint"]:
+        for each in sorted(made, key=point_of):
+            if point_of(each):
                 place = ROOT / each["mountpoint"].lstrip("/")
                 place.mkdir(parents=True, exist_ok=True)
                 run("mount", each["device"], place)
@@ -111,7 +110,7 @@ class Installer:
         """Return what is wanted and, in front of it, what the firmware needs."""
         mode = self.config["bootmode"]
         wanted = [{"code": "8300", **each} for each in self.config["partitions"]]
-        points = {each["mountpoint"] for each in wanted}
+        points = {point_of(each) for each in wanted}
         if "/" not in points or sum(each["size"] == 0 for each in wanted) != 1:
             raise InstallerError("wanted: one partition for /, and one that takes the rest")
         front: list[Config] = []
@@ -154,7 +153,7 @@ class Installer:
 
     def setup_grub(self) -> None:
         """Write the boot loader, for BIOS and UEFI as the mode says, and its menu."""
-        by_point = {each["mountpoint"]: each for each in self.partitions}
+        by_point = {point_of(each): each for each in self.partitions}
         boot = by_point.get("/boot", by_point["/"])
         at = "" if "/boot" in by_point else "/boot"
         if self.config["bootmode"] in {"bios", "dualboot"}:
@@ -173,14 +172,16 @@ class Installer:
     def write_fstab(self) -> None:
         """Name the filesystems by the UUIDs of their partitions."""
         lines = ["#system\tmnt-pt\ttype\toptions\tdump\tfsck"]
-        for each in sorted(self.partitions, key=lambda each: each["mountpoint"]):
-            if each["mountpoint"]:
+        for each in sorted(self.partitions, key=point_of):
+            if point_of(each):
                 is_root = each["mountpoint"] == "/"
                 options = "defaults,barrier,noatime,data=ordered" if is_root else "defaults"
                 lines.append(
                     f"PARTUUID={each['partuuid']}\t{each['mountpoint']}\t{each['filesystem']}"
                     f"\t{options}\t1\t{1 if is_root else 2}"
                 )
+            elif each["filesystem"] == "swap":
+                lines.append(f"PARTUUID={each['partuuid']}\tswap\tswap\tdefaults\t0\t0")
         lines.append("/dev/cdrom\t/mnt/cdrom\tiso9660\tro,noauto\t0\t0")
         (ROOT / "etc/fstab").write_text("\n".join(lines) + "\n")
 
@@ -346,6 +347,19 @@ def eject() -> None:
         fcntl.ioctl(drive, CDROMEJECT)
     except OSError as error:
         say(f"eject: {error}")
+
+
+def point_of(partition: Config) -> str:
+    """Return where a partition is mounted, empty when nowhere."""
+    return str(partition.get("mountpoint", ""))
+
+
+def make_filesystem(kind: str, device: str) -> None:
+    """Make a filesystem, or swap space."""
+    if kind == "swap":
+        run("mkswap", device)
+    else:
+        run(f"mkfs.{kind}", *(() if kind == "vfat" else ("-F", "-q")), device)
 
 
 def run(*argv: str | Path, check: bool = True) -> None:
