@@ -23,6 +23,14 @@ _PARSED_BLOCKS = 512
 """How many blocks are remembered with their entries: lookups come in clusters."""
 
 
+class Listing(NamedTuple):
+    """The entries of a block as it was read, and the bytes that each of them does not need."""
+
+    raw: bytes
+    entries: list["Entry"]
+    slack: list[int]
+
+
 class Entry(NamedTuple):
     """One entry; ``offset`` and ``length`` are bytes in the block."""
 
@@ -36,11 +44,6 @@ class Entry(NamedTuple):
 def entry_size(name: bytes) -> int:
     """Return the bytes that an entry needs."""
     return (_ENTRY.size + len(name) + 3) & ~3
-
-
-def room_in(entries: list[Entry]) -> int:
-    """Return the largest number of bytes that is free in one place."""
-    return max((_slack(entry) for entry in entries), default=0)
 
 
 def _slack(entry: Entry) -> int:
@@ -59,7 +62,7 @@ class DirectoryBlocks:
         self.tail_size = _TAIL.size if superblock.has_checksums else 0
         self.end = self.volume.block_size - self.tail_size
         self._room: dict[int, int] = {}
-        self._parsed: dict[int, tuple[bytes, list[Entry]]] = {}
+        self._listings: dict[int, Listing] = {}
 
     def read(self, directory: Inode, block: int) -> bytearray:
         """Return a block of entries, its checksum compared."""
@@ -85,12 +88,18 @@ class DirectoryBlocks:
 
     def entries(self, raw: bytearray, block: int) -> list[Entry]:
         """Return the entries of a block, free ones too; they are not to be changed."""
-        known = self._parsed.get(block)
-        if known is None or known[0] != raw:
-            if len(self._parsed) >= _PARSED_BLOCKS:
-                self._parsed.clear()
-            known = self._parsed[block] = (bytes(raw), self._parse(raw, block))
-        return known[1]
+        return self._listing(raw, block).entries
+
+    def _listing(self, raw: bytearray, block: int) -> Listing:
+        """Return the entries of a block with their slack, remembered while it stays as it is."""
+        known = self._listings.get(block)
+        if known is None or known.raw != raw:
+            if len(self._listings) >= _PARSED_BLOCKS:
+                self._listings.clear()
+            entries = self._parse(raw, block)
+            known = Listing(bytes(raw), entries, [_slack(entry) for entry in entries])
+            self._listings[block] = known
+        return known
 
     def _parse(self, raw: bytearray, block: int) -> list[Entry]:
         """Return the entries of a block, checked."""
@@ -112,24 +121,29 @@ class DirectoryBlocks:
             offset += length
         return entries
 
-    def room(self, directory: Inode, block: int) -> int:
-        """Return the largest number of bytes that is free in one place of a block."""
-        if block not in self._room:
-            self._room[block] = room_in(self.entries(self.read(directory, block), block))
-        return self._room[block]
-
-    def add(self, raw: bytearray, entries: list[Entry], new: Entry) -> bool:
-        """Put an entry where there is room for it; says whether there was."""
+    def insert(self, directory: Inode, block: int, new: Entry) -> bool:
+        """Put an entry into a block, where there is room for it; says whether there was."""
         need = entry_size(new.name)
-        for entry in entries:
-            slack = _slack(entry)
-            if slack >= need:
-                used = entry.length - slack
-                if used:
-                    struct.pack_into("<H", raw, entry.offset + 4, used)
-                self._put(raw, new._replace(offset=entry.offset + used, length=slack))
-                return True
-        return False
+        if self._room.get(block, need) < need:
+            return False
+        raw = self.read(directory, block)
+        _, entries, slack = self._listing(raw, block)
+        self._room[block] = most = max(slack, default=0)
+        if most < need:
+            return False
+        place = next(index for index, free in enumerate(slack) if free >= need)
+        entry, free = entries[place], slack[place]
+        used = entry.length - free
+        new = new._replace(offset=entry.offset + used, length=free)
+        if used:
+            struct.pack_into("<H", raw, entry.offset + 4, used)
+        self._put(raw, new)
+        self.write(directory, block, raw)
+        kept = [entry._replace(length=used)] if used else []
+        entries[place : place + 1] = [*kept, new]
+        slack[place : place + 1] = [*[0 for _ in kept], free - need]
+        self._listings[block] = Listing(bytes(raw), entries, slack)
+        return True
 
     def remove(self, raw: bytearray, entries: list[Entry], name: bytes) -> None:
         """Free the entry of a name; its bytes join those of the entry before."""

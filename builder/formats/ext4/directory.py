@@ -15,7 +15,6 @@ from builder.formats.ext4.dirblock import (
     TYPE_DIRECTORY,
     DirectoryBlocks,
     Entry,
-    entry_size,
 )
 from builder.formats.ext4.features import ReadOnly
 from builder.formats.ext4.htree import Index
@@ -35,20 +34,20 @@ class Directories:
         self.allocator = allocator
         self.volume = mapper.volume
         self.blocks = DirectoryBlocks(mapper.inodes)
-        self._known: dict[tuple[int, bytes], int] = {}
+        self._known: dict[int, dict[bytes, int]] = {}
         self._indices: dict[int, Index] = {}
         self._checked: set[int] = set()
 
     def find(self, directory: Inode, name: bytes) -> int:
         """Return the inode number of ``name``; zero when it is absent.
 
-        What was found is remembered until a name changes: paths share their beginnings.
+        What was found is remembered until the name changes: paths share their beginnings.
         """
-        key = (directory.number, name)
-        if key not in self._known:
+        known = self._known.setdefault(directory.number, {})
+        if name not in known:
             found = self._find(directory, name)
-            self._known[key] = found[1].inode if found else 0
-        return self._known[key]
+            known[name] = found[1].inode if found else 0
+        return known[name]
 
     def entries(self, directory: Inode) -> list[Entry]:
         """Return all entries but ``.`` and ``..``.
@@ -70,25 +69,21 @@ class Directories:
             name = twice[0].decode("utf-8", "backslashreplace")
             raise self.volume.damage(f"directory inode {directory.number}: has `{name}` twice")
         if not directory.flags & INDEX_FLAG:  # who lists a directory asks for its names next
-            found = {(directory.number, entry.name): entry.inode for entry in live}
-            self._known = found | self._known
+            self._known[directory.number] = {entry.name: entry.inode for entry in live}
         return [entry for entry in live if entry.name not in _DOTS]
 
     def add(self, directory: Inode, name: bytes, child: int, kind: int) -> None:
         """Add a name that is not there yet, of 255 bytes at most."""
-        self._forget()
+        self._forget(directory, name)
         new = Entry(0, child, 0, name, kind)
         if directory.flags & INDEX_FLAG:
             index = self._checked_index(directory)
-            self._forget()
+            self._forget(directory, name)
             if index.insert(new):
                 return
             self.drop_index(directory)
         for block in reversed(self.mapper.blocks(directory)):
-            if self.blocks.room(directory, block) >= entry_size(name):
-                raw = self.blocks.read(directory, block)
-                self.blocks.add(raw, self.blocks.entries(raw, block), new)
-                self.blocks.write(directory, block, raw)
+            if self.blocks.insert(directory, block, new):
                 return
         block = self.mapper.append(directory)
         self.blocks.write(directory, block, self.blocks.pack([new]))
@@ -100,7 +95,7 @@ class Directories:
 
     def remove(self, directory: Inode, name: bytes) -> None:
         """Remove a name."""
-        self._forget()
+        self._forget(directory, name)
         found = self._find(directory, name)
         if found:
             block, _ = found
@@ -110,7 +105,8 @@ class Directories:
 
     def begin(self, directory: Inode, parent: int) -> None:
         """Give a new directory its first block, with ``.`` and ``..``."""
-        self._forget()
+        self._known.pop(directory.number, None)
+        self._indices.pop(directory.number, None)
         self._checked.discard(directory.number)
         runs = self.allocator.allocate(1, self.mapper.near(directory))
         self.mapper.assign(directory, runs)
@@ -154,10 +150,10 @@ class Directories:
             self.blocks.write(directory, block, self.blocks.pack([]))
         directory.flags &= ~INDEX_FLAG
 
-    def _forget(self) -> None:
-        """Forget what was found: a name is about to change."""
-        self._known.clear()
-        self._indices.clear()
+    def _forget(self, directory: Inode, name: bytes) -> None:
+        """Forget what was found in a directory: a name of it is about to change."""
+        self._known.get(directory.number, {}).pop(name, None)
+        self._indices.pop(directory.number, None)
 
     def _index(self, directory: Inode) -> Index:
         """Return the index of a directory, for reading alone."""

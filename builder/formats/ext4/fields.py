@@ -27,6 +27,22 @@ class Field:
         self._struct.pack_into(record.raw, self._offset, value)
 
 
+class Fixed:
+    """An unsigned integer that stays as it is while its record is open: it is read once."""
+
+    def __init__(self, layout: str, offset: int) -> None:
+        self._struct = struct.Struct("<" + layout)
+        self._offset = offset
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, record: Record, kind: type | None = None) -> int:
+        value: int = self._struct.unpack_from(record.raw, self._offset)[0]
+        record.__dict__[self._name] = value  # found there from now on, before this descriptor
+        return value
+
+
 class SplitField:
     """An unsigned integer in two parts; short records lack the high one, which is zero then."""
 

@@ -190,6 +190,7 @@ class Ext4:
         if top.is_directory:
             self._directories.drop_link(parent)
         self._inodes.write(parent)
+        self._folders.clear()
         self._remove_tree(top)
 
     def iter_used(self) -> Iterator[tuple[int, int]]:
@@ -198,7 +199,8 @@ class Ext4:
             yield run.start * self.block_size, run.length * self.block_size
 
     def flush(self) -> None:
-        """Write out bitmaps, group descriptors and the superblock, where they changed."""
+        """Write out inodes, bitmaps, group descriptors and the superblock, where they changed."""
+        self._inodes.flush()
         self._allocator.bitmaps.flush()
         self._groups.flush()
         if self._volume.is_changed:
@@ -212,6 +214,7 @@ class Ext4:
         self._allocator = Allocator(self._groups)
         self._mapper = Mapper(self._inodes, self._allocator)
         self._directories = Directories(self._mapper, self._allocator)
+        self._folders: dict[str, int] = {}
 
     def _recover(self) -> bool:
         """Replay the journal when it is due; says whether it was."""
@@ -276,7 +279,16 @@ class Ext4:
 
     def _find(self, path: str) -> Inode | None:
         """Return the inode of ``path``; ``None`` when it is absent."""
-        return self._walk(self._split(path))
+        names = self._split(path)
+        if not names:
+            return self._root()
+        above = self._folder(path.rpartition("/")[0], names[:-1])
+        return self._below(above, names[-1]) if above else None
+
+    def _below(self, directory: Inode, name: bytes) -> Inode | None:
+        """Return the inode of a name in a directory; ``None`` when it is absent."""
+        number = self._directories.find(directory, name)
+        return self._child(number) if number else None
 
     def _directory(self, path: str) -> Inode:
         """Return the inode of a directory that must exist."""
@@ -294,10 +306,20 @@ class Ext4:
             raise self._unfit(
                 path, f"a name of {len(names[-1])} bytes, wanted {NAME_LIMIT} at most"
             )
-        parent = self._walk(names[:-1])
-        if parent is None or not parent.is_directory:
+        parent = self._folder(path.rpartition("/")[0], names[:-1])
+        if parent is None:
             raise self._unfit(path, "its parent is no directory")
         return parent, names[-1]
+
+    def _folder(self, path: str, names: list[bytes]) -> Inode | None:
+        """Return the inode of a directory; its place is remembered until something is removed."""
+        if path in self._folders:
+            return self._inodes.read(self._folders[path])
+        inode = self._walk(names)
+        if inode is None or not inode.is_directory:
+            return None
+        self._folders[path] = inode.number
+        return inode
 
     def _replaceable(self, parent: Inode, name: bytes, path: str) -> Inode | None:
         """Return the inode that a new file or link takes the name of."""

@@ -83,11 +83,9 @@ class Index:
         """Add a name to its leaf; returns ``False`` when the index has no room left."""
         steps = self._descend(self._hash(new.name))
         leaf = self._leaf(steps)
-        raw = self.blocks.read(self.directory, leaf)
-        entries = self.blocks.entries(raw, leaf)
-        if self.blocks.add(raw, entries, new):
-            self.blocks.write(self.directory, leaf, raw)
+        if self.blocks.insert(self.directory, leaf, new):
             return True
+        entries = self.blocks.entries(self.blocks.read(self.directory, leaf), leaf)
         live = [entry for entry in entries if entry.inode] + [new]
         if sum(entry_size(entry.name) for entry in live) <= self.blocks.end:
             self.blocks.write(self.directory, leaf, self.blocks.pack(live))

@@ -38,6 +38,8 @@ EXTENTS_FLAG = 0x80000
 MAP_OFFSET, MAP_SIZE = 0x28, 60
 _SMALL = 128
 _CHECKSUM_END = 0x84
+_MOST_WAITING = 4096
+"""Inodes that are held back: a directory's is changed by every name that it gets."""
 _REFUSED_FLAGS = {
     0x800: "encrypt",
     0x100000: "verity",
@@ -158,15 +160,19 @@ class Inodes:
     def __init__(self, groups: Groups) -> None:
         self.volume = groups.volume
         self.groups = groups
-        self._sound: dict[int, bytes] = {}
+        self._known: dict[int, bytes] = {}
+        self._waiting: set[int] = set()
+        self._seeds: dict[tuple[int, bytes], int] = {}
 
     def read(self, number: int) -> Inode:
         """Return an inode that is in use, checked."""
+        raw = self._known.get(number)
+        if raw is not None:
+            return Inode(number, raw)
         raw = self.volume.read_at(self._position(number), self.volume.superblock.inode_size)
         inode = Inode(number, raw)
-        if self._sound.get(number) != raw:
-            self._check(inode)
-            self._sound[number] = raw
+        self._check(inode)
+        self._known[number] = raw
         return inode
 
     def make(self, number: int, mode: int, links: int = 1) -> Inode:
@@ -177,24 +183,42 @@ class Inodes:
         return inode
 
     def write(self, inode: Inode) -> None:
-        """Write an inode with the time of the edit."""
+        """Have an inode written with the time of the edit, at the next flush."""
         inode.set_times(self.volume.timestamp)
-        if self.volume.superblock.has_checksums:
-            crc = self._checksum(inode)
-            inode.checksum_low = crc & 0xFFFF
-            if inode.has_wide_checksum:
-                inode.checksum_high = crc >> 16
-        self.volume.write_at(self._position(inode.number), inode.raw)
+        self._known[inode.number] = bytes(inode.raw)
+        self._waiting.add(inode.number)
+        self.volume.is_changed = True
+        if len(self._waiting) >= _MOST_WAITING:
+            self.flush()
 
     def clear(self, number: int) -> None:
         """Zero the slot of an inode that is no longer in use."""
+        self._known.pop(number, None)
+        self._waiting.discard(number)
         size = self.volume.superblock.inode_size
         self.volume.write_at(self._position(number), bytes(size))
 
+    def flush(self) -> None:
+        """Write the inodes that wait for it, with their checksums."""
+        for number in sorted(self._waiting):
+            inode = Inode(number, self._known[number])
+            if self.volume.superblock.has_checksums:
+                crc = self._checksum(inode)
+                inode.checksum_low = crc & 0xFFFF
+                if inode.has_wide_checksum:
+                    inode.checksum_high = crc >> 16
+            self._known[number] = bytes(inode.raw)
+            self.volume.write_at(self._position(number), inode.raw)
+        self._waiting.clear()
+
     def seed(self, inode: Inode) -> int:
         """Return what the checksums of the inode's blocks start from."""
-        number = struct.pack("<I", inode.number)
-        return crc32c(crc32c(self.volume.superblock.seed, number), inode.raw[0x64:0x68])
+        generation = bytes(inode.raw[0x64:0x68])
+        key = inode.number, generation
+        if key not in self._seeds:
+            number = struct.pack("<I", inode.number)
+            self._seeds[key] = crc32c(crc32c(self.volume.superblock.seed, number), generation)
+        return self._seeds[key]
 
     def _position(self, number: int) -> int:
         """Return the byte of the filesystem where an inode begins."""

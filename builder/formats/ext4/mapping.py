@@ -6,7 +6,6 @@ from builder.errors import GuestError
 from builder.formats.ext4.allocator import Allocator
 from builder.formats.ext4.blockmap import read_block_map, write_block_map
 from builder.formats.ext4.extents import read_extents, write_extents
-from builder.formats.ext4.features import ReadOnly
 from builder.formats.ext4.inode import EXTENTS_FLAG, HUGE_FILE_FLAG, Inode, Inodes
 from builder.formats.ext4.runs import Mapping, Run, join_runs
 
@@ -111,7 +110,7 @@ class Mapper:
         superblock = self.volume.superblock
         blocks = -(-size // self.volume.block_size)
         limit = 1 << 32
-        if not superblock.read_only & ReadOnly.HUGE_FILE:
+        if not superblock.has_huge_files:
             limit = limit * _SECTOR // self.volume.block_size
         if not superblock.has_extents:
             per_block = self.volume.block_size // 4

@@ -190,6 +190,7 @@ class _Growth:
         kept = 1 + superblock.reserved_descriptor_blocks * (1 + len(copies))
         inode.sectors = kept * superblock.block_size // _SECTOR
         inodes.write(inode)
+        inodes.flush()
 
     def _write_backups(self) -> None:
         """Write the superblock and the descriptors into every group that has copies."""

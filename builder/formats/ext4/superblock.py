@@ -43,7 +43,7 @@ import uuid
 from builder.errors import FormatError
 from builder.formats.ext4.checksum import crc32c
 from builder.formats.ext4.features import Compat, Incompat, ReadOnly, refused_features
-from builder.formats.ext4.fields import Field, SplitField
+from builder.formats.ext4.fields import Field, Fixed, SplitField
 
 OFFSET = 1024
 SIZE = 1024
@@ -63,26 +63,26 @@ class Superblock:
     """The superblock's bytes and what they say; checked when made."""
 
     inodes_count = Field("I", 0x00)
-    log_block_size = Field("I", 0x18)
-    first_data_block = Field("I", 0x14)
-    blocks_per_group = Field("I", 0x20)
-    inodes_per_group = Field("I", 0x28)
+    log_block_size = Fixed("I", 0x18)
+    first_data_block = Fixed("I", 0x14)
+    blocks_per_group = Fixed("I", 0x20)
+    inodes_per_group = Fixed("I", 0x28)
     free_inodes = Field("I", 0x10)
     overhead = Field("I", 0x248)
     reserved_blocks = SplitField("I", 0x08, 0x154)
     magic = Field("H", 0x38)
     state = Field("H", 0x3A)
     revision = Field("I", 0x4C)
-    first_inode = Field("I", 0x54)
-    inode_size = Field("H", 0x58)
+    first_inode = Fixed("I", 0x54)
+    inode_size = Fixed("H", 0x58)
     compat = Field("I", 0x5C)
     incompat = Field("I", 0x60)
     read_only = Field("I", 0x64)
     reserved_descriptor_blocks = Field("H", 0xCE)
-    journal_inode = Field("I", 0xE0)
+    journal_inode = Fixed("I", 0xE0)
     journal_device = Field("I", 0xE4)
     last_orphan = Field("I", 0xE8)
-    wanted_extra_size = Field("H", 0x15E)
+    wanted_extra_size = Fixed("H", 0x15E)
     flags = Field("I", 0x160)
     log_flex_groups = Field("B", 0x174)
     checksum_type = Field("B", 0x175)
@@ -111,6 +111,8 @@ class Superblock:
         self.has_group_checksums = bool(
             self.read_only & (ReadOnly.UNINIT_BG | ReadOnly.METADATA_CSUM)
         )
+        self.has_huge_files = bool(self.read_only & ReadOnly.HUGE_FILE)
+        self._is_64bit = bool(self.incompat & Incompat.SIXTY_FOUR_BIT)
         self.has_extents = bool(self.incompat & Incompat.EXTENT)
         self._check_geometry()
         self.block_size = 1024 << self.log_block_size
@@ -119,10 +121,6 @@ class Superblock:
         self._check_counts()
         self._check_inodes()
         self.seed = self._make_seed()
-
-    @property
-    def _is_64bit(self) -> bool:
-        return bool(self.incompat & Incompat.SIXTY_FOUR_BIT)
 
     @property
     def groups_count(self) -> int:
