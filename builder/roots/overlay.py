@@ -23,6 +23,7 @@ class OverlayRoot:
         self._kept: dict[GuestPath, FileOp] = {}
         self._removed: set[GuestPath] = set()
         self._looked_up: dict[GuestPath, Node | None] = {}
+        self._listed: dict[GuestPath, list[str]] = {}
 
     def lstat(self, path: GuestPath) -> Node | None:
         """Describe ``path`` as changed."""
@@ -86,8 +87,12 @@ class OverlayRoot:
         known = None if self._is_hidden(path) else self._base_lstat(path)
         if known is None or known.kind is not Kind.DIRECTORY:
             return []
-        names = self.base.names(path)
-        return [n for n in names if join(path, n) not in self._removed] if self._removed else names
+        if path not in self._listed:
+            self._listed[path] = self.base.names(path)
+        names = self._listed[path]
+        return (
+            [n for n in names if join(path, n) not in self._removed] if self._removed else [*names]
+        )
 
     def _base_lstat(self, path: GuestPath) -> Node | None:
         """Describe ``path`` of the base, which does not change: every path is looked up once."""
