@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from builder.engine.tree import Tree, sha256_of
 from builder.formats.filesystem import Kind, Node
 from builder.guestpath import GuestPath, guest, join
-from builder.roots import Root, sha256_of
 
 
 class Difference(NamedTuple):
@@ -22,7 +22,7 @@ class Difference(NamedTuple):
     what: str
 
 
-def compare(first: Root, second: Root) -> Iterator[Difference]:
+def compare(first: Tree, second: Tree) -> Iterator[Difference]:
     """Yield the differences between two trees, by path; times are not compared."""
     todo = [guest("/")]
     while todo:
@@ -32,13 +32,13 @@ def compare(first: Root, second: Root) -> Iterator[Difference]:
         yield from _difference(first, second, here)
 
 
-def _names(root: Root, path: GuestPath) -> set[str]:
+def _names(root: Tree, path: GuestPath) -> set[str]:
     """Return what is in a directory; nothing for anything else."""
     node = root.lstat(path)
     return set(root.names(path)) if node is not None and node.kind is Kind.DIRECTORY else set()
 
 
-def _difference(first: Root, second: Root, path: GuestPath) -> Iterator[Difference]:
+def _difference(first: Tree, second: Tree, path: GuestPath) -> Iterator[Difference]:
     """Yield how one path differs, if it does."""
     old, new = first.lstat(path), second.lstat(path)
     if old is None or new is None:

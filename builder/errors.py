@@ -20,7 +20,30 @@ BuilderError                              exit   the user should
 from enum import StrEnum
 from pathlib import Path
 
+from builder.engine.errors import BuilderError, GuestError
 from builder.structs import Struct
+
+__all__ = [
+    "BuilderError",
+    "DeviceError",
+    "DigestMismatch",
+    "Fault",
+    "FaultError",
+    "FetchError",
+    "FormatError",
+    "GuestError",
+    "HostError",
+    "KeyPath",
+    "NoSpaceError",
+    "Place",
+    "Problem",
+    "Severity",
+    "SpecError",
+    "ToolError",
+    "UnsupportedError",
+    "UsageError",
+    "VerifyError",
+]
 
 KeyPath = tuple[str | int, ...]
 """Where a value lies in a document: keys and list indices from the top."""
@@ -86,17 +109,6 @@ class Problem(Struct, frozen=True):
     excerpt: str = ""
 
 
-class BuilderError(Exception):
-    """Base of every error that is shown to a user without a traceback."""
-
-    exit_code = 1
-
-    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.code = code
-
-
 class UsageError(BuilderError):
     """The command line asks for something that does not exist."""
 
@@ -152,12 +164,6 @@ class FormatError(BuilderError):
     """A file is damaged, or is not what it claims to be."""
 
     exit_code = 7
-
-
-class GuestError(BuilderError):
-    """The base lacks something that the spec needs, or holds something in its way."""
-
-    exit_code = 8
 
 
 class NoSpaceError(GuestError):

@@ -1,39 +1,6 @@
-"""Paths inside the image, kept apart by type from paths on this machine."""
+"""Paths inside the image, which are the engine's."""
 
-import posixpath
-from typing import NewType
+from builder.engine.errors import GuestPathError
+from builder.engine.paths import GuestPath, guest, join, name, parent
 
-from builder.errors import GuestError
-
-GuestPath = NewType("GuestPath", str)
-
-
-class GuestPathError(GuestError, ValueError):
-    """A text that is not a path inside the image."""
-
-
-def guest(path: str) -> GuestPath:
-    """Return ``path`` as a guest path: absolute, normalised, never above ``/``.
-
-    Raises:
-        GuestPathError: ``path`` is relative, has a ``..`` component or a NUL byte.
-    """
-    if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        raise GuestPathError(f"{path!r} is not a valid path inside an image; wanted an absolute "
-                             "one without `..`")  # fmt: skip
-    return GuestPath("/" + posixpath.normpath(path).lstrip("/"))
-
-
-def parent(path: GuestPath) -> GuestPath:
-    """Return the directory that holds ``path``; the parent of ``/`` is ``/``."""
-    return GuestPath(posixpath.dirname(path))
-
-
-def name(path: GuestPath) -> str:
-    """Return the last component of ``path``; empty for ``/``."""
-    return posixpath.basename(path)
-
-
-def join(directory: GuestPath, *names: str) -> GuestPath:
-    """Return ``names`` below ``directory``."""
-    return guest(posixpath.join(directory, *names))
+__all__ = ["GuestPath", "GuestPathError", "guest", "join", "name", "parent"]

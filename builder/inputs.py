@@ -20,9 +20,9 @@ def with_downloads(
     wanted = plan.downloads()
     if not wanted:
         return plan
+    from builder.engine.tree import exists
     from builder.fetch import fetch_blob
     from builder.images import open_image
-    from builder.roots.resolve import exists
 
     fetched: dict[str, Blob] = {}
     with open_image(base) as image:

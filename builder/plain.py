@@ -8,20 +8,19 @@ import hashlib
 
 from builder.blob import Blob
 from builder.changes import Change, Owner
-from builder.structs import fields
 
 
 def row_of(change: Change) -> dict[str, object]:
     """Return a change as plain data, as a reader wants to see it."""
-    secrets = getattr(change, "secrets", ())
+    secrets = change.secrets
     row: dict[str, object] = {"do": type(change).__name__}
-    for field in fields(change):
-        value = getattr(change, field.name)
-        if field.name == "hash" and getattr(change, "drawn", False):
+    for name in change.FORMS:
+        value = getattr(change, name)
+        if name == "hash" and getattr(change, "drawn", False):
             value = "drawn for each build"
-        elif field.name in secrets:
+        elif name in secrets:
             value = "secret sha256:" + _digest_of_secret(value)
-        row[field.name] = f"{value:04o}" if field.name == "mode" else _plain(value)
+        row[name] = f"{value:04o}" if name == "mode" else _plain(value)
     return row
 
 

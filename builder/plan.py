@@ -12,6 +12,7 @@ from builder.changes import (
     SetUnitState,
     WriteFile,
 )
+from builder.changes import replace as changed
 from builder.errors import (
     Fault,
     FaultError,
@@ -262,7 +263,7 @@ def _agreed(one: Change, other: Change) -> Change | None:
     if one == other:
         return one
     if isinstance(one, SetUnitState) and isinstance(other, SetUnitState):
-        strict = replace(one, if_present=one.if_present and other.if_present)
+        strict = changed(one, if_present=one.if_present and other.if_present)
         return strict if one.state is other.state else None
     return None
 
@@ -277,6 +278,6 @@ def _filled(step: Step, fetched: dict[str, Blob]) -> Step:
     match step.change:
         case WriteFile(content=Blob(sha256=sha256, source=Download())) as change:
             content = fetched.get(sha256, change.content)
-            return replace(step, change=replace(change, content=content))
+            return replace(step, change=changed(change, content=content))
         case _:
             return step

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from builder.artifact import read_provenance
 from builder.base import SAMPLE_NAME
+from builder.engine.tree import exists, read_text
 from builder.errors import BuilderError
 from builder.formats.disk_file import is_packed_disk
 from builder.guestpath import guest
 from builder.images import open_image, read_head, read_release_of
-from builder.roots.resolve import exists, read_text
 from builder.sample.nodes import SIGNATURE
 
 SENTENCE = (

@@ -16,14 +16,14 @@ from builder.changes import (
     Remove,
     WriteFile,
 )
+from builder.engine.tree import Tree, ids, sha256_of
 from builder.errors import FormatError, GuestError, VerifyError
 from builder.formats.filesystem import Kind, Node
 from builder.images import Image, open_image
 from builder.job import Wanted
-from builder.roots import Root, ids, sha256_of
 from builder.structs import Struct
 
-WorkOut: TypeAlias = Callable[[Root, Wanted], list[FileOp]]
+WorkOut: TypeAlias = Callable[[Tree, Wanted], list[FileOp]]
 """Returns what would still have to be done to a root."""
 
 
@@ -83,12 +83,12 @@ def _hardware(image: Image, wanted: Wanted) -> list[str]:
     return list(differences(image.envelope, wanted.options, wanted.name))
 
 
-def _lowered(root: Root, wanted: Wanted) -> list[FileOp]:
+def _lowered(root: Tree, wanted: Wanted) -> list[FileOp]:
     """Return what would have to be done to a root that a guest boots."""
     return operations(root, wanted.plan.steps, wanted.timestamp)
 
 
-def difference(root: Root, op: FileOp) -> str:
+def difference(root: Tree, op: FileOp) -> str:
     """Say how ``root`` differs from what ``op`` makes true."""
     node = root.lstat(op.path)
     if node is None:

@@ -25,10 +25,10 @@ from builder.changes import (
     UnitState,
     WriteFile,
 )
+from builder.engine.text.unit_names import complete_name
 from builder.guest import firewall, first_boot
 from builder.guest.interfaces import make_links
 from builder.guest.mount_types import NETWORK_TYPES
-from builder.guest.unit_names import complete_name
 from builder.plan import Plan, Step
 from builder.spec import Spec
 

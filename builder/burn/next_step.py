@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from ipaddress import ip_interface
 
 from builder.burn.devices import Device, clean
+from builder.engine.tree import Tree, read_text, resolve
 from builder.errors import BuilderError, GuestError
 from builder.formats.shadow import ShadowDisk
 from builder.formats.sparse import SparseDisk
 from builder.guestpath import GuestPath, guest
-from builder.roots import Root
 from builder.roots.disk import open_root
-from builder.roots.resolve import read_text, resolve
 from builder.structs import Struct
 
 _NETWORKS = ("/etc/systemd/network", "/usr/lib/systemd/network")
@@ -55,7 +54,7 @@ def next_step(device: Device) -> NextStep:
         os.close(fd)
 
 
-def _of_root(root: Root) -> NextStep:
+def _of_root(root: Tree) -> NextStep:
     """Say how a machine with this root is reached."""
     user = next(_iter_users_with_keys(root), "root")
     name = clean(read_text(root, guest("/etc/hostname"), missing="")) or "its name"
@@ -68,7 +67,7 @@ def _of_root(root: Root) -> NextStep:
     )
 
 
-def _iter_addresses(root: Root) -> Iterator[str]:
+def _iter_addresses(root: Tree) -> Iterator[str]:
     """Yield the addresses that the machine gives itself, without their prefix."""
     files: dict[str, str] = {}
     for folder in _NETWORKS:
@@ -85,7 +84,7 @@ def _iter_addresses(root: Root) -> Iterator[str]:
                 yield str(address)
 
 
-def _iter_users_with_keys(root: Root) -> Iterator[str]:
+def _iter_users_with_keys(root: Tree) -> Iterator[str]:
     """Yield the users, root first, whom an SSH key lets in."""
     for line in read_text(root, guest("/etc/passwd"), missing="").splitlines():
         fields = line.split(":")
@@ -97,7 +96,7 @@ def _iter_users_with_keys(root: Root) -> Iterator[str]:
             yield user
 
 
-def _names(root: Root, folder: GuestPath) -> list[str]:
+def _names(root: Tree, folder: GuestPath) -> list[str]:
     """Return what is in a folder, nothing when there is none."""
     try:
         return root.names(resolve(root, folder))
@@ -105,7 +104,7 @@ def _names(root: Root, folder: GuestPath) -> list[str]:
         return []
 
 
-def _text(root: Root, path: str) -> str:
+def _text(root: Tree, path: str) -> str:
     """Return the text of a file; that of a masked, a missing or another thing is empty."""
     try:
         return read_text(root, guest(path), missing="")

@@ -13,13 +13,13 @@ from typing import Any
 from builder.burn.overlay import Overlay as Blocks
 from builder.carriers.edit import edit, operations
 from builder.documents import parse_document
+from builder.engine.tree import Tree
 from builder.errors import FormatError, GuestError, SpecError, UsageError, VerifyError
 from builder.facts import facts_of
 from builder.features import Feature, discover
 from builder.formats.disk import Disk
 from builder.formats.shadow import ShadowDisk
 from builder.plan import Step, make_plan
-from builder.roots import Root
 from builder.roots.disk import open_root, read_release
 from builder.schema import check_schema, overlay_schema
 from builder.spec import Overlay, SampleBase, Spec
@@ -67,7 +67,7 @@ def check_card(disk: Disk, personal: Personal, name: str) -> None:
         VerifyError: one is not there.
     """
     try:
-        root: Root = open_root(ShadowDisk(disk), timestamp=personal.timestamp)
+        root: Tree = open_root(ShadowDisk(disk), timestamp=personal.timestamp)
         missing = [
             difference(root, op) for op in operations(root, personal.steps, personal.timestamp)
         ]

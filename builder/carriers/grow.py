@@ -8,6 +8,7 @@ and the filesystem gains block groups. Does not shrink anything.
 from collections.abc import Iterable
 
 from builder.changes import Change, SetUnitState, UnitState, WriteFile
+from builder.engine.tree import Tree
 from builder.errors import GuestError
 from builder.formats.disk import GIB, MIB, GrowingDisk
 from builder.formats.ext4.resize import grow_ext4
@@ -15,7 +16,6 @@ from builder.formats.partition_growth import grow_last_partition, move_backup
 from builder.formats.partitions import read_partitions
 from builder.guest import card
 from builder.job import Job
-from builder.roots import Root
 from builder.roots.disk import open_root
 
 
@@ -50,7 +50,7 @@ def fit_disk(disk: GrowingDisk, wanted: int, multiple: int, job: Job) -> None:
         grow_ext4(disk, partition.offset, partition.size, timestamp=job.timestamp)
 
 
-def makes_swap(root: Root, changes: Iterable[Change]) -> bool:
+def makes_swap(root: Tree, changes: Iterable[Change]) -> bool:
     """Tell whether the first boot of a root, once changed, makes a swap partition behind it."""
     for change in changes:
         match change:

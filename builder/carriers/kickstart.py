@@ -13,7 +13,6 @@ from pathlib import Path
 
 from builder.blob import Blob
 from builder.carriers import script
-from builder.carriers.edit import VOLATILE
 from builder.carriers.layer import write_layer
 from builder.carriers.scratch import make_scratch
 from builder.changes import (
@@ -22,7 +21,6 @@ from builder.changes import (
     Change,
     EnsureLine,
     FileOp,
-    GuestChange,
     InstallPackages,
     MakeDirectory,
     MakeSymlink,
@@ -30,17 +28,18 @@ from builder.changes import (
     ReplaceText,
     Require,
     RequireModule,
-    SetFirmware,
     SetKernelArguments,
     SetPassword,
     SetUnitState,
     WriteFile,
+    replace,
 )
+from builder.engine.edit import VOLATILE
 from builder.errors import GuestError
 from builder.guest import installer
 from builder.guestpath import GuestPath, guest, join
 from builder.plan import Step
-from builder.structs import Struct, field, replace
+from builder.structs import Struct, field
 
 _DAY_SECONDS = 86400
 _HOSTNAME = guest("/etc/hostname")
@@ -136,7 +135,7 @@ def _add(out: InstallerInput, change: Change, day: str) -> None:
             out.commands.append((change.subject, _argv(change, day)))
 
 
-def _argv(change: GuestChange, day: str) -> list[str]:
+def _argv(change: Change, day: str) -> list[str]:
     """Return the command that makes a guest change true."""
     match change:
         case SetUnitState(unit, state, if_present):
@@ -153,7 +152,7 @@ def _argv(change: GuestChange, day: str) -> list[str]:
             return _need_argv(change)
         case SetPassword() | AddGroup() | AddUser():
             return _account_argv(change, day)
-        case InstallPackages() | SetFirmware():
+        case _:
             raise TypeError(type(change))
 
 

@@ -21,6 +21,8 @@ from builder.changes import (
     SetPassword,
     WriteFile,
 )
+from builder.engine.overlay import OverlayTree
+from builder.engine.tree import Tree, ids
 from builder.errors import FormatError, GuestError
 from builder.formats.early_copy import copy_early
 from builder.formats.iso9660 import edits as iso
@@ -32,9 +34,7 @@ from builder.guest.boot_menu import MenuEntry
 from builder.guest.installer import Installer
 from builder.guestpath import guest, join
 from builder.job import Job, Made, Wanted
-from builder.roots import Root, ids
 from builder.roots.medium import open_medium, read_arch, read_installer
-from builder.roots.overlay import OverlayRoot
 from builder.structs import Struct
 
 DIRECTORY = guest("/photon-builder")
@@ -61,7 +61,7 @@ class Defaults(Struct, frozen=True):
     linux_flavor: str = "linux"
 
 
-def build_medium(job: Job, work_out: Callable[[Root, Wanted], list[FileOp]]) -> Made:
+def build_medium(job: Job, work_out: Callable[[Tree, Wanted], list[FileOp]]) -> Made:
     """Make a medium from a medium.
 
     Raises:
@@ -80,7 +80,7 @@ def build_medium(job: Job, work_out: Callable[[Root, Wanted], list[FileOp]]) -> 
         return Made(digest.hexdigest(), layout.size, len(ops), layout.added)
 
 
-def installation(root: Root, wanted: Wanted, defaults: Defaults) -> list[FileOp]:
+def installation(root: Tree, wanted: Wanted, defaults: Defaults) -> list[FileOp]:
     """Return what has to be done to the tree of installation media."""
     known = read_installer(root)
     if known is None:
@@ -98,7 +98,7 @@ def installation(root: Root, wanted: Wanted, defaults: Defaults) -> list[FileOp]
     install_keys.check_bootmode(install.get("bootmode", ""), arch)
     given = render(wanted.plan.steps, wanted.timestamp)
     payload = given.payload(wanted.timestamp)
-    kept = OverlayRoot(root)
+    kept = OverlayTree(root)
     keys = _keys(given, install, known)
     names = {*keys["additional_packages"]}
     added = add_packages(kept, given.rpms, wanted.timestamp)

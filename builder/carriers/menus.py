@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from builder.blob import Blob
 from builder.changes import FileOp, Owner, WriteFile
+from builder.engine.tree import Tree, read_text
 from builder.errors import GuestError
 from builder.formats.fat import Fat, is_fat
 from builder.formats.filesystem import Kind
@@ -15,9 +16,7 @@ from builder.formats.memory import MemoryDisk
 from builder.guest import boot_menu
 from builder.guest.boot_menu import MenuEntry
 from builder.guestpath import guest, join
-from builder.roots import Root
 from builder.roots.mounted import MountedRoot
-from builder.roots.resolve import read_text
 
 ESP = guest("/boot/grub2/efiboot.img")
 _DIRECTORIES = tuple(
@@ -28,7 +27,7 @@ _FILE_MODE = 0o755
 """What FAT shows for every file."""
 
 
-def edit_menus(root: Root, entry: MenuEntry, timestamp: int) -> Iterator[FileOp]:
+def edit_menus(root: Tree, entry: MenuEntry, timestamp: int) -> Iterator[FileOp]:
     """Yield the menus of a medium with an entry put first.
 
     Args:
@@ -49,7 +48,7 @@ def edit_menus(root: Root, entry: MenuEntry, timestamp: int) -> Iterator[FileOp]
     yield from _edited_esp(root, entry, timestamp)
 
 
-def _edited(root: Root, entry: MenuEntry) -> Iterator[WriteFile]:
+def _edited(root: Tree, entry: MenuEntry) -> Iterator[WriteFile]:
     """Yield the menus in the directories of a tree."""
     for directory in _DIRECTORIES:
         for name, edit in _EDITS.items():
@@ -62,7 +61,7 @@ def _edited(root: Root, entry: MenuEntry) -> Iterator[WriteFile]:
                 yield WriteFile(path, content, node.mode, Owner(node.uid, node.gid))
 
 
-def _edited_esp(root: Root, entry: MenuEntry, timestamp: int) -> Iterator[WriteFile]:
+def _edited_esp(root: Tree, entry: MenuEntry, timestamp: int) -> Iterator[WriteFile]:
     """Yield the EFI system partition image, when a menu in it had to be edited."""
     node = root.lstat(ESP)
     if node is None or node.kind is not Kind.FILE or node.size > _LARGEST_ESP:

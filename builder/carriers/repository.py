@@ -6,15 +6,14 @@ from hashlib import sha256
 
 from builder.blob import Blob
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
+from builder.engine.overlay import OverlayTree
+from builder.engine.tree import Tree, read_text
 from builder.errors import FormatError, GuestError
 from builder.formats import rpm_repo
 from builder.formats.filesystem import Kind
 from builder.formats.rpm import read_header
 from builder.formats.rpm_repo import Package
 from builder.guestpath import GuestPath, guest, join
-from builder.roots import Root
-from builder.roots.overlay import OverlayRoot
-from builder.roots.resolve import read_text
 
 REPOSITORY = guest("/RPMS")
 _REPOMD = join(REPOSITORY, "repodata/repomd.xml")
@@ -25,7 +24,7 @@ _WORD = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 _FILE = re.compile(r"^(?P<name>.+)-[^-]+-[^-]+\.[^.]+\.rpm$")
 
 
-def check_names(root: Root, names: Collection[str]) -> None:
+def check_names(root: Tree, names: Collection[str]) -> None:
     """Refuse packages that the medium does not have: it is all that the installer looks at.
 
     Raises:
@@ -43,7 +42,7 @@ def check_names(root: Root, names: Collection[str]) -> None:
         )
 
 
-def _iter_names(root: Root) -> Iterator[str]:
+def _iter_names(root: Tree) -> Iterator[str]:
     """Yield the names of the packages in the repository."""
     for directory in _directories(root):
         for file in root.names(directory):
@@ -52,7 +51,7 @@ def _iter_names(root: Root) -> Iterator[str]:
                 yield found["name"]
 
 
-def _directories(root: Root) -> Iterator[GuestPath]:
+def _directories(root: Tree) -> Iterator[GuestPath]:
     """Yield the repository's directories of packages."""
     node = root.lstat(REPOSITORY)
     for name in root.names(REPOSITORY) if node and node.kind is Kind.DIRECTORY else ():
@@ -61,7 +60,7 @@ def _directories(root: Root) -> Iterator[GuestPath]:
             yield join(REPOSITORY, name)
 
 
-def add_packages(root: OverlayRoot, files: Sequence[tuple[str, Blob]], timestamp: int) -> list[str]:
+def add_packages(root: OverlayTree, files: Sequence[tuple[str, Blob]], timestamp: int) -> list[str]:
     """Add RPM files to the repository and return the names of their packages.
 
     Raises:
@@ -76,7 +75,7 @@ def add_packages(root: OverlayRoot, files: Sequence[tuple[str, Blob]], timestamp
     return [package.header.text(rpm_repo.NAME) for package in packages]
 
 
-def keep(root: OverlayRoot, op: FileOp) -> None:
+def keep(root: OverlayTree, op: FileOp) -> None:
     """Keep one operation on the tree of a medium, and the directory that it needs."""
     above = guest(op.path.rpartition("/")[0] or "/")
     if root.lstat(above) is None:
@@ -94,7 +93,7 @@ def _package(name: str, content: Blob, timestamp: int) -> Package:
     return Package(header, content.sha256, content.size, f"{arch}/{name}", timestamp)
 
 
-def _renew(root: OverlayRoot, packages: Sequence[Package], timestamp: int) -> None:
+def _renew(root: OverlayTree, packages: Sequence[Package], timestamp: int) -> None:
     """Write metadata that knows the packages, and remove what it takes the place of."""
     if root.lstat(_REPOMD) is None:
         raise GuestError(

@@ -11,18 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from builder.blob import Blob
-from builder.carriers.units import lower_unit_state
-from builder.changes import FileOp, InstallPackages, Remove, SetUnitState, UnitState, WriteFile
+from builder.changes import FileOp, InstallPackages, Remove, WriteFile
+from builder.engine import unit_links
+from builder.engine.knowledge import Knowledge
+from builder.engine.text import packages
+from builder.engine.tree import Tree, read_text
 from builder.errors import GuestError
 from builder.formats import rpm_repo
 from builder.formats.filesystem import Kind
 from builder.formats.rpm import read_header
 from builder.formats.rpm_repo import Package
-from builder.guest import packages
 from builder.guest.packages_script import SCRIPT_TEXT
 from builder.guestpath import guest, join
-from builder.roots import Root
-from builder.roots.resolve import read_text
 
 _REPOSITORIES = guest("/etc/yum.repos.d")
 _SECTION = re.compile(r"^\[(?P<id>[^\]\n]+)\][^\[]*?^baseurl=(?P<address>\S+)", re.MULTILINE)
@@ -32,7 +32,7 @@ _PLACES = {"release": "/photon_release_", "updates": "/photon_updates_"}
 _REPOMD = join(packages.REPOSITORY, "repodata/repomd.xml")
 
 
-def stage_packages(change: InstallPackages, root: Root, timestamp: int) -> Iterator[FileOp]:
+def stage_packages(change: InstallPackages, root: Tree, known: Knowledge) -> Iterator[FileOp]:
     """Yield what a first boot with a network needs to install packages.
 
     Raises:
@@ -44,16 +44,17 @@ def stage_packages(change: InstallPackages, root: Root, timestamp: int) -> Itera
     if change.source:
         ids = _ids(change.source, root)
         yield WriteFile(packages.FROM, Blob.text("".join(f"{each}\n" for each in ids)))
-    added = [_package(name, content, timestamp) for name, content in change.files]
+    added = [_package(name, content, known.timestamp) for name, content in change.files]
     if added:
         yield WriteFile(packages.REPOSITORY_FILE, Blob.text(packages.REPOSITORY_TEXT))
         for name, content in change.files:
             yield WriteFile(join(packages.REPOSITORY, name), content)
-        yield from _index(added, root, timestamp)
+        yield from _index(added, root, known.timestamp)
     wanted = read_text(root, packages.WANTED, missing="").split()
     listed = sorted({*wanted, *change.names, *map(_exact_name, added)})
     yield WriteFile(packages.WANTED, Blob.text("".join(f"{name}\n" for name in listed)))
-    yield from lower_unit_state(SetUnitState(packages.UNIT, UnitState.ENABLED), root)
+    yield from unit_links.enable(packages.UNIT, root)
+    yield from unit_links.add_preset(packages.UNIT, root, enable=True)
 
 
 def _package(name: str, content: Blob, timestamp: int) -> Package:
@@ -69,7 +70,7 @@ def _exact_name(package: Package) -> str:
     return "-".join(package.header.text(tag) for tag in tags)
 
 
-def _index(added: Sequence[Package], root: Root, timestamp: int) -> Iterator[FileOp]:
+def _index(added: Sequence[Package], root: Tree, timestamp: int) -> Iterator[FileOp]:
     """Yield the repository's metadata, with what another overlay has added to it before."""
     places = _places(root)
     indexes: dict[str, tuple[str, bytes]] = {}
@@ -87,13 +88,13 @@ def _index(added: Sequence[Package], root: Root, timestamp: int) -> Iterator[Fil
     yield WriteFile(_REPOMD, Blob.text(rpm_repo.format_new_repomd(indexes, timestamp)))
 
 
-def _places(root: Root) -> Mapping[str, str]:
+def _places(root: Tree) -> Mapping[str, str]:
     """Return where the metadata lies that is there already, by its kind."""
     repomd = read_text(root, _REPOMD, missing="")
     return rpm_repo.locate(repomd) if repomd else {}
 
 
-def _ids(source: str, root: Root) -> list[str]:
+def _ids(source: str, root: Tree) -> list[str]:
     """Return the ids of the base's repositories that have the packages of a release, or later."""
     found = [
         section["id"]
@@ -111,7 +112,7 @@ def _ids(source: str, root: Root) -> list[str]:
     return sorted(found)
 
 
-def _repository_files(root: Root) -> Iterator[str]:
+def _repository_files(root: Tree) -> Iterator[str]:
     """Yield the texts of the base's .repo files."""
     node = root.lstat(_REPOSITORIES)
     names = root.names(_REPOSITORIES) if node and node.kind is Kind.DIRECTORY else ()

@@ -19,13 +19,12 @@ from builder.cli.options import (
     write_result,
 )
 from builder.compare import compare
+from builder.engine.tree import Tree, resolve
 from builder.errors import GuestError, UsageError
 from builder.formats.filesystem import Kind, Node
 from builder.guestpath import GuestPath, guest, join
 from builder.images import describe, open_image
 from builder.printable import printable
-from builder.roots import Root
-from builder.roots.resolve import resolve
 
 if TYPE_CHECKING:
     from builder.build import Request
@@ -150,7 +149,7 @@ def _wanted(request: "Request", artifact: Path, timestamp: int) -> "Wanted | Non
     return wanted_of(request, known, timestamp)
 
 
-def _inside(root: Root, path: str) -> GuestPath:
+def _inside(root: Tree, path: str) -> GuestPath:
     """Return a path of the image as the guest would find it."""
     try:
         found = resolve(root, guest(path if path.startswith("/") else f"/{path}"))
@@ -161,7 +160,7 @@ def _inside(root: Root, path: str) -> GuestPath:
     return found
 
 
-def _walk(root: Root, path: GuestPath, *, deep: bool) -> Iterator[tuple[GuestPath, Node]]:
+def _walk(root: Tree, path: GuestPath, *, deep: bool) -> Iterator[tuple[GuestPath, Node]]:
     """Yield a file, or what is in a directory."""
     node = root.lstat(path)
     if node is None:

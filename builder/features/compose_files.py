@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from builder.blob import Blob
-from builder.changes import MakeDirectory, WriteFile
+from builder.changes import MakeDirectory, WriteFile, replace
 from builder.errors import Fault
 from builder.features import Because, Wish
 from builder.features.compose_project import Project
@@ -12,7 +12,6 @@ from builder.guest import modes
 from builder.guest.compose import project_directory
 from builder.guest.compose_files import iter_local_files
 from builder.guestpath import join
-from builder.structs import replace
 
 _PRIVATE = 0o600
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from builder.blob import Blob, Download
 from builder.changes import MakeSymlink, SetUnitState, UnitState, WriteFile
+from builder.engine.text.systemd import ETC
 from builder.features import Because, Context, Wish
 from builder.features.clock import wish_epoch
 from builder.features.compose_needs import wish_needs
 from builder.features.compose_project import Project
 from builder.features.docker_engine import wish_engine
 from builder.guest import compose_units
-from builder.guest.systemd import ETC
 from builder.guestpath import guest, join
 
 RELEASE = "v2.33.1"

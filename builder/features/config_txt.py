@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import SetFirmware
+from builder.engine.text import config_txt
 from builder.errors import Fault, KeyPath
 from builder.features import Context, Feature, Wish, form
-from builder.guest import config_txt
 
 _LINE = {
     "type": "string",

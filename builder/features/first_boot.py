@@ -5,11 +5,11 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.engine.text.systemd import ETC
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_text
 from builder.guest import first_boot
-from builder.guest.systemd import ETC
 from builder.guestpath import join
 
 SCHEMA = {

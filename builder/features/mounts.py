@@ -4,17 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from builder.changes import EnsureLine, MakeDirectory, Require, SetUnitState, UnitState
+from builder.engine.text import packages
 from builder.errors import Fault
 from builder.features import Because, Context, Feature, Wish, form
 from builder.features.sources import at, guest_path
-from builder.guest import fstab, packages
-from builder.guest.mount_types import (
-    HELPERS,
-    NETWORK_TYPES,
-    TYPES,
-    default_options,
-    find_source_fault,
-)
+from builder.guest import fstab, mount_types
 
 SCHEMA = {
     "type": "array",
@@ -31,7 +25,7 @@ SCHEMA = {
                 "folder for `bind`.",
             },
             "path": {"type": "string", "description": "Mount point; none for swap."},
-            "type": {"enum": list(TYPES), "description": "Kind of filesystem."},
+            "type": {"enum": list(mount_types.TYPES), "description": "Kind of filesystem."},
             "options": {
                 "type": "array",
                 "items": {"type": "string", **form(r"^[^\s,]+$", "one option, without commas")},
@@ -61,11 +55,11 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
 def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield what one mount needs."""
     kind, source = entry["type"], entry["source"]
-    if message := find_source_fault(kind, source):
+    if message := mount_types.find_source_fault(kind, source):
         yield Fault(message, "MNT002", path=("source",))
-    helper = HELPERS.get(kind)
+    helper = mount_types.HELPERS.get(kind)
     comes = bool(helper and helper.package in context.overlay.get("packages", ()))
-    options = ",".join(entry.get("options", ())) or default_options(kind)
+    options = ",".join(entry.get("options", ())) or mount_types.default_options(kind)
     options += f",x-systemd.after={packages.UNIT}" * comes
     if "password=" in options or "passwd=" in options:
         hint = "use credentials=/root/share.credentials and write that file with `files`"
@@ -83,7 +77,7 @@ def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     mount = fstab.Mount(source, path, written, options, check_pass=2 * (kind == "ext4"))
     yield MakeDirectory(path)
     yield EnsureLine(fstab.FSTAB, fstab.format_mount(mount), replaces=fstab.line_of_path(path))
-    if kind in NETWORK_TYPES:
+    if kind in mount_types.NETWORK_TYPES:
         state = SetUnitState("remote-fs.target", UnitState.ENABLED, if_present=True)
         yield Because(state, f"{path} is mounted over the network")
     if helper and not comes:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import SetPassword
+from builder.engine.text.accounts import LOCKED, NEVER_DAYS
 from builder.errors import Fault, FaultError
 from builder.features import Context, Wish
 from builder.features.sources import at
-from builder.guest.accounts import LOCKED, NEVER_DAYS
 from builder.guest.password import check_hash, derived_salt, hash_password
 from builder.secret import read_secret
 

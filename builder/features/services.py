@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from builder.changes import UnitState
+from builder.engine.text.unit_names import complete_name, is_name
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish
 from builder.features.unit_states import wish_state
-from builder.guest.unit_names import complete_name, is_name
 
 _UNITS = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 _STATES = {

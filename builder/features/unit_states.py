@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import SetUnitState, UnitState
+from builder.engine.text.unit_names import complete_name
 from builder.features import Because, Context, Wish
-from builder.guest.unit_names import complete_name
 
 SSHD = "sshd.service"
 SSHD_SOCKET = "sshd.socket"

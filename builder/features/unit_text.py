@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from builder.engine.text.systemd import malformed_lines
 from builder.errors import Fault, KeyPath, Severity
 from builder.features import Context
-from builder.guest.systemd import malformed_lines
 from builder.guest.unit_keys import iter_unknown, known_keys
 from builder.suggest import nearest
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import UnitState, WriteFile
+from builder.engine.text.systemd import ETC, parse_install
+from builder.engine.text.unit_names import complete_name, is_name
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_text
 from builder.features.unit_states import wish_state
 from builder.features.unit_text import iter_faults
-from builder.guest.systemd import ETC, parse_install
-from builder.guest.unit_names import complete_name, is_name
 from builder.guestpath import join
 
 _TEXT = {"type": "string", "minLength": 1}

@@ -5,13 +5,13 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.engine.text.systemd import ETC
 from builder.errors import Fault, FaultError
 from builder.features import Because, Context, Feature, Wish
 from builder.features.network_daemons import wish_daemons
 from builder.features.sources import at
 from builder.features.wifi_networks import NETWORK, make_network
 from builder.guest import networkd, wifi
-from builder.guest.systemd import ETC
 from builder.guestpath import join
 
 SCHEMA = {

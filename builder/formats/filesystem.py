@@ -5,41 +5,11 @@ followed (:mod:`builder.roots` does that). Names that are not UTF-8 are surrogat
 """
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import BinaryIO, Protocol
 
-from builder.structs import Struct
+from builder.engine.nodes import Kind, Node
 
-
-class Kind(StrEnum):
-    """Type of a filesystem node."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    SYMLINK = "symlink"
-    OTHER = "other"
-
-
-class Node(Struct, frozen=True):
-    """What ``lstat`` says of a path.
-
-    Attributes:
-        kind: File, directory, symbolic link, or another (device, FIFO, socket).
-        mode: Permission bits, with set-id and sticky bits.
-        uid: Owner.
-        gid: Group.
-        size: Length of a file's content, zero for the others.
-        target: Where a symbolic link points.
-        mtime: Time of the last change of content, seconds since the epoch.
-    """
-
-    kind: Kind
-    mode: int
-    uid: int = 0
-    gid: int = 0
-    size: int = 0
-    target: str = ""
-    mtime: int = 0
+__all__ = ["Content", "Filesystem", "Kind", "Node"]
 
 
 class Content(Protocol):

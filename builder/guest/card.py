@@ -7,8 +7,8 @@ name takes its place, so that everything that waits for it still does.
 Sources: systemd.unit(5); sfdisk(8), partx(8), resize2fs(8); the kernel's zram documentation.
 """
 
+from builder.engine.text.systemd import ETC
 from builder.guest import patterns
-from builder.guest.systemd import ETC
 from builder.guestpath import guest, join
 
 UNIT = "resizefs.service"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from builder.engine.text.systemd import ETC
 from builder.errors import KeyPath
-from builder.guest.systemd import ETC
 from builder.guestpath import GuestPath, join
 from builder.structs import Struct
 

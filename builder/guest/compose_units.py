@@ -5,8 +5,8 @@ systemd 244, so Photon 3.0 and an unknown release get none; a second unit tries 
 wherever what a project needs fails before the project is started.
 """
 
-from builder.guest.packages import UNIT
-from builder.guest.systemd import ETC
+from builder.engine.text.packages import UNIT
+from builder.engine.text.systemd import ETC
 from builder.guestpath import guest, join
 
 OLD_RELEASES = frozenset({"3.0", ""})

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from builder.engine.text.systemd import ETC
 from builder.facts import Facts
-from builder.guest.systemd import ETC
 from builder.guestpath import GuestPath, guest, join
 
 DAEMON = guest("/etc/docker/daemon.json")

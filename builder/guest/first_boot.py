@@ -4,7 +4,7 @@ Source: systemd.unit(5) ConditionPathExists, systemd.exec(5) StateDirectory; bot
 older than Photon 3.0's systemd 239.
 """
 
-from builder.guest.packages import UNIT
+from builder.engine.text.packages import UNIT
 from builder.guestpath import guest
 
 DIRECTORY = guest("/usr/libexec/photon-builder/first-boot")

@@ -7,7 +7,7 @@ is not ordered before local-fs.target, so services may start first and write bel
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from builder.guest.unit_names import escape_path
+from builder.engine.text.unit_names import escape_path
 
 
 def mounts_at(paths: Iterable[str], mounts: Iterable[Mapping[str, Any]]) -> list[str]:

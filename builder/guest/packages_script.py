@@ -8,7 +8,7 @@ with an empty keyring and knows one key a repository, whatever was imported. Eac
 its source and run with this script.
 """
 
-from builder.guest.packages import DIRECTORY, LOCAL, REPOSITORY_FILE, TARGET, UNIT
+from builder.engine.text.packages import DIRECTORY, LOCAL, REPOSITORY_FILE, TARGET, UNIT
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 20

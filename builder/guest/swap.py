@@ -4,7 +4,7 @@ A file is written in full: the kernel refuses one with holes, and zeros in an im
 longer for nothing. Sources: swapon(8), mkswap(8), btrfs(5); the kernel's zram documentation.
 """
 
-from builder.guest.systemd import ETC
+from builder.engine.text.systemd import ETC
 from builder.guestpath import guest, join
 
 UNIT = "photon-builder-swap.service"

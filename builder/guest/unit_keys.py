@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.guest.systemd import iter_lines
+from builder.engine.text.systemd import iter_lines
 
 _DATA = Path(__file__).parents[1] / "data" / "unit_keys.json"
 _COMMON = ("Unit", "Install")

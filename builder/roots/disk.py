@@ -6,6 +6,7 @@ some media and the third on others. What else belongs to the tree is read from i
 
 from collections.abc import Iterator
 
+from builder.engine.tree import read_text, resolve
 from builder.errors import FormatError, GuestError
 from builder.formats.disk import Disk, Partition
 from builder.formats.ext4 import Ext4, is_ext4
@@ -15,7 +16,6 @@ from builder.formats.signatures import foreign_filesystem
 from builder.guest import fstab, os_release
 from builder.guestpath import GuestPath, guest
 from builder.roots.mounted import MountedRoot
-from builder.roots.resolve import read_text, resolve
 from builder.structs import Struct
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from builder.engine.tree import Tree, sha256_of
 from builder.errors import FormatError, GuestError
 from builder.formats.cpio import iter_files
 from builder.formats.filesystem import Content, Node
@@ -9,7 +10,6 @@ from builder.formats.iso9660 import Iso
 from builder.guest import installer
 from builder.guest.installer import Installer
 from builder.guestpath import guest
-from builder.roots import Root, sha256_of
 from builder.roots.mounted import MountedRoot
 
 _ARCHITECTURES = ("x86_64", "aarch64")
@@ -71,7 +71,7 @@ def open_medium(iso: Iso) -> MountedRoot:
     return MountedRoot({guest("/"): MediumTree(iso)})
 
 
-def read_installer(root: Root) -> Installer | None:
+def read_installer(root: Tree) -> Installer | None:
     """Return what is known of the installer in the initrd of a medium, ``None`` without one."""
     if root.lstat(INITRD) is None:
         return None
@@ -81,7 +81,7 @@ def read_installer(root: Root) -> Installer | None:
     return _KNOWN[digest]
 
 
-def read_arch(root: Root) -> str:
+def read_arch(root: Tree) -> str:
     """Return the architecture of the packages on a medium; empty when it has none of their folders.
 
     An ISO image of Photon has its packages in a folder of this name, whatever its boot loaders.

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
+from builder.engine.tree import Tree, ids
 from builder.errors import GuestError
 from builder.formats.filesystem import Filesystem, Node
 from builder.guestpath import GuestPath, guest
-from builder.roots import ids
 
 
-class MountedRoot:
+class MountedRoot(Tree):
     """Filesystems by mount point; a path belongs to the longest mount point above it."""
 
     def __init__(self, mounts: Mapping[GuestPath, Filesystem]) -> None:

@@ -8,9 +8,9 @@ import ipaddress
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from builder.engine.text.systemd import iter_assignments
 from builder.errors import Place
 from builder.guest.modes import NETWORKD_DIRECTORY
-from builder.guest.systemd import iter_assignments
 from builder.rules.model import Finding, Rule, Subject, error, find
 from builder.structs import Struct, replace
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from builder.engine.text.unit_names import complete_name
 from builder.errors import KeyPath
 from builder.facts import Facts
-from builder.guest.unit_names import complete_name
 from builder.rules.interfaces import nics
 from builder.rules.model import Finding, Rule, Subject, error, find, warning
 from builder.spec import Overlay

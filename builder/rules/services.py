@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from builder.guest.unit_names import complete_name
+from builder.engine.text.unit_names import complete_name
 from builder.rules.model import Finding, Rule, Subject, error, find, warning
 
 _ELSEWHERE = {

@@ -6,10 +6,10 @@ section; one without that section, such as ``cloud-init.target``, has no link.
 
 from collections.abc import Iterator, Mapping
 
+from builder.engine.text.systemd import enable_links, template_of
 from builder.facts import Facts
 from builder.facts.data import covers, table
 from builder.facts.packages import is_preset, unit_rows
-from builder.guest.systemd import enable_links, template_of
 from builder.sample.boot import is_board
 
 _UNITS = "/usr/lib/systemd/system"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from builder.changes import Change, FileOp
+from builder.engine.tree import Tree
 from builder.facts import Facts
 from builder.job import Job, Made, Wanted
-from builder.roots import Root
 from builder.structs import Struct, field
 
 
@@ -46,7 +46,7 @@ class Target(Struct, frozen=True):
     sample: Callable[[int, int, Facts], None]
     options: Mapping[str, Any] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict)
-    work_out: Callable[[Root, Wanted], list[FileOp]] | None = None
+    work_out: Callable[[Tree, Wanted], list[FileOp]] | None = None
     suffix_for: Callable[[Mapping[str, Any]], str] | None = None
     has_defaults: bool = True
     boards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -7,9 +7,9 @@ from typing import Any
 from builder.carriers import EDITABLE
 from builder.carriers.install_options import SECTIONS
 from builder.changes import FileOp
+from builder.engine.tree import Tree
 from builder.facts import Facts
 from builder.job import Job, Made, Wanted
-from builder.roots import Root
 from builder.targets import Target
 
 
@@ -36,7 +36,7 @@ def make_installer(
     )
 
 
-def _work_out(defaults: Mapping[str, str], root: Root, wanted: Wanted) -> list[FileOp]:
+def _work_out(defaults: Mapping[str, str], root: Tree, wanted: Wanted) -> list[FileOp]:
     """Work out what the medium lacks; the codecs are imported when they are wanted."""
     from builder.carriers.medium import Defaults, installation
 

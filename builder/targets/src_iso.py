@@ -1,13 +1,13 @@
 """Source media: Photon's source packages, to which files can be added; they boot nothing."""
 
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
+from builder.engine.tree import Tree
 from builder.facts import Facts
 from builder.job import Job, Made, Wanted
-from builder.roots import Root
 from builder.targets import Target
 
 
-def _work_out(root: Root, wanted: Wanted) -> list[FileOp]:
+def _work_out(root: Tree, wanted: Wanted) -> list[FileOp]:
     """Work out what the medium lacks: paths of the spec are paths of the medium."""
     from builder.carriers.edit import operations
 

@@ -26,12 +26,12 @@ from builder.changes import (
     UnitState,
     WriteFile,
 )
+from builder.engine.memory import MemoryTree
 from builder.errors import GuestError
 from builder.facts import facts_of
 from builder.features import discover
 from builder.guestpath import guest
 from builder.plan import Step, make_plan
-from builder.roots.memory import MemoryRoot
 from builder.spec import load_spec
 from builder.targets import discover as discover_targets
 from tests.support.chroot import Row, lay_out, rows_of, run_inside
@@ -51,8 +51,8 @@ def tree() -> Tree:
     return small_tree(RELEASES["5.0"], PLACEMENT)
 
 
-def in_memory(entries: Tree) -> MemoryRoot:
-    root = MemoryRoot()
+def in_memory(entries: Tree) -> MemoryTree:
+    root = MemoryTree()
     for path, entry in sorted(entries.items()):
         above = guest(path.rpartition("/")[0] or "/")
         while above != "/" and root.lstat(above) is None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from builder.engine.memory import MemoryTree
+from builder.engine.tree import resolve
 from builder.facts import Facts, facts_of
 from builder.formats.disk import MIB
 from builder.formats.filesystem import Kind
@@ -18,8 +20,6 @@ from builder.formats.vmdk import GrainOverlay, StreamOptimized
 from builder.guest.os_release import Release
 from builder.guestpath import guest
 from builder.roots.disk import open_root, read_release
-from builder.roots.memory import MemoryRoot
-from builder.roots.resolve import resolve
 from builder.sample import make_ova
 from builder.sample.nodes import make_operations
 from builder.sample_revision import sample_revision
@@ -65,20 +65,20 @@ def folder(sample: Opened, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tree() -> MemoryRoot:
+def tree() -> MemoryTree:
     """The tree in memory."""
     return tree_of(FACTS)
 
 
-def tree_of(facts: Facts) -> MemoryRoot:
+def tree_of(facts: Facts) -> MemoryTree:
     """Return the tree of any image."""
-    root = MemoryRoot()
+    root = MemoryTree()
     for op in make_operations(facts):
         root.apply(op)
     return root
 
 
-def read(root: MemoryRoot, path: str) -> bytes:
+def read(root: MemoryTree, path: str) -> bytes:
     """Return a file's content, links followed."""
     return b"".join(root.chunks(resolve(root, guest(path))))
 
@@ -244,18 +244,18 @@ def test_a_link_points_where_photon_points_it(path: str, target: str, sample: Op
 
 
 @pytest.mark.parametrize("path", ["/usr/sbin/mount.nfs", "/etc/resolv.conf", "/etc/docker"])
-def test_what_the_published_appliance_lacks_is_absent(path: str, tree: MemoryRoot) -> None:
+def test_what_the_published_appliance_lacks_is_absent(path: str, tree: MemoryTree) -> None:
     assert tree.lstat(resolve(tree, guest(path))) is None
 
 
-def test_every_link_of_the_tree_leads_somewhere(tree: MemoryRoot) -> None:
+def test_every_link_of_the_tree_leads_somewhere(tree: MemoryTree) -> None:
     made_at_boot = {"/etc/mtab", "/media", "/var/lock"}
     links = [path for path, (node, _) in tree.nodes.items() if node.kind is Kind.SYMLINK]
     dangling = {path for path in links if tree.lstat(resolve(tree, path)) is None}
     assert dangling == made_at_boot
 
 
-def test_every_time_zone_of_the_database_is_there_and_is_utc(tree: MemoryRoot) -> None:
+def test_every_time_zone_of_the_database_is_there_and_is_utc(tree: MemoryTree) -> None:
     """Zones newer than the list may be missing on a machine that knows them."""
     known = zoneinfo.available_timezones() - {"localtime", "Factory"}
     missing = {z for z in known if tree.lstat(guest(f"/usr/share/zoneinfo/{z}")) is None}
@@ -268,14 +268,14 @@ def test_every_time_zone_of_the_database_is_there_and_is_utc(tree: MemoryRoot) -
         assert (clock.utcoffset(), clock.tzname()) == (timedelta(0), "UTC")
 
 
-def test_it_says_that_it_is_a_sample_and_does_not_boot(tree: MemoryRoot) -> None:
+def test_it_says_that_it_is_a_sample_and_does_not_boot(tree: MemoryTree) -> None:
     note = read(tree, "/usr/share/photon-builder-sample").decode()
     assert "does not boot" in " ".join(note.split())
     assert b"sample base" in read(tree, "/etc/motd")
     assert b"VARIANT_ID=sample\n" in read(tree, "/usr/lib/os-release")
 
 
-def test_the_repositories_are_those_of_photon(tree: MemoryRoot) -> None:
+def test_the_repositories_are_those_of_photon(tree: MemoryTree) -> None:
     enabled = {}
     for name in tree.names(guest("/etc/yum.repos.d")):
         text = read(tree, f"/etc/yum.repos.d/{name}").decode()

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.guest.packages import DIRECTORY, REPOSITORY_FILE
+from builder.engine.text.packages import DIRECTORY, REPOSITORY_FILE
 from builder.guest.packages_script import PAUSE_SECONDS, SCRIPT_TEXT
 from tests.support.judges import require
 

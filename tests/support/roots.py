@@ -4,23 +4,23 @@ from pathlib import Path
 
 from builder.blob import Blob
 from builder.changes import Change, FileOp, MakeDirectory, MakeSymlink, Owner, WriteFile
+from builder.engine.memory import MemoryTree
+from builder.engine.tree import Tree
 from builder.formats.filesystem import Kind
 from builder.guestpath import GuestPath, guest, join
 from builder.plan import Step
-from builder.roots import Root
-from builder.roots.memory import MemoryRoot
 
 DIRECTORIES = ("/etc", "/usr", "/usr/lib", "/usr/lib/systemd", "/usr/lib/systemd/system", "/var")
 
 
-def put(root: Root, path: str, text: str, mode: int = 0o644, owner: Owner = Owner()) -> None:  # noqa: B008 - immutable
+def put(root: Tree, path: str, text: str, mode: int = 0o644, owner: Owner = Owner()) -> None:  # noqa: B008 - immutable
     """Write a file and the directories above it."""
     above = path.rpartition("/")[0]
     make(root, above)
     root.apply(WriteFile(guest(path), Blob.text(text), mode, owner))
 
 
-def make(root: Root, path: str, mode: int = 0o755) -> None:
+def make(root: Tree, path: str, mode: int = 0o755) -> None:
     """Make a directory and those above it."""
     if not path:
         return
@@ -29,15 +29,15 @@ def make(root: Root, path: str, mode: int = 0o755) -> None:
         root.apply(MakeDirectory(guest(path), mode))
 
 
-def link(root: Root, path: str, target: str) -> None:
+def link(root: Tree, path: str, target: str) -> None:
     """Make a symbolic link and the directories above it."""
     make(root, path.rpartition("/")[0])
     root.apply(MakeSymlink(guest(path), target))
 
 
-def merged_root() -> MemoryRoot:
+def merged_root() -> MemoryTree:
     """Return a usr-merged root with accounts."""
-    root = MemoryRoot()
+    root = MemoryTree()
     for directory in DIRECTORIES:
         make(root, directory)
     for name in ("lib", "bin", "sbin"):
@@ -48,7 +48,7 @@ def merged_root() -> MemoryRoot:
     return root
 
 
-def text_of(root: Root, path: str) -> str:
+def text_of(root: Tree, path: str) -> str:
     """Return a file's content."""
     return b"".join(root.chunks(guest(path))).decode(errors="surrogateescape")
 
@@ -58,7 +58,7 @@ def steps(*changes: Change) -> list[Step]:
     return [Step(change, "overlay.test") for change in changes]
 
 
-def walk(root: Root, path: GuestPath = guest("/")) -> dict[str, tuple[str, int, int, int, str]]:  # noqa: B008 - a constant
+def walk(root: Tree, path: GuestPath = guest("/")) -> dict[str, tuple[str, int, int, int, str]]:  # noqa: B008 - a constant
     """Return kind, mode, owner and content or target of everything below ``path``."""
     found = {}
     for name in root.names(path):
@@ -73,7 +73,7 @@ def walk(root: Root, path: GuestPath = guest("/")) -> dict[str, tuple[str, int, 
     return found
 
 
-def materialise(root: Root, directory: Path) -> None:
+def materialise(root: Tree, directory: Path) -> None:
     """Write a root into a folder of this machine, modes and links included."""
     for path, (kind, mode, _, _, content) in walk(root).items():
         at = directory / path.lstrip("/")
@@ -88,7 +88,7 @@ def materialise(root: Root, directory: Path) -> None:
                 at.chmod(mode)
 
 
-def apply_all(root: Root, ops: list[FileOp]) -> None:
+def apply_all(root: Tree, ops: list[FileOp]) -> None:
     """Apply operations in order."""
     for op in ops:
         root.apply(op)

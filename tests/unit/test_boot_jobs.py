@@ -7,12 +7,12 @@ import pytest
 
 from builder.carriers.edit import edit
 from builder.changes import InstallPackages, Remove, SetUnitState, UnitState
+from builder.engine.memory import MemoryTree
+from builder.engine.text import packages
 from builder.facts import facts_of
 from builder.features import Feature, services, ssh, units, users
-from builder.guest import packages
 from builder.guestpath import guest
 from builder.plan import Step
-from builder.roots.memory import MemoryRoot
 from tests.support.boot_jobs import boot_jobs
 from tests.support.judges import judge
 from tests.support.photon_releases import RELEASES
@@ -24,7 +24,7 @@ from tests.support.wishes import wish
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFydC1r a"
 
 
-def base(release: str) -> MemoryRoot:
+def base(release: str) -> MemoryTree:
     root = merged_root()
     for path, entry in unit_tree(RELEASES[release]).items():
         if isinstance(entry, File):
@@ -37,7 +37,7 @@ def base(release: str) -> MemoryRoot:
     return root
 
 
-def servers(root: MemoryRoot, folder: Path) -> set[str]:
+def servers(root: MemoryTree, folder: Path) -> set[str]:
     """Return what would listen for ssh after a boot."""
     where = folder / f"boot-{len(list(folder.iterdir()))}"
     where.mkdir()
@@ -45,7 +45,7 @@ def servers(root: MemoryRoot, folder: Path) -> set[str]:
     return boot_jobs(where) & {"sshd.service", "sshd.socket"}
 
 
-def apply(root: MemoryRoot, feature: Feature, value: Any, **overlay: Any) -> None:  # noqa: ANN401 - any valid value
+def apply(root: MemoryTree, feature: Feature, value: Any, **overlay: Any) -> None:  # noqa: ANN401 - any valid value
     found = wish(feature, value, release="5.0", overlay=overlay)
     assert found.codes == []
     edit(root, [Step(change, feature.key) for change in found.changes], 0)
@@ -122,7 +122,7 @@ WAITING = (
 )
 
 
-def jobs(root: MemoryRoot, folder: Path) -> set[str]:
+def jobs(root: MemoryTree, folder: Path) -> set[str]:
     """Return what a boot of a root would start."""
     where = folder / f"boot-{len(list(folder.iterdir()))}"
     where.mkdir()

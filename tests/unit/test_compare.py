@@ -5,12 +5,12 @@ import pytest
 from builder.blob import Blob
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Owner, Remove, WriteFile
 from builder.compare import compare
+from builder.engine.memory import MemoryTree
 from builder.guestpath import guest
-from builder.roots.memory import MemoryRoot
 from tests.support.roots import link, merged_root, put
 
 
-def tree() -> MemoryRoot:
+def tree() -> MemoryTree:
     root = merged_root()
     put(root, "/opt/file", "old")
     put(root, "/opt/sub/deep/file", "x")

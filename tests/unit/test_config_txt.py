@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.guest import config_txt
+from builder.engine.text import config_txt
 
 PHOTON = """\
 # Refer to the documentation

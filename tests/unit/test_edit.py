@@ -19,16 +19,16 @@ from builder.changes import (
     SetPassword,
     WriteFile,
 )
+from builder.engine.memory import MemoryTree
 from builder.errors import GuestError
 from builder.guestpath import guest
-from builder.roots.memory import MemoryRoot
 from tests.support.roots import link, make, merged_root, put, steps, text_of, walk
 
 DAY = 20_000
 NOW = DAY * 86_400 + 17
 
 
-def edited(root: MemoryRoot, *changes: Change) -> MemoryRoot:
+def edited(root: MemoryTree, *changes: Change) -> MemoryTree:
     edit(root, steps(*changes), NOW)
     return root
 
@@ -156,7 +156,7 @@ def test_text_is_replaced_in_the_files_of_a_glob_only() -> None:
     assert text_of(root, "/etc/yum.repos.d/notes.txt") == "https://old/x\n"
 
 
-def boot_files(root: MemoryRoot, command: str) -> MemoryRoot:
+def boot_files(root: MemoryTree, command: str) -> MemoryTree:
     put(root, "/boot/systemd.cfg", "systemd_cmdline=net.ifnames=0 quiet\n")
     put(root, "/boot/linux-6.1.cfg", "photon_cmdline=init=/lib/systemd/systemd ro quiet\n")
     link(root, "/boot/photon.cfg", "linux-6.1.cfg")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder.changes import EnsureLine, SetFirmware, SetKernelArguments
+from builder.engine.text.lines import ensure_line
 from builder.errors import UnsupportedError
 from builder.facts import facts_of
 from builder.features import (
@@ -20,7 +21,6 @@ from builder.features import (
 )
 from builder.guest import card, fstab
 from builder.guest import swap as guest_swap
-from builder.guest.lines import ensure_line
 from builder.guest.wifi import derive_key
 from builder.rules import discover as discover_rules
 from builder.spec import load_spec

@@ -8,6 +8,7 @@ import pytest
 
 from builder import features, targets
 from builder.carriers.edit import edit
+from builder.engine.memory import MemoryTree
 from builder.errors import SpecError
 from builder.facts import Facts, facts_of
 from builder.features import files, identity, ssh, sysctl
@@ -15,7 +16,6 @@ from builder.features.host_keys import CLOUD
 from builder.guestpath import guest
 from builder.lock import Lock
 from builder.plan import Plan, make_plan
-from builder.roots.memory import MemoryRoot
 from builder.spec import load_spec
 from tests.support.judges import judge
 from tests.support.namespace import run_in_namespace
@@ -41,7 +41,7 @@ def plan(folder: Path, overlay: str, facts: Facts = OVA) -> Plan:
     return make_plan(spec, known, facts=facts)
 
 
-def built(made: Plan, release: str = "5.0") -> MemoryRoot:
+def built(made: Plan, release: str = "5.0") -> MemoryTree:
     root = merged_root()
     for path, entry in configuration(RELEASES[release], PLACEMENT).items():
         if isinstance(entry, File) and path.startswith("/etc/"):
@@ -53,7 +53,7 @@ def built(made: Plan, release: str = "5.0") -> MemoryRoot:
     return root
 
 
-def sshd_settings(root: MemoryRoot, folder: Path) -> set[str]:
+def sshd_settings(root: MemoryTree, folder: Path) -> set[str]:
     """Return what the real sshd makes of its configuration."""
     place = folder / "sshd_config.d"
     place.mkdir(exist_ok=True)

@@ -1,14 +1,14 @@
 import pytest
 
+from builder.engine.text import accounts
 from builder.errors import FaultError, GuestError
-from builder.guest import accounts, password
+from builder.guest import password
 from builder.guestpath import guest
 from tests.support.judges import judge
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\nbin:x:1:1::/dev/null:/bin/false\n"
 SHADOW = "root:$6$old$hash:0:0:90:7:5:1:\nbin:x:18000:0:90:7:::\n"
 GROUP = "root:x:0:\nwheel:x:28:\nusers:x:100:bin\n"
-NEVER = {"day": 20000, "max_days": 99999, "must_change": False}
 
 
 def _line(text: str, user: str = "root") -> str:
@@ -17,35 +17,45 @@ def _line(text: str, user: str = "root") -> str:
 
 def test_a_password_is_set_with_its_ageing() -> None:
     text = accounts.set_password(
-        SHADOW, "root", "$6$new", day=20000, max_days=99999, must_change=False
+        SHADOW, "root", "$6$new", accounts.Ageing(20000, 99999, must_change=False)
     )
     assert text == "root:$6$new:20000:0:99999:7:::\nbin:x:18000:0:90:7:::\n"
 
 
 def test_the_first_login_must_change_a_password_of_day_zero() -> None:
-    text = accounts.set_password(SHADOW, "root", "$6$n", day=20000, max_days=90, must_change=True)
+    text = accounts.set_password(
+        SHADOW, "root", "$6$n", accounts.Ageing(20000, 90, must_change=True)
+    )
     assert _line(text) == "root:$6$n:0:0:90:7:::"
-    again = accounts.set_password(text, "root", "$6$n", day=20001, max_days=90, must_change=True)
+    again = accounts.set_password(
+        text, "root", "$6$n", accounts.Ageing(20001, 90, must_change=True)
+    )
     assert again == text
 
 
 def test_the_day_stays_when_nothing_else_changes() -> None:
-    once = accounts.set_password(SHADOW, "root", "!", day=20000, max_days=99999, must_change=False)
-    later = accounts.set_password(once, "root", "!", day=20500, max_days=99999, must_change=False)
+    once = accounts.set_password(
+        SHADOW, "root", "!", accounts.Ageing(20000, 99999, must_change=False)
+    )
+    later = accounts.set_password(
+        once, "root", "!", accounts.Ageing(20500, 99999, must_change=False)
+    )
     assert later == once
 
 
 @pytest.mark.parametrize(("hashed", "max_days"), [("!", 30), ("$6$x", 99999)], ids=["age", "hash"])
 def test_the_day_moves_with_the_hash_and_the_age(hashed: str, max_days: int) -> None:
-    once = accounts.set_password(SHADOW, "root", "!", day=20000, max_days=99999, must_change=False)
+    once = accounts.set_password(
+        SHADOW, "root", "!", accounts.Ageing(20000, 99999, must_change=False)
+    )
     later = accounts.set_password(
-        once, "root", hashed, day=20500, max_days=max_days, must_change=False
+        once, "root", hashed, accounts.Ageing(20500, max_days, must_change=False)
     )
     assert _line(later).split(":")[2] == "20500"
 
 
 def test_the_day_is_never_zero_by_accident() -> None:
-    text = accounts.set_password(SHADOW, "root", "!", day=0, max_days=99999, must_change=False)
+    text = accounts.set_password(SHADOW, "root", "!", accounts.Ageing(0, 99999, must_change=False))
     assert _line(text).split(":")[2] == "1"
 
 
@@ -95,8 +105,6 @@ def test_a_conflict_says_what_was_found(
 def test_names_are_resolved_by_the_guests_own_files() -> None:
     assert accounts.resolve_user(PASSWD, "bin") == 1
     assert accounts.resolve_group(GROUP, "wheel") == 28
-    assert accounts.primary_group(PASSWD, "bin") == 1
-    assert accounts.home_of(PASSWD, "root") == "/root"
 
 
 @pytest.mark.parametrize("text", ["root:x:zero:0::/:/\n", "root\n"], ids=["letters", "short"])

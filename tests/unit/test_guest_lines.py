@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.guest.lines import ensure_line
+from builder.engine.text.lines import ensure_line
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from builder.engine.text import packages, systemd
+from builder.engine.text.unit_names import complete_name, escape_path, is_name
 from builder.errors import GuestError
-from builder.guest import compose_units, first_boot, packages, repositories, systemd
-from builder.guest.unit_names import complete_name, escape_path, is_name
+from builder.guest import compose_units, first_boot, repositories
 from tests.support.judges import judge
 
 LIBRARY = "usr/lib/systemd/system"

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from builder.engine.text import grub
 from builder.errors import GuestError
 from builder.guest import (
     authorized_keys,
     firewall,
     fstab,
-    grub,
     hosts,
     mount_types,
     networkd,

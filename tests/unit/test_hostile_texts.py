@@ -10,16 +10,16 @@ import pytest
 from builder.burn.open_files import users_of
 from builder.changes import MakeSymlink
 from builder.cli import _say
+from builder.engine.memory import MemoryTree
+from builder.engine.text.accounts import resolve_user
+from builder.engine.text.systemd import enable_links
+from builder.engine.tree import resolve
 from builder.errors import FormatError, GuestError
 from builder.formats.compression import iter_unpacked, read_size
-from builder.guest.accounts import resolve_user
 from builder.guest.fstab import parse_fstab
-from builder.guest.systemd import enable_links
 from builder.guestpath import guest, join
 from builder.nightly.folder import Builds
 from builder.printable import printable
-from builder.roots.memory import MemoryRoot
-from builder.roots.resolve import resolve
 from tests.support.judges import judge
 from tests.support.machines import Machine
 
@@ -36,7 +36,7 @@ def test_an_id_of_thousands_of_digits_is_a_sentence() -> None:
 
 
 def test_a_link_with_a_nul_byte_is_a_sentence() -> None:
-    root = MemoryRoot()
+    root = MemoryTree()
     root.apply(MakeSymlink(guest("/lib"), "usr\0/lib"))
     with pytest.raises(GuestError, match="the symbolic link /lib holds a NUL byte"):
         resolve(root, guest("/lib/x"))

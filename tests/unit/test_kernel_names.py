@@ -8,10 +8,10 @@ import pytest
 from builder.carriers.edit import operations
 from builder.carriers.in_guest import files, units
 from builder.changes import EnsureLine, RequireModule
+from builder.engine.text.kernel_modules import module_names
 from builder.errors import GuestError, Severity
 from builder.facts import facts_of
 from builder.features import modules, sysctl
-from builder.guest.kernel_modules import module_names
 from builder.guest.sysctl_names import is_number, known_names, plain_name
 from tests.support.judges import judge, require
 from tests.support.roots import make, merged_root, put, steps

@@ -8,16 +8,16 @@ import pytest
 from builder.blob import Blob
 from builder.carriers.edit import edit
 from builder.changes import InstallPackages, ReplaceText, SetUnitState, UnitState
+from builder.engine.memory import MemoryTree
+from builder.engine.text import packages
 from builder.errors import FormatError, GuestError
 from builder.facts import facts_of
 from builder.features import first_boot, mounts, repositories
 from builder.features import packages as feature
 from builder.formats import rpm_repo
-from builder.guest import packages
 from builder.guest.packages_script import ATTEMPTS, SCRIPT_TEXT
 from builder.guest.repositories import KEY, OLD_KEY, key_line
 from builder.guestpath import guest
-from builder.roots.memory import MemoryRoot
 from tests.support.judges import judge
 from tests.support.package_manager import (
     NO_KEY_NAMED,
@@ -43,14 +43,14 @@ RESTART = f"then: systemctl restart {packages.UNIT}"
 
 def base(
     build: str = "a383732007722305139314aa93dd00f2c30df000", release: str = "3.0"
-) -> MemoryRoot:
+) -> MemoryTree:
     root = merged_root()
     put(root, "/etc/os-release", f"ID=photon\nVERSION_ID={release}\n")
     put(root, "/etc/photon-release", f"VMware Photon OS {release}\nPHOTON_BUILD_NUMBER={build}\n")
     return root
 
 
-def staged(root: MemoryRoot, *changes: InstallPackages | SetUnitState) -> MemoryRoot:
+def staged(root: MemoryTree, *changes: InstallPackages | SetUnitState) -> MemoryTree:
     edit(root, steps(*changes), NOW)
     again = edit(root, steps(*changes), NOW)
     assert again == [], "a second run of the plan finds something to do"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from builder.documents import parse_document
+from builder.engine.text.systemd import parse_install
 from builder.facts import Facts
 from builder.facts.data import covers, table
 from builder.facts.packages import unit_rows
-from builder.guest.systemd import parse_install
 from builder.sample.files import package_files
 from tests.support.judges import judge
 from tests.support.photon_releases import IMAGES, RELEASES, Release

@@ -8,28 +8,28 @@ import pytest
 
 from builder.blob import Blob
 from builder.changes import FileOp, MakeDirectory, MakeSymlink, Owner, Remove, WriteFile
+from builder.engine.memory import MemoryTree
+from builder.engine.ops import is_true
+from builder.engine.overlay import OverlayTree
+from builder.engine.tree import Tree, exists, ids, read_text, resolve, resolve_parent
 from builder.errors import GuestError
 from builder.formats.disk import MIB, FileDisk
 from builder.formats.ext4 import Ext4
 from builder.formats.fat import Fat
 from builder.guestpath import GuestPath, guest
-from builder.roots import Root, ids, is_true
-from builder.roots.memory import MemoryRoot
 from builder.roots.mounted import MountedRoot
-from builder.roots.overlay import OverlayRoot
-from builder.roots.resolve import exists, read_text, resolve, resolve_parent
 from tests.support.judges import judge
 from tests.support.roots import link, make, put, text_of, walk
 
-Open = Callable[[Path, ExitStack], Root]
+Open = Callable[[Path, ExitStack], Tree]
 
 
-def memory(_: Path, __: ExitStack) -> MemoryRoot:
-    return MemoryRoot()
+def memory(_: Path, __: ExitStack) -> MemoryTree:
+    return MemoryTree()
 
 
-def overlay(_: Path, __: ExitStack) -> OverlayRoot:
-    return OverlayRoot(MemoryRoot())
+def overlay(_: Path, __: ExitStack) -> OverlayTree:
+    return OverlayTree(MemoryTree())
 
 
 def _disk(path: Path, stack: ExitStack, size: int, *maker: str) -> FileDisk:
@@ -58,8 +58,8 @@ def fat(folder: Path, stack: ExitStack) -> MountedRoot:
     return MountedRoot({guest("/"): Fat(disk, 0, timestamp=0, name="fat")})
 
 
-def over_ext4(folder: Path, stack: ExitStack) -> OverlayRoot:
-    return OverlayRoot(ext4(folder, stack))
+def over_ext4(folder: Path, stack: ExitStack) -> OverlayTree:
+    return OverlayTree(ext4(folder, stack))
 
 
 ROOTS: dict[str, Open] = {
@@ -115,7 +115,7 @@ STEPS: dict[str, tuple[FileOp, ...]] = {
 }  # fmt: skip
 
 
-def tree(root: Root) -> dict[str, tuple[str, int, int, int, str]]:
+def tree(root: Tree) -> dict[str, tuple[str, int, int, int, str]]:
     """Return what is in a root, without what mke2fs and the second root put there."""
     found = walk(root)
     return {path: facts for path, facts in found.items() if path not in {"/lost+found", "/usr"}
@@ -127,7 +127,7 @@ def tree(root: Root) -> dict[str, tuple[str, int, int, int, str]]:
 def test_the_same_operations_give_the_same_tree(
     kind: str, case: str, tmp_path: Path, stack: ExitStack
 ) -> None:
-    reference = MemoryRoot()
+    reference = MemoryTree()
     root = ROOTS[kind](tmp_path, stack)
     for op in STEPS[case]:
         reference.apply(op)
@@ -192,8 +192,8 @@ def test_a_mounted_filesystem_hides_what_lies_below(tmp_path: Path, stack: ExitS
         judge("e2fsck", "-fn", tmp_path / name)
 
 
-def filled() -> MemoryRoot:
-    root = MemoryRoot()
+def filled() -> MemoryTree:
+    root = MemoryTree()
     put(root, "/d/one", "1")
     put(root, "/d/sub/two", "2")
     put(root, "/d/sub/three", "3")
@@ -202,7 +202,7 @@ def filled() -> MemoryRoot:
 
 
 def kept(*ops: FileOp) -> list[FileOp]:
-    root = OverlayRoot(filled())
+    root = OverlayTree(filled())
     for op in ops:
         root.apply(op)
     return root.operations()
@@ -246,18 +246,18 @@ def test_an_overlay_keeps_what_differs_and_nothing_else(
 
 @pytest.mark.parametrize("case", STEPS)
 def test_what_an_overlay_kept_makes_its_base_equal(case: str) -> None:
-    base, above = filled(), OverlayRoot(filled())
+    base, above = filled(), OverlayTree(filled())
     for op in STEPS[case]:
         if op.path != D:
             above.apply(op)
     for op in above.operations():
         base.apply(op)
     assert walk(base) == walk(above)
-    assert OverlayRoot(base).operations() == []
+    assert OverlayTree(base).operations() == []
 
 
 def test_an_overlay_refuses_a_file_where_a_directory_is() -> None:
-    root = OverlayRoot(filled())
+    root = OverlayTree(filled())
     with pytest.raises(GuestError, match="is a directory in the base") as caught:
         root.apply(write("/d", "x"))
     assert "absent: true" in caught.value.hint

@@ -6,9 +6,9 @@ import pytest
 
 from builder.carriers.edit import edit
 from builder.changes import SetUnitState, UnitState
+from builder.engine.memory import MemoryTree
 from builder.errors import GuestError
 from builder.guestpath import guest
-from builder.roots.memory import MemoryRoot
 from tests.support.judges import judge
 from tests.support.roots import link, materialise, merged_root, put, steps, text_of, walk
 
@@ -28,7 +28,7 @@ ENABLED, DISABLED, MASKED = UnitState.ENABLED, UnitState.DISABLED, UnitState.MAS
 STATE_DIRECTORY = "/etc/systemd/system"
 
 
-def base() -> MemoryRoot:
+def base() -> MemoryTree:
     root = merged_root()
     for name, text in UNITS.items():
         put(root, f"/usr/lib/systemd/system/{name}", text)
@@ -37,7 +37,7 @@ def base() -> MemoryRoot:
     return root
 
 
-def links(root: MemoryRoot) -> dict[str, str]:
+def links(root: MemoryTree) -> dict[str, str]:
     return {
         path: content
         for path, (kind, _, _, _, content) in walk(root, guest(STATE_DIRECTORY)).items()

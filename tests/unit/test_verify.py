@@ -21,8 +21,8 @@ from builder.changes import (
     UnitState,
     WriteFile,
 )
+from builder.engine.memory import MemoryTree
 from builder.guestpath import guest
-from builder.roots.memory import MemoryRoot
 from builder.verify import difference
 from tests.support.roots import link, make, merged_root, put, steps
 
@@ -62,7 +62,7 @@ def test_what_differs_is_a_sentence(op: FileOp, sentence: str) -> None:
     assert difference(root, op) == sentence
 
 
-def guest_root() -> MemoryRoot:
+def guest_root() -> MemoryTree:
     root = merged_root()
     unit = "[Install]\nWantedBy=multi-user.target\nAlias=other.service\n"
     for name in ("one", "two", "three"):

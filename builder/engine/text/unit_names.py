@@ -4,10 +4,12 @@ Source: systemd.unit(5), "String escaping for inclusion in unit names"; systemd-
 judges :func:`escape_path` in the tests.
 """
 
-import re
+from __future__ import annotations
 
-from builder.errors import GuestError
-from builder.structs import Struct
+import re
+from typing import NamedTuple, Optional
+
+from ..errors import GuestError
 
 SUFFIXES = (
     *("service", "socket", "target", "timer", "mount", "automount"),
@@ -16,14 +18,14 @@ SUFFIXES = (
 _NAME = re.compile(rf"[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\@-]*)?\.(?:{'|'.join(SUFFIXES)})")
 
 
-class UnitName(Struct, frozen=True):
+class UnitName(NamedTuple):
     """A unit name in its parts: ``prefix@instance.suffix``.
 
     ``instance`` is ``None`` for a plain unit and empty for a template.
     """
 
     prefix: str
-    instance: str | None
+    instance: Optional[str]
     suffix: str
 
     @property
@@ -31,7 +33,7 @@ class UnitName(Struct, frozen=True):
         """Say whether an instance has to be named before the unit can run."""
         return self.instance == ""
 
-    def with_instance(self, instance: str) -> "UnitName":
+    def with_instance(self, instance: str) -> UnitName:
         """Return the name of an instance of this template."""
         return UnitName(self.prefix, instance, self.suffix)
 

@@ -1,31 +1,33 @@
-"""A copy-on-write root: reads fall through to a base, changes are kept apart.
+"""A copy-on-write tree: reads fall through to a base, changes are kept apart.
 
 It has nothing to do with Linux's overlayfs. What it kept is what has to be written to a
 disk, and what a container layer or an installer's payload holds.
 """
 
-from collections.abc import Container, Iterator
+from __future__ import annotations
 
-from builder.changes import FileOp, MakeDirectory, Remove
-from builder.errors import GuestError
-from builder.formats.filesystem import Kind, Node
-from builder.guestpath import GuestPath, join, parent
-from builder.roots import Root, is_true
-from builder.roots.memory import MemoryRoot
+from typing import Container, Dict, Iterator, List, Optional, Set
+
+from .errors import GuestError
+from .memory import MemoryTree
+from .nodes import Kind, Node
+from .ops import FileOp, MakeDirectory, Remove, is_true
+from .paths import GuestPath, join, parent
+from .tree import Tree
 
 
-class OverlayRoot:
-    """A root whose changes are kept apart from ``base``, one operation for a path."""
+class OverlayTree(Tree):
+    """A tree whose changes are kept apart from ``base``, one operation for a path."""
 
-    def __init__(self, base: Root) -> None:
+    def __init__(self, base: Tree) -> None:
         self.base = base
-        self._upper = MemoryRoot()
-        self._kept: dict[GuestPath, FileOp] = {}
-        self._removed: set[GuestPath] = set()
-        self._looked_up: dict[GuestPath, Node | None] = {}
-        self._listed: dict[GuestPath, list[str]] = {}
+        self._upper = MemoryTree()
+        self._kept: Dict[GuestPath, FileOp] = {}
+        self._removed: Set[GuestPath] = set()
+        self._looked_up: Dict[GuestPath, Optional[Node]] = {}
+        self._listed: Dict[GuestPath, List[str]] = {}
 
-    def lstat(self, path: GuestPath) -> Node | None:
+    def lstat(self, path: GuestPath) -> Optional[Node]:
         """Describe ``path`` as changed."""
         if path in self._kept:
             return self._upper.lstat(path)
@@ -39,7 +41,7 @@ class OverlayRoot:
             raise GuestError(f"{path} has been removed")
         return self.base.chunks(path)
 
-    def names(self, path: GuestPath) -> list[str]:
+    def names(self, path: GuestPath) -> List[str]:
         """Return a directory's entries as changed."""
         node = self.lstat(path)
         if node is None or node.kind is not Kind.DIRECTORY:
@@ -63,7 +65,7 @@ class OverlayRoot:
         """Tell what the base tells."""
         return self.base.holds_modes(path)
 
-    def operations(self) -> list[FileOp]:
+    def operations(self) -> List[FileOp]:
         """Return what differs from the base: removals first, then by path."""
         gone = {path for removed in self._removed for path in self._gone(removed)}
         tops = sorted(path for path in gone if not _is_within(parent(path), gone))
@@ -82,7 +84,7 @@ class OverlayRoot:
             for name in self.base.names(path):
                 yield from self._gone(join(path, name))
 
-    def _base_names(self, path: GuestPath) -> list[str]:
+    def _base_names(self, path: GuestPath) -> List[str]:
         """Return the entries that a directory still has of the base's."""
         known = None if self._is_hidden(path) else self._base_lstat(path)
         if known is None or known.kind is not Kind.DIRECTORY:
@@ -94,7 +96,7 @@ class OverlayRoot:
             [n for n in names if join(path, n) not in self._removed] if self._removed else [*names]
         )
 
-    def _base_lstat(self, path: GuestPath) -> Node | None:
+    def _base_lstat(self, path: GuestPath) -> Optional[Node]:
         """Describe ``path`` of the base, which does not change: every path is looked up once."""
         if path not in self._looked_up:
             above = None if path == "/" else self._base_lstat(parent(path))

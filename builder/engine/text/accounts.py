@@ -4,17 +4,16 @@ Records that are not concerned stay byte for byte as they were. Passwords are
 never hashed here; see :mod:`builder.guest.password`.
 """
 
-from collections.abc import Iterable
-from typing import TypedDict, Unpack
+from __future__ import annotations
 
-from builder.errors import GuestError
-from builder.guestpath import GuestPath, guest
-from builder.structs import Struct, replace
+from typing import Iterable, NamedTuple
+
+from ..errors import GuestError
+from ..paths import GuestPath, guest
 
 PASSWD = guest("/etc/passwd")
 SHADOW = guest("/etc/shadow")
 GROUP = guest("/etc/group")
-GSHADOW = guest("/etc/gshadow")
 
 LOCKED = "!"
 NEVER_DAYS = 99999
@@ -25,7 +24,7 @@ _PASSWD_FIELDS = 7
 _GROUP_FIELDS = 4
 
 
-class Account(Struct, frozen=True):
+class Account(NamedTuple):
     """A user account as passwd(5) holds it, but for the password."""
 
     name: str
@@ -36,7 +35,7 @@ class Account(Struct, frozen=True):
     comment: str = ""
 
 
-class Databases(Struct, frozen=True):
+class Databases(NamedTuple):
     """The texts of the three account files."""
 
     passwd: str
@@ -44,7 +43,7 @@ class Databases(Struct, frozen=True):
     group: str
 
 
-class Ageing(TypedDict):
+class Ageing(NamedTuple):
     """When a password expires.
 
     Attributes:
@@ -58,7 +57,7 @@ class Ageing(TypedDict):
     must_change: bool
 
 
-def set_password(shadow: str, user: str, hashed: str, **ageing: Unpack[Ageing]) -> str:
+def set_password(shadow: str, user: str, hashed: str, ageing: Ageing) -> str:
     """Return ``shadow`` with a user's hash and ageing set.
 
     The account no longer expires or goes inactive. The day of the last change stays
@@ -68,9 +67,9 @@ def set_password(shadow: str, user: str, hashed: str, **ageing: Unpack[Ageing]) 
         GuestError: ``shadow`` has no such user.
     """
     fields = _record(shadow, user, SHADOW, _SHADOW_FIELDS)
-    limit, must_change = str(ageing["max_days"]), ageing["must_change"]
+    limit, must_change = str(ageing.max_days), ageing.must_change
     held = (fields[1], fields[4], fields[2] == "0") == (hashed, limit, must_change)
-    changed = 0 if must_change else max(ageing["day"], 1)
+    changed = 0 if must_change else max(ageing.day, 1)
     last = fields[2] if held and fields[2] else str(changed)
     wanted = [user, hashed, last, fields[3] or "0", limit, WARN_DAYS, "", "", fields[8]]
     return _put(shadow, user, wanted)
@@ -114,7 +113,7 @@ def add_user(
             "",
         ]
         shadow = _append(shadow, locked)
-    return replace(texts, passwd=_with_account(texts.passwd, account), shadow=shadow, group=group)
+    return Databases(_with_account(texts.passwd, account), shadow, group)
 
 
 def _with_account(passwd: str, account: Account) -> str:
@@ -191,15 +190,6 @@ def resolve_user(passwd: str, name: str) -> int:
     return _number(_record(passwd, name, PASSWD, _PASSWD_FIELDS)[2], PASSWD, name)
 
 
-def primary_group(passwd: str, name: str) -> int:
-    """Return the gid of a user's primary group.
-
-    Raises:
-        GuestError: there is no such user, or its record is damaged.
-    """
-    return _number(_record(passwd, name, PASSWD, _PASSWD_FIELDS)[3], PASSWD, name)
-
-
 def resolve_group(group: str, name: str) -> int:
     """Return a group's gid.
 
@@ -207,21 +197,6 @@ def resolve_group(group: str, name: str) -> int:
         GuestError: there is no such group, or its record is damaged.
     """
     return _number(_record(group, name, GROUP, _GROUP_FIELDS)[2], GROUP, name)
-
-
-def home_of(passwd: str, user: str) -> GuestPath:
-    """Return a user's home directory.
-
-    Raises:
-        GuestError: there is no such user, or the home is no absolute path.
-    """
-    home = _record(passwd, user, PASSWD, _PASSWD_FIELDS)[5]
-    try:
-        return guest(home)
-    except ValueError:
-        raise GuestError(
-            f"{PASSWD}: the home of {user} is {home!r}; wanted an absolute path"
-        ) from None
 
 
 def _records(text: str) -> list[list[str]]:

@@ -4,7 +4,9 @@ Writing a guest's RPM database from outside would need the same rpm with the sam
 Photon changed both twice (Berkeley DB, then sqlite, then another path).
 """
 
-from builder.guestpath import guest, join
+from __future__ import annotations
+
+from ..paths import guest, join
 
 DIRECTORY = guest("/var/lib/photon-builder/packages")
 """Holds what is wanted; empty but for ``installed`` when that is done."""

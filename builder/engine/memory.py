@@ -1,28 +1,29 @@
-"""A root held in a dictionary: the reference that the other roots are tested against."""
+"""A tree held in a dictionary: the reference that the others are tested against."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
-from builder.blob import Blob
-from builder.changes import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
-from builder.errors import GuestError
-from builder.formats.filesystem import Kind, Node
-from builder.guestpath import GuestPath, guest, parent
-from builder.roots import ids
+from typing import Dict, Iterator, List, Optional, Set, Tuple, Union
 
-_PIECE = 1 << 20
+from .blobs import Blob
+from .errors import GuestError
+from .nodes import Kind, Node
+from .ops import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
+from .paths import GuestPath, guest, name, parent
+from .tree import Tree, ids
+
 _EMPTY = Blob.of(b"")
 
 
-class MemoryRoot:
-    """A root whose nodes live in memory; content stays where its blob has it."""
+class MemoryTree(Tree):
+    """A tree whose nodes live in memory; content stays where its blob has it."""
 
     def __init__(self) -> None:
-        self.nodes: dict[GuestPath, tuple[Node, Blob]] = {
+        self.nodes: Dict[GuestPath, Tuple[Node, Blob]] = {
             guest("/"): (Node(Kind.DIRECTORY, 0o755), _EMPTY)
         }
-        self._children: dict[GuestPath, set[str]] = {guest("/"): set()}
+        self._children: Dict[GuestPath, Set[str]] = {guest("/"): set()}
 
-    def lstat(self, path: GuestPath) -> Node | None:
+    def lstat(self, path: GuestPath) -> Optional[Node]:
         """Describe ``path``; ``None`` if absent."""
         found = self.nodes.get(path)
         return found[0] if found else None
@@ -32,11 +33,9 @@ class MemoryRoot:
         found = self.nodes.get(path)
         if found is None or found[0].kind is not Kind.FILE:
             raise GuestError(f"{path} is not a regular file of the base")
-        with found[1].open() as stream:
-            while piece := stream.read(_PIECE):
-                yield piece
+        return found[1].chunks()
 
-    def names(self, path: GuestPath) -> list[str]:
+    def names(self, path: GuestPath) -> List[str]:
         """Return a directory's entries."""
         if path not in self._children:
             raise GuestError(f"{path} is not a directory of the base")
@@ -52,7 +51,7 @@ class MemoryRoot:
         if parent(op.path) not in self._children:
             raise GuestError(f"{parent(op.path)} is not a directory of the base")
         self.nodes[op.path] = _stored(op)
-        self._children[parent(op.path)].add(op.path.rpartition("/")[2])
+        self._children[parent(op.path)].add(name(op.path))
         if isinstance(op, MakeDirectory):
             self._children.setdefault(op.path, set())
 
@@ -66,15 +65,13 @@ class MemoryRoot:
         for child in sorted(self._children.pop(path, ())):
             self._remove(guest(f"{path}/{child}"))
         if self.nodes.pop(path, None) is not None:
-            self._children.get(parent(path), set()).discard(path.rpartition("/")[2])
+            self._children.get(parent(path), set()).discard(name(path))
 
 
-def _stored(op: WriteFile | MakeDirectory | MakeSymlink) -> tuple[Node, Blob]:
-    """Return the node and content that ``op`` makes."""
-    match op:
-        case WriteFile(content=content, mode=mode, owner=owner):
-            return Node(Kind.FILE, mode, *ids(owner), content.size), content
-        case MakeDirectory(mode=mode, owner=owner):
-            return Node(Kind.DIRECTORY, mode, *ids(owner)), _EMPTY
-        case MakeSymlink(target=target):
-            return Node(Kind.SYMLINK, 0o777, target=target), _EMPTY
+def _stored(op: Union[WriteFile, MakeDirectory, MakeSymlink]) -> Tuple[Node, Blob]:
+    """Return the node and content that an operation makes."""
+    if isinstance(op, WriteFile):
+        return Node(Kind.FILE, op.mode, *ids(op.owner), op.content.size), op.content
+    if isinstance(op, MakeDirectory):
+        return Node(Kind.DIRECTORY, op.mode, *ids(op.owner)), _EMPTY
+    return Node(Kind.SYMLINK, 0o777, target=op.target), _EMPTY

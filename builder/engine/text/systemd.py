@@ -5,13 +5,14 @@ judges this module in the tests. Only ``[Install]`` is understood; what a unit d
 is not looked at.
 """
 
-import re
-from collections.abc import Callable, Iterator
+from __future__ import annotations
 
-from builder.errors import GuestError
-from builder.guest.unit_names import UnitName, is_name, parse_name
-from builder.guestpath import GuestPath, guest, join
-from builder.structs import Struct, field
+import re
+from typing import Callable, Dict, Iterator, List, Match, NamedTuple
+
+from ..errors import GuestError
+from ..paths import GuestPath, guest, join
+from .unit_names import UnitName, is_name, parse_name
 
 ETC = guest("/etc/systemd/system")
 PRESET = guest("/etc/systemd/system-preset/00-photon-builder.preset")
@@ -29,7 +30,7 @@ _SPECIFIER = re.compile(r"%(.?)")
 _DIRECTORIES = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
 
 
-class Install(Struct, frozen=True):
+class Install(NamedTuple):
     """What an ``[Install]`` section says.
 
     Attributes:
@@ -39,15 +40,15 @@ class Install(Struct, frozen=True):
         default_instance: Instance that is meant when a template is enabled.
     """
 
-    wanted: dict[str, list[str]] = field(default_factory=dict)
-    alias: list[str] = field(default_factory=list)
-    also: list[str] = field(default_factory=list)
+    wanted: Dict[str, List[str]]
+    alias: List[str]
+    also: List[str]
     default_instance: str = ""
 
 
 def parse_install(text: str, *dropins: str, unit: str = "") -> Install:
     """Return what the ``[Install]`` sections of a unit file and its drop-ins say."""
-    install = Install()
+    install = Install({}, [], [])
     default = ""
     for part in (text, *dropins):
         for section, key, value in iter_assignments(part):
@@ -64,15 +65,14 @@ def parse_install(text: str, *dropins: str, unit: str = "") -> Install:
 
 def _assign(install: Install, key: str, value: str) -> None:
     """Add the words of an assignment; an empty one forgets what came before."""
-    match key:
-        case "WantedBy" | "RequiredBy" | "UpheldBy":
-            words = install.wanted.setdefault(_DIRECTORIES[key], [])
-        case "Alias":
-            words = install.alias
-        case "Also":
-            words = install.also
-        case _:
-            return
+    if key in _DIRECTORIES:
+        words = install.wanted.setdefault(_DIRECTORIES[key], [])
+    elif key == "Alias":
+        words = install.alias
+    elif key == "Also":
+        words = install.also
+    else:
+        return
     if not value and key != "Also":
         words.clear()
     words.extend("".join(found.groups("")) for found in _WORD.finditer(value))
@@ -188,7 +188,7 @@ def _expander(unit: UnitName) -> Callable[[str], str]:
         "j": unit.prefix.rpartition("-")[2],
     }
 
-    def replacement(found: re.Match[str]) -> str:
+    def replacement(found: Match[str]) -> str:
         if found[1] not in values:
             raise GuestError(f"{full}: {found[0]} in [Install] depends on the running machine")
         return values[found[1]]

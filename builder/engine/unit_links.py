@@ -4,43 +4,30 @@ Links decide on a machine that has booted; presets decide on a first boot, when
 ``/etc/machine-id`` says so, and after an upgrade of the unit's package. Both are written.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
 
-from builder.blob import Blob
-from builder.changes import FileOp, MakeSymlink, Remove, SetUnitState, UnitState, WriteFile
-from builder.errors import GuestError
-from builder.formats.filesystem import Kind
-from builder.guest import systemd
-from builder.guestpath import GuestPath, guest, join, name
-from builder.roots import Root
-from builder.roots.resolve import read_text, resolve
+from typing import Iterator, Optional, Set
+
+from .blobs import Blob
+from .errors import GuestError
+from .nodes import Kind
+from .ops import FileOp, MakeSymlink, Remove, WriteFile
+from .paths import GuestPath, guest, join, name
+from .text import systemd
+from .tree import Tree, read_text, resolve
 
 
-def lower_unit_state(change: SetUnitState, root: Root) -> Iterator[FileOp]:
-    """Yield the links and the preset line that put a unit into a state.
+def enable(unit: str, tree: Tree) -> Iterator[FileOp]:
+    """Yield what enables a unit that is there: no mask, and its links."""
+    yield from take_mask(unit, tree)
+    yield from _enable(unit, tree)
 
-    Raises:
-        GuestError: the base has no such unit, or it cannot be enabled.
-    """
-    file = find_unit(change.unit, root)
-    if file is None and change.if_present:
-        return
-    if file is None:
-        raise no_unit(change.unit)
-    unit = _own_name(change.unit, file, root)
-    match change.state:
-        case UnitState.ENABLED:
-            yield from take_mask(unit, root)
-            yield from _enable(unit, root)
-        case UnitState.DISABLED:
-            yield from take_mask(unit, root)
-            for each in sorted(_with_also(unit, root, set())):
-                yield from _disable(each, root)
-        case UnitState.MASKED:
-            # By the name that was given: a mask of ctrl-alt-del.target leaves reboot.target alone.
-            unit = change.unit
-            yield from set_mask(unit, root)
-    yield from add_preset(unit, root, enable=change.state is UnitState.ENABLED)
+
+def disable(unit: str, tree: Tree) -> Iterator[FileOp]:
+    """Yield what disables a unit that is there, and those that go along with it."""
+    yield from take_mask(unit, tree)
+    for each in sorted(_with_also(unit, tree, set())):
+        yield from _disable(each, tree)
 
 
 def no_unit(unit: str, package: str = "") -> GuestError:
@@ -55,7 +42,7 @@ def no_unit(unit: str, package: str = "") -> GuestError:
     )
 
 
-def find_unit(unit: str, root: Root) -> GuestPath | None:
+def find_unit(unit: str, tree: Tree) -> Optional[GuestPath]:
     """Return the unit file that systemd would load, a template for an instance of it.
 
     A mask in /etc does not hide the file of the vendor here.
@@ -64,24 +51,24 @@ def find_unit(unit: str, root: Root) -> GuestPath | None:
     for candidate in (unit, template) if template else (unit,):
         for directory in systemd.SEARCH_PATH:
             path = join(directory, candidate)
-            node = root.lstat(resolve_directory(root, path))
+            node = tree.lstat(resolve_directory(tree, path))
             if node is not None and not _is_mask(node.kind, node.target):
                 return path
     return None
 
 
-def _own_name(unit: str, file: GuestPath, root: Root) -> str:
+def own_name(unit: str, file: GuestPath, tree: Tree) -> str:
     """Return the name of the unit that ``unit`` is another name for: the vendor's alias links."""
-    node = root.lstat(resolve_directory(root, file))
+    node = tree.lstat(resolve_directory(tree, file))
     if node is None or node.kind is not Kind.SYMLINK or name(file) != unit:
         return unit
     target = node.target.rpartition("/")[2]
-    return target if target and find_unit(target, root) else unit
+    return target if target and find_unit(target, tree) else unit
 
 
-def resolve_directory(root: Root, path: GuestPath) -> GuestPath:
+def resolve_directory(tree: Tree, path: GuestPath) -> GuestPath:
     """Return ``path`` with the links of its directory followed."""
-    return join(resolve(root, guest(path.rpartition("/")[0])), name(path))
+    return join(resolve(tree, guest(path.rpartition("/")[0])), name(path))
 
 
 def _is_mask(kind: Kind, target: str) -> bool:
@@ -89,25 +76,25 @@ def _is_mask(kind: Kind, target: str) -> bool:
     return kind is Kind.SYMLINK and target == systemd.MASK
 
 
-def _with_also(unit: str, root: Root, seen: set[str]) -> set[str]:
+def _with_also(unit: str, tree: Tree, seen: Set[str]) -> Set[str]:
     """Return a unit and those that ``Also=`` names, of each of them in turn."""
-    file = find_unit(unit, root)
+    file = find_unit(unit, tree)
     if file is None or unit in seen:
         return seen
     seen.add(unit)
-    for other in systemd.also(unit, read_text(root, file)):
-        _with_also(other, root, seen)
+    for other in systemd.also(unit, read_text(tree, file)):
+        _with_also(other, tree, seen)
     return seen
 
 
-def _enable(unit: str, root: Root) -> Iterator[FileOp]:
+def _enable(unit: str, tree: Tree) -> Iterator[FileOp]:
     """Yield the links of ``[Install]``, and those of the units that ``Also=`` names."""
-    together = sorted(_with_also(unit, root, set()))
+    together = sorted(_with_also(unit, tree, set()))
     made = False
     for each in together:
-        file = find_unit(each, root)
+        file = find_unit(each, tree)
         if file is not None:
-            for link, target in systemd.enable_links(each, read_text(root, file), str(file)):
+            for link, target in systemd.enable_links(each, read_text(tree, file), str(file)):
                 made = True
                 yield MakeSymlink(link, target)
     if not made and len(together) == 1:
@@ -118,52 +105,52 @@ def _enable(unit: str, root: Root) -> Iterator[FileOp]:
         )
 
 
-def _disable(unit: str, root: Root) -> Iterator[FileOp]:
+def _disable(unit: str, tree: Tree) -> Iterator[FileOp]:
     """Yield the removal of every link that pulls ``unit`` in, the vendor's too."""
     for directory in systemd.SEARCH_PATH:
-        real = resolve(root, directory)
-        node = root.lstat(real)
+        real = resolve(tree, directory)
+        node = tree.lstat(real)
         if node is None or node.kind is not Kind.DIRECTORY:
             continue
-        for entry in root.names(real):
+        for entry in tree.names(real):
             if entry.endswith((".wants", ".requires", ".upholds")):
-                yield from _links_in(unit, join(real, entry), root)
+                yield from _links_in(unit, join(real, entry), tree)
         if directory == systemd.ETC:
-            yield from _aliases(unit, real, root)
+            yield from _aliases(unit, real, tree)
 
 
-def _links_in(unit: str, directory: GuestPath, root: Root) -> Iterator[FileOp]:
+def _links_in(unit: str, directory: GuestPath, tree: Tree) -> Iterator[FileOp]:
     """Yield the removal of the links to ``unit``, or to instances of it, in one directory."""
-    node = root.lstat(directory)
+    node = tree.lstat(directory)
     if node is None or node.kind is not Kind.DIRECTORY:
         return
-    for entry in root.names(directory):
+    for entry in tree.names(directory):
         if unit in {entry, systemd.template_of(entry)}:
             yield Remove(join(directory, entry))
 
 
-def _aliases(unit: str, directory: GuestPath, root: Root) -> Iterator[FileOp]:
+def _aliases(unit: str, directory: GuestPath, tree: Tree) -> Iterator[FileOp]:
     """Yield the removal of other names that are links to ``unit``."""
-    for entry in root.names(directory):
-        node = root.lstat(join(directory, entry))
+    for entry in tree.names(directory):
+        node = tree.lstat(join(directory, entry))
         if node is None or node.kind is not Kind.SYMLINK or entry == unit:
             continue
         if node.target.rpartition("/")[2] == unit:
             yield Remove(join(directory, entry))
 
 
-def take_mask(unit: str, root: Root) -> Iterator[FileOp]:
+def take_mask(unit: str, tree: Tree) -> Iterator[FileOp]:
     """Yield the removal of a mask."""
     path = join(systemd.ETC, unit)
-    node = root.lstat(path)
+    node = tree.lstat(path)
     if node is not None and _is_mask(node.kind, node.target):
         yield Remove(path)
 
 
-def set_mask(unit: str, root: Root) -> Iterator[FileOp]:
+def set_mask(unit: str, tree: Tree) -> Iterator[FileOp]:
     """Yield the link that masks a unit."""
     path = join(systemd.ETC, unit)
-    node = root.lstat(path)
+    node = tree.lstat(path)
     if node is not None and node.kind is not Kind.SYMLINK:
         raise GuestError(
             f"{unit} cannot be masked: {path} is a file, and a mask is a link in its place",
@@ -173,7 +160,7 @@ def set_mask(unit: str, root: Root) -> Iterator[FileOp]:
     yield MakeSymlink(path, systemd.MASK)
 
 
-def add_preset(unit: str, root: Root, *, enable: bool) -> Iterator[FileOp]:
+def add_preset(unit: str, tree: Tree, *, enable: bool) -> Iterator[FileOp]:
     """Yield the preset file with the line for ``unit``."""
-    text = systemd.set_preset(read_text(root, systemd.PRESET, missing=""), unit, enable=enable)
+    text = systemd.set_preset(read_text(tree, systemd.PRESET, missing=""), unit, enable=enable)
     yield WriteFile(systemd.PRESET, Blob.text(text))

@@ -1,0 +1,37 @@
+"""What the builder knows that a tree does not tell: RPM files, and what packages bring."""
+
+from collections.abc import Iterator, Sequence
+
+from builder.carriers.staged_packages import stage_packages
+from builder.changes import FileOp, InstallPackages
+from builder.engine.knowledge import Knowledge
+from builder.engine.tree import Tree, read_text
+from builder.errors import GuestError
+from builder.facts import Facts, facts_of_build
+from builder.guest.os_release import OS_RELEASE, PHOTON_RELEASE, parse_release
+
+
+class BuildersKnowledge(Knowledge):
+    """Packages put aside for the first boot, and the facts of the base that a tree is."""
+
+    def stage(self, change: InstallPackages, tree: Tree) -> Iterator[FileOp]:
+        """Yield what makes packages be installed on the first boot."""
+        return stage_packages(change, tree, self)
+
+    def brings(self, packages: Sequence[str], unit: str, tree: Tree) -> bool | None:
+        """Tell whether packages bring a unit; ``None`` when nobody knows."""
+        return _facts(tree).brings(packages, unit)
+
+    def package_for(self, unit: str, tree: Tree) -> str:
+        """Return the package that would bring a unit; empty when nobody knows."""
+        return _facts(tree).package_for_unit(unit)
+
+
+def _facts(tree: Tree) -> Facts:
+    """Return what is known of the base that a tree is."""
+    texts = (read_text(tree, path, missing="") for path in (OS_RELEASE, PHOTON_RELEASE))
+    try:
+        release = parse_release(*texts)
+    except GuestError:
+        return facts_of_build("", "")
+    return facts_of_build(release.version, release.build)

@@ -1,0 +1,1 @@
+"""Texts of a guest edited: text in, text out, and nothing of where it lies."""
