@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from builder.cli.inspect_text import inspect_lines, made_by
+from builder.cli.listing import names_of, row_of, shown
 from builder.cli.options import (
     PATH,
     base_option,
@@ -31,19 +32,23 @@ if TYPE_CHECKING:
     from builder.job import Wanted
 
 _LATEST = 1 << 36
-_LETTERS = {Kind.FILE: "-", Kind.DIRECTORY: "d", Kind.SYMLINK: "l", Kind.OTHER: "?"}
 
 
 @click.command()
 @click.argument("artifact", type=PATH)
 @json_option
 def inspect(artifact: Path, *, as_json: bool) -> None:
-    """Say what an artifact is: container, hardware, partitions, release."""
+    """Say what an artifact is: release, hardware, partitions, and what was put into it.
+
+    What was put in is read from the provenance file beside it.
+    """
+    from builder.artifact import read_provenance
+
     with open_image(artifact) as image:
         found = describe(image)
-    write_result(
-        found, as_json=as_json, text="".join(f"{printable(line)}\n" for line in _lines(found))
-    )
+    found["made_by"] = made_by(read_provenance(artifact), artifact)
+    text = "".join(f"{printable(line)}\n" for line in inspect_lines(artifact, found))
+    write_result(found, as_json=as_json, text=text)
 
 
 @click.command("ls")
@@ -52,11 +57,16 @@ def inspect(artifact: Path, *, as_json: bool) -> None:
 @click.option("--recursive", "-R", is_flag=True, help="Go into directories.")
 @json_option
 def list_directory(artifact: Path, path: str, *, recursive: bool, as_json: bool) -> None:
-    """List a file or a directory inside an artifact, without root."""
+    """List a file or a directory inside an artifact as `ls -l` does, without root.
+
+    Owners have the names that the image's own accounts give them.
+    """
     with open_image(artifact) as image:
         root = image.root()
-        rows = [_row(at, node) for at, node in _walk(root, _inside(root, path), deep=recursive)]
-    write_result(rows, as_json=as_json, text="".join(f"{_shown(row)}\n" for row in rows))
+        found = list(_walk(root, _inside(root, path), deep=recursive))
+        names = names_of(root)
+    rows = [row_of(at, node, names) for at, node in found]
+    write_result(rows, as_json=as_json, text="" if as_json else shown(rows))
 
 
 @click.command()
@@ -177,48 +187,6 @@ def _walk(root: Tree, path: GuestPath, *, deep: bool) -> Iterator[tuple[GuestPat
         yield here, found
         if deep and found.kind is Kind.DIRECTORY:
             todo += [join(here, name) for name in reversed(root.names(here))]
-
-
-def _row(path: GuestPath, node: Node) -> dict[str, Any]:
-    """Return a node as plain data."""
-    return {
-        "path": path,
-        "kind": str(node.kind),
-        "mode": f"{node.mode:04o}",
-        "uid": node.uid,
-        "gid": node.gid,
-        "size": node.size,
-        "mtime": node.mtime,
-        "target": node.target,
-    }
-
-
-def _shown(row: dict[str, Any]) -> str:
-    """Return a row as ``ls -l`` would."""
-    when = datetime.fromtimestamp(row["mtime"], UTC).strftime("%Y-%m-%d %H:%M")
-    arrow = f" -> {printable(row['target'])}" if row["target"] else ""
-    letter = _LETTERS[Kind(row["kind"])]
-    owner = f"{row['uid']}:{row['gid']}"
-    name = f"{printable(row['path'])}{arrow}"
-    return f"{letter}{row['mode']} {owner:>11} {row['size']:>11} {when} {name}"
-
-
-def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """Yield plain data as lines for people."""
-    for key, value in found.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            yield f"{indent}{key}:"
-            for entry in value:
-                yield f"{indent}  - " + ", ".join(
-                    f"{k}: {v}" for k, v in entry.items() if v not in ("", None)
-                )
-        elif isinstance(value, list):
-            yield f"{indent}{key}: {', '.join(map(str, value))}"
-        elif isinstance(value, dict):
-            yield f"{indent}{key}:"
-            yield from _lines(value, f"{indent}  ")
-        elif value not in ("", None):
-            yield f"{indent}{key}: {value}"
 
 
 def _because(text: str) -> str:

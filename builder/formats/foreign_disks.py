@@ -25,6 +25,15 @@ _KNOWN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"<?xml", "an XML document", "an OVA is a base for the targets that make one"),
 )
 """Offset, magic, name, and what to do then."""
+_EXT = (0x438, b"\x53\xef")
+
+
+def describe_head(head: bytes) -> tuple[str, str]:
+    """Return what a file is by its beginning, and what to do then; empty when it is not known."""
+    if head.startswith(_EXT[1], _EXT[0]):
+        return "a bare ext2, ext3 or ext4 filesystem", "give the image of a whole disk"
+    found = ((kind, hint) for offset, magic, kind, hint in _KNOWN if head.startswith(magic, offset))
+    return next(found, ("", ""))
 
 
 def check_head(head: bytes, *, name: str) -> None:
@@ -36,9 +45,9 @@ def check_head(head: bytes, *, name: str) -> None:
     refuse_dynamic(head[:SECTOR], name=name)
     if has_boot_signature(head[:SECTOR]):
         return
-    for offset, magic, kind, hint in _KNOWN:
-        if head.startswith(magic, offset):
-            raise FormatError(f"{name} is {kind}; wanted a raw disk", hint=hint)
+    kind, hint = describe_head(head)
+    if kind:
+        raise FormatError(f"{name} is {kind}; wanted a raw disk", hint=hint)
     found = "is empty" if not head else "is no disk"
     raise FormatError(
         f"{name} {found}: its first sector does not end with 55 aa",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from builder.errors import BuilderError, FormatError, GuestError, HostError
 from builder.facts import facts_of_build
 from builder.formats.disk import Disk
+from builder.formats.partition_types import purpose_of
 from builder.guest.os_release import Release
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
@@ -98,10 +99,19 @@ def open_image(path: Path) -> Iterator[Image]:
             with container.open(path) as image:
                 yield image
             return
+    raise _refusal(path, head)
+
+
+def _refusal(path: Path, head: bytes) -> FormatError:
+    """Return the error for a file that is none of the known containers."""
+    from builder.formats.foreign_disks import describe_head
+
+    kind, hint = describe_head(head)
     known = ", ".join(container.name for container in discover())
-    raise FormatError(
-        f"{path}: neither of {known}" if head else f"{path}: the file is empty",
-        hint="give an artifact of this tool, or one that Photon publishes",
+    told = f"is {kind}; wanted one of {known}" if kind else f"neither of {known}"
+    return FormatError(
+        f"{path}: {told}" if head else f"{path}: the file is empty",
+        hint=hint or "give an artifact of this tool, or one that Photon publishes",
     )
 
 
@@ -130,25 +140,40 @@ def describe(image: Image) -> dict[str, Any]:
     """Return what can be said of an artifact: container, partitions, release."""
     if not image.has_guest:
         return {"kind": image.kind, **image.facts, "size": image.disk.size}
-    volumes = [
-        {
-            "number": volume.partition.number,
-            "offset": volume.partition.offset,
-            "size": volume.partition.size,
-            "type": volume.partition.type,
-            "uuid": volume.partition.uuid,
-            "holds": volume.kind,
-            "free": volume.filesystem.free if volume.filesystem else None,
-        }
-        for volume in image.volumes()
-    ]
-    found = {"kind": image.kind, **image.facts, "disk_size": image.disk.size, "partitions": volumes}
+    found = {"kind": image.kind, **image.facts, "disk_size": image.disk.size}
     try:
-        release = read_release(image.root())
+        volumes = image.volumes()
+    except FormatError as error:
+        if image.envelope is None:
+            raise
+        return {**found, "partitions": [], "root": str(error)}  # its hardware is known
+    try:
+        root = image.root()
+        release = read_release(root)
     except (FormatError, GuestError) as error:
-        return {**found, "root": str(error)}
+        rows = [_row_of(volume, None) for volume in volumes]
+        return {**found, "partitions": rows, "root": str(error)}
     said = {"release": release.version, "build": release.build, "base": name_base(release)}
-    return {**found, **said}
+    return {**found, "partitions": [_row_of(volume, root) for volume in volumes], **said}
+
+
+def _row_of(volume: Volume, root: MountedRoot | None) -> dict[str, Any]:
+    """Return what can be said of a partition."""
+    part, filesystem = volume.partition, volume.filesystem
+    mounts = root.mounts.items() if root and filesystem else ()
+    return {
+        "number": part.number,
+        "offset": part.offset,
+        "size": part.size,
+        "type": part.type,
+        "purpose": purpose_of(part.type),
+        "name": part.name,
+        "uuid": part.uuid,
+        "holds": volume.kind,
+        "label": filesystem.label if filesystem else "",
+        "free": filesystem.free if filesystem else None,
+        "mounted": [point for point, mounted in mounts if mounted is filesystem],
+    }
 
 
 def name_base(release: Release) -> str:

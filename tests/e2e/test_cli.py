@@ -136,7 +136,7 @@ def test_the_schema_is_one_and_fits_the_spec(bench: Bench) -> None:
 def test_an_artifact_can_be_looked_into_whatever_it_is_packed_in(form: str, built: Bench) -> None:
     assert built.run("cat", form, "/etc/hostname").out == "edge-1\n"
     listed = built.run("ls", form, "/opt/app")
-    assert re.fullmatch(r"-0[67][0-7]{2} +0:0 +10 .* /opt/app/run\n", listed.out)
+    assert re.fullmatch(r"-rwx[r-][w-][x-].{3} root root 10 .* /opt/app/run\n", listed.out)
     facts = json.loads(built.run("inspect", form, "--json").out)
     assert facts["kind"] == form.rpartition(".")[2]
     assert [part["holds"] for part in facts["partitions"]] == ["nothing known", "fat", "ext4"]
