@@ -33,7 +33,7 @@ from builder.sizes import mib_of
 DEFAULT_MANIFEST = "SHA256"
 _PARTS = (
     *("name", "hardware_version", "firmware", "secure_boot", "cpus", "memory_mib", "networks"),
-    *("nic_types", "product", "properties", "transport", "annotation"),
+    *("nic_types", "product", "properties", "transport", "annotation", "eula"),
 )
 """Of an envelope, what a spec may ask for."""
 
@@ -76,6 +76,7 @@ def edits_of(options: Mapping[str, Any], **known: Any) -> Edits:  # noqa: ANN401
         cpus=options.get("cpus"),
         memory_mib=None if memory is None else mib_of(memory, "M"),
         annotation=options.get("annotation"),
+        eula=options.get("eula"),
         product=Product(**options.get("product", {})),
         properties=tuple(
             _property(key, value) for key, value in options.get("properties", {}).items()

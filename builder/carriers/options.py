@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from builder.facts.appliances import PATTERN
 from builder.sizes import size_schema
 
 OPTIONS: Mapping[str, Any] = {
@@ -11,7 +12,20 @@ OPTIONS: Mapping[str, Any] = {
         "minimum": 7,
         "maximum": 22,
         "description": "Virtual hardware version: 11 needs ESXi 6.0, 13 ESXi 6.5, 14 ESXi 6.7, "
-        "15 ESXi 6.7 U2, 17 ESXi 7.0, 18 ESXi 7.0.1. Default: the base's.",
+        "15 ESXi 6.7 U2, 17 ESXi 7.0, 18 ESXi 7.0.1, 19 ESXi 7.0.2, 20 ESXi 8.0, 21 ESXi 8.0.2, "
+        "22 ESXi 9.0. Default: the base's.",
+    },
+    "runs_on": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "string",
+            "pattern": PATTERN,
+            "x-form": "a product and its version, such as `esxi 8.0.3`, `workstation 17` or "
+            "`fusion 13.5`",
+        },
+        "description": "VMware's products that are to take the appliance, such as `esxi 8.0.3`, "
+        "`workstation 17` or `fusion 13.5`: its hardware version is checked against them.",
     },
     "firmware": {
         "enum": ["bios", "efi"],
@@ -34,6 +48,29 @@ OPTIONS: Mapping[str, Any] = {
         "description": "Kind of network adapter.",
     },
     "annotation": {"type": "string", "description": "Text shown when the appliance is imported."},
+    "eula": {
+        "anyOf": [
+            {
+                "type": "string",
+                "minLength": 1,
+                "description": "License that the importer asks to accept. Default: the base's.",
+            },
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["file"],
+                "properties": {
+                    "file": {
+                        "type": "string",
+                        "minLength": 1,
+                        "description": "A text file beside the spec that holds it.",
+                    }
+                },
+            },
+        ],
+        "description": "License that the importer asks to accept: its text, or `{file: path}`. "
+        "Default: the base's.",
+    },
     "product": {
         "type": "object",
         "description": "What the importer shows as product.",

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from builder.facts import Facts
+from builder.facts.appliances import hardware_of
 from builder.formats.disk import MIB
 from builder.formats.ext4 import Ext4
 from builder.formats.fat import Fat
@@ -32,15 +33,19 @@ _ESP_OFFSET = 5 * MIB
 _ROOT_OFFSET = 15 * MIB
 
 
-def make_ova(fd: int, timestamp: int, facts: Facts, *, firmware: str = "bios") -> None:
+def make_ova(fd: int, timestamp: int, facts: Facts, *, image: str = "ova") -> None:
     """Write the sample base as a virtual appliance; the same arguments give the same bytes.
 
     Args:
         fd: An empty file, open for reading and writing.
         timestamp: Time of everything in it, seconds since the epoch.
         facts: The image whose shape it has.
-        firmware: What the envelope asks for, ``bios`` or ``efi``.
+        image: Photon's name of the appliance, whose hardware the envelope asks for: ``ova`` or
+            ``ova_uefi``; a release without the latter has the former's, with UEFI.
     """
+    hardware = hardware_of(facts.revision, image) or hardware_of(facts.revision, "ova")
+    if hardware is None:
+        raise LookupError(facts.revision)
     source = os.open(DISK, os.O_RDONLY)
     try:
         vmdk = StreamOptimized(source, 0, os.fstat(source).st_size, name=DISK.name)
@@ -53,7 +58,8 @@ def make_ova(fd: int, timestamp: int, facts: Facts, *, firmware: str = "bios") -
             disk_size=spliced.size,
             capacity=overlay.size,
             populated_size=_populated_size(overlay),
-            firmware=firmware,
+            hardware_version=f"vmx-{hardware.version}",
+            firmware=hardware.firmware,
             version=facts.release,
         )
         appliance = Appliance(

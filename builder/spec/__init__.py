@@ -19,7 +19,7 @@ from builder.lock import Lock
 from builder.schema import Entry, check_schema, overlay_schema, spec_schema
 from builder.schema.words import FILE_NAME
 from builder.spec import base as bases
-from builder.spec import published
+from builder.spec import published, texts
 from builder.spec import targets as kinds
 from builder.spec.base import Base, CatalogBase, FileBase, SampleBase, UrlBase
 from builder.spec.choice import Choice, Omission, choose
@@ -133,7 +133,7 @@ def load_spec(
         reading.blame(lacks)
         raise SpecError(tuple(sorted(set(reading.problems), key=problem_order)))
     name = values.get("name", path.stem)
-    output = values.get("output") or {}
+    output = texts.with_texts(values.get("output") or {}, path.parent)
     sections = kinds.sections(values, targets)
     chosen = kinds.chosen(values)
     read = Spec(path, name, chosen, start, overlays, output, sections, document, lock.images)
@@ -157,6 +157,8 @@ def _iter_faults(
     if not isinstance(reading.document.value, dict):
         return
     yield from kinds.iter_faults(values, targets)
+    if isinstance(values.get("output"), dict):
+        yield from texts.iter_faults(values["output"], reading.document.path.parent)
     for fault in bases.iter_faults(values.get("base"), locked=locked):
         yield replace(fault, path=("base", *fault.path))
     stem = reading.document.path.stem

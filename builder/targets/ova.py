@@ -19,7 +19,7 @@ def _sample(fd: int, timestamp: int, facts: Facts) -> None:
     """Make a sample base."""
     from builder.sample import make_ova
 
-    make_ova(fd, timestamp, facts, firmware="bios")
+    make_ova(fd, timestamp, facts, image="ova")
 
 
 TARGET = Target(

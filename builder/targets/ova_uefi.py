@@ -19,7 +19,7 @@ def _sample(fd: int, timestamp: int, facts: Facts) -> None:
     """Make a sample base."""
     from builder.sample import make_ova
 
-    make_ova(fd, timestamp, facts, firmware="efi")
+    make_ova(fd, timestamp, facts, image="ova_uefi")
 
 
 TARGET = Target(

@@ -181,6 +181,26 @@ def test_verify_looks_at_the_hardware(small_ova: Base, bench: Bench) -> None:
     assert "firmware" not in asked.err
 
 
+def test_the_license_of_the_spec_takes_the_place_of_photons(small_ova: Base, bench: Bench) -> None:
+    secret = {"ROOT_PASSWORD": "s3cret"}
+    bench.write("specs/terms.txt", "Our <own> terms.\n")
+    text = SPEC + "output: {{eula: {{file: terms.txt}}}}\n"
+    artifact = bench.build(write_spec(bench, small_ova, text=text), **secret)
+    with tarfile.open(artifact) as archive:
+        (name,) = [name for name in archive.getnames() if name.endswith(".ovf")]
+        stream = archive.extractfile(name)
+        assert stream is not None
+        written = stream.read().decode()
+    assert "Our &lt;own&gt; terms.\n</License>" in written
+    assert written.count("<EulaSection") == 1
+    spec = bench.directory / "specs/edge.yaml"
+    assert bench.run("verify", artifact, spec, **secret).code == 0
+    bench.write("specs/terms.txt", "Other terms.\n")
+    asked = bench.run("verify", artifact, spec, **secret)
+    assert asked.code == 11
+    assert "eula of the envelope is" in asked.err
+
+
 def test_secure_boot_without_uefi_is_refused(small_ova: Base, bench: Bench) -> None:
     text = SPEC + "output: {{secure_boot: true}}\n"
     spec = write_spec(bench, small_ova, text=text)

@@ -36,6 +36,7 @@ ALL = Edits(
     memory_mib=4096,
     name="edge <1>",
     annotation="Built & tested\nin two lines",
+    eula="<Terms> & conditions:\n\n  none.",
     product=Product("Edge", "ACME", "1.0", "1.0-7", "https://example.org/?a=1&b=2"),
     properties=(
         Property("guestinfo.userdata", "a\nb", is_user_configurable=True, label="Data"),
@@ -125,10 +126,21 @@ def test_every_edit_is_read_back_and_well_formed(data: bytes, tmp_path: Path) ->
     assert (found.hardware_version, found.firmware, found.secure_boot) == ("vmx-17", "efi", True)
     assert (found.networks, found.nic_types) == ((ALL.network,), ("E1000e",))
     assert (found.cpus, found.memory_mib) == (4, 4096)
-    assert (found.name, found.annotation) == (ALL.name, ALL.annotation)
+    assert (found.name, found.annotation, found.eula) == (ALL.name, ALL.annotation, ALL.eula)
     assert (found.product, found.properties) == (ALL.product, ALL.properties)
     assert found.transport == ("com.vmware.guestInfo",)
     assert new.count(b'<rasd:Connection>R&amp;D "lab"</rasd:Connection>') == 1
+
+
+@pytest.mark.parametrize("data", DIALECTS)
+def test_a_license_stands_once_in_the_virtual_system(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.ovf"
+    path.write_bytes(edit_envelope(parse(data), Edits(eula="none")))
+    section = "//*[local-name()='VirtualSystem']/*[local-name()='EulaSection']"
+    for query in (f"count({section})", f"count({section}/*[local-name()='Info'])"):
+        assert judge("xmllint", "--nonet", "--xpath", query, path).stdout.strip() == "1"
+    license_text = f"string({section}/*[local-name()='License'])"
+    assert judge("xmllint", "--nonet", "--xpath", license_text, path).stdout.strip() == "none"
 
 
 @pytest.mark.parametrize("data", DIALECTS)

@@ -35,11 +35,13 @@ UNITS = "/usr/lib/systemd/system"
 FACTS = facts_of("5.0", revision="GA", image="ova")
 
 
-def write_sample(path: Path, timestamp: int = TIMESTAMP, *, firmware: str = "bios") -> Path:
+def write_sample(
+    path: Path, timestamp: int = TIMESTAMP, *, release: str = "5.0", image: str = "ova"
+) -> Path:
     """Write the sample into a new file."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        make_ova(fd, timestamp, FACTS, firmware=firmware)
+        make_ova(fd, timestamp, facts_of(release, revision="GA", image="ova"), image=image)
     finally:
         os.close(fd)
     return path
@@ -142,12 +144,24 @@ def test_two_samples_are_equal_and_another_time_makes_another(ova: Path, tmp_pat
     assert later.read_bytes() != ova.read_bytes()
 
 
-@pytest.mark.parametrize("firmware", ["bios", "efi"])
-def test_the_envelope_asks_for_the_firmware(firmware: str, tmp_path: Path) -> None:
-    path = write_sample(tmp_path / "sample.ova", firmware=firmware)
+HARDWARE = {
+    ("3.0", "ova"): ("vmx-11", "bios"),
+    ("3.0", "ova_uefi"): ("vmx-13", "efi"),
+    ("4.0", "ova"): ("vmx-11", "bios"),
+    ("5.0", "ova"): ("vmx-15", "efi"),
+}
+
+
+@pytest.mark.parametrize(("kind", "hardware"), HARDWARE.items(), ids=str)
+def test_the_envelope_asks_for_the_hardware_of_the_release(
+    kind: tuple[str, str], hardware: tuple[str, str], tmp_path: Path
+) -> None:
+    release, image = kind
+    path = write_sample(tmp_path / "sample.ova", release=release, image=image)
     with open_ova(path) as appliance:
         appliance.check_digests()
-        assert appliance.envelope.firmware == firmware
+        found = appliance.envelope
+        assert (found.hardware_version, found.firmware) == hardware
         assert appliance.disk[1].capacity == 1024 * MIB
 
 

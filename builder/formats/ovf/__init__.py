@@ -3,7 +3,7 @@
 Source: DMTF DSP0243 1.1, Open Virtualization Format Specification; the elements of the ``vmw``
 namespace as ovftool and open-vmdk's ova-compose write them. One module for each: the XML text
 (``xml``) and its names (``names``), what it says (``envelope``, and ``quantities`` for processors
-and memory), changes in it (``edit``), a new one (``make``), and the
+and memory), changes in it (``edit``, by means of ``work``), a new one (``make``), and the
 digests beside it (``manifest``).
 
 Does not read OVF 2 or message bundles. Of deployment options, the default one is read; what

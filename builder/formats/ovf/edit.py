@@ -6,11 +6,13 @@ tool that wrote them (ovftool sorts, ova-compose does not).
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from builder.errors import GuestError
 from builder.formats.disk import MIB
 from builder.formats.ovf.envelope import (
+    TEXTS,
     DiskReference,
     Envelope,
     Product,
@@ -30,6 +32,7 @@ from builder.formats.ovf.quantities import (
     parse_units,
     values,
 )
+from builder.formats.ovf.work import Work, add_section, set_child, text_element
 from builder.formats.ovf.xml import Editor, Element, escape, quote
 from builder.structs import Struct, fields
 
@@ -60,6 +63,7 @@ class Edits(Struct, frozen=True):
         memory_mib: Memory.
         name: Name of the virtual system.
         annotation: Free text.
+        eula: The license.
         product: Its parts that are not empty are set.
         properties: Set by key; others stay. They turn on the transport by guestInfo.
     """
@@ -77,6 +81,7 @@ class Edits(Struct, frozen=True):
     memory_mib: int | None = None
     name: str | None = None
     annotation: str | None = None
+    eula: str | None = None
     product: Product = NO_PRODUCT
     properties: tuple[Property, ...] = ()
 
@@ -88,7 +93,7 @@ def edit_envelope(envelope: Envelope, edits: Edits) -> bytes:
         GuestError: the envelope lacks what is to be changed.
     """
     editor = Editor(envelope.data)
-    work = _Work(
+    work = Work(
         editor=editor,
         envelope=envelope,
         system=find_system(envelope.root, where=envelope.where),
@@ -103,20 +108,7 @@ def edit_envelope(envelope: Envelope, edits: Edits) -> bytes:
     return editor.result()
 
 
-class _Work(Struct, frozen=True):
-    """An envelope that is being changed."""
-
-    editor: Editor
-    envelope: Envelope
-    system: Element
-    hardware: Element
-
-    def missing(self, what: str) -> GuestError:
-        """Return the error for something that an envelope should have."""
-        return GuestError(f"{self.envelope.where}: the envelope has no {what} to change")
-
-
-def _edit_disk(work: _Work, edits: Edits) -> None:
+def _edit_disk(work: Work, edits: Edits) -> None:
     """Set the sizes of the disk and its file."""
     disk = edits.disk
     if disk is None or disk.file is None:
@@ -133,7 +125,7 @@ def _edit_disk(work: _Work, edits: Edits) -> None:
                 _edit_capacity(work, element, edits.capacity)
 
 
-def _edit_capacity(work: _Work, element: Element, capacity: int) -> None:
+def _edit_capacity(work: Work, element: Element, capacity: int) -> None:
     """Set a disk's length, in the units that the envelope has, or in bytes if it is no multiple."""
     said = element.attributes.get(ovf("capacityAllocationUnits"), "byte")
     unit = parse_units(said, where=work.envelope.where)
@@ -143,7 +135,7 @@ def _edit_capacity(work: _Work, element: Element, capacity: int) -> None:
     work.editor.set_attribute(element, ovf("capacity"), str(capacity // unit))
 
 
-def _edit_hardware_version(work: _Work, version: str) -> None:
+def _edit_hardware_version(work: Work, version: str) -> None:
     """Set the hardware version."""
     setting = work.hardware.find(ovf("System"))
     element = setting.find(vssd("VirtualSystemType")) if setting else None
@@ -152,13 +144,13 @@ def _edit_hardware_version(work: _Work, version: str) -> None:
     work.editor.set_text(element, version)
 
 
-def _edit_firmware(work: _Work, firmware: str) -> None:
+def _edit_firmware(work: Work, firmware: str) -> None:
     """Set the firmware."""
     if firmware != work.envelope.firmware:
         _set_config(work, "firmware", firmware)
 
 
-def _edit_secure_boot(work: _Work, secure: bool) -> None:
+def _edit_secure_boot(work: Work, secure: bool) -> None:
     """Turn secure boot on or off, in both of VMware's ways to say it."""
     extra = configs(work.hardware, "uefi.secureBoot.enabled", "ExtraConfig")
     for element in extra:
@@ -167,7 +159,7 @@ def _edit_secure_boot(work: _Work, secure: bool) -> None:
         _set_config(work, _SECURE_BOOT, "true" if secure else "false")
 
 
-def _set_config(work: _Work, key: str, value: str) -> None:
+def _set_config(work: Work, key: str, value: str) -> None:
     """Set one of VMware's settings."""
     found = configs(work.hardware, key)
     for element in found:
@@ -188,7 +180,7 @@ def _set_config(work: _Work, key: str, value: str) -> None:
     work.editor.insert_after(places[-1], text)
 
 
-def _edit_network(work: _Work, name: str) -> None:
+def _edit_network(work: Work, name: str) -> None:
     """Rename the only network."""
     if len(work.envelope.networks) != 1:
         raise GuestError(
@@ -203,7 +195,7 @@ def _edit_network(work: _Work, name: str) -> None:
             work.editor.set_text(element, name)
 
 
-def _edit_nic_type(work: _Work, kind: str) -> None:
+def _edit_nic_type(work: Work, kind: str) -> None:
     """Set the type of every network adapter."""
     adapters = items(work.hardware, NIC)
     if not adapters:
@@ -212,7 +204,7 @@ def _edit_nic_type(work: _Work, kind: str) -> None:
         _set_part(work, item, "ResourceSubType", kind, before="ResourceType")
 
 
-def _edit_cpus(work: _Work, count: int) -> None:
+def _edit_cpus(work: Work, count: int) -> None:
     """Set the number of processors, and their number in a socket when it no longer divides."""
     for item in _items(work, CPU, "processors", "cpus"):
         _set_part(work, item, "VirtualQuantity", str(count))
@@ -224,7 +216,7 @@ def _edit_cpus(work: _Work, count: int) -> None:
         _set_shown(work, item, r"\d+( virtual CPU.*)", rf"{count}\g<1>")
 
 
-def _edit_memory(work: _Work, memory_mib: int) -> None:
+def _edit_memory(work: Work, memory_mib: int) -> None:
     """Set the memory, in the unit that the envelope has, or in MiB."""
     size = memory_mib * MIB
     for item in _items(work, MEMORY, "memory", "memory"):
@@ -238,7 +230,7 @@ def _edit_memory(work: _Work, memory_mib: int) -> None:
         _set_shown(work, item, r"\d+( ?MB of memory.*)", rf"{memory_mib}\g<1>")
 
 
-def _items(work: _Work, resource_type: str, what: str, key: str) -> list[Element]:
+def _items(work: Work, resource_type: str, what: str, key: str) -> list[Element]:
     """Return the hardware items that state how much there is of a resource."""
     found = values(work.hardware, resource_type)
     if not found:
@@ -253,7 +245,7 @@ def _items(work: _Work, resource_type: str, what: str, key: str) -> list[Element
     return found
 
 
-def _set_part(work: _Work, item: Element, local: str, text: str, *, before: str = "") -> None:
+def _set_part(work: Work, item: Element, local: str, text: str, *, before: str = "") -> None:
     """Set a part of a hardware item, adding it ``before`` another when it is missing."""
     part = item.find(rasd(local))
     if part is not None:
@@ -268,34 +260,34 @@ def _set_part(work: _Work, item: Element, local: str, text: str, *, before: str 
         work.editor.insert_before(sibling, new)
 
 
-def _set_shown(work: _Work, item: Element, pattern: str, shown: str) -> None:
+def _set_shown(work: Work, item: Element, pattern: str, shown: str) -> None:
     """Rewrite the caption of an item, when it is one that ovftool makes."""
     caption = item.find(rasd("ElementName"))
     if caption is not None and re.fullmatch(pattern, caption.text):
         work.editor.set_text(caption, re.sub(pattern, shown, caption.text))
 
 
-def _edit_name(work: _Work, name: str) -> None:
+def _edit_name(work: Work, name: str) -> None:
     """Set the name of the virtual system."""
-    _set_child(work, work.system, "Name", name, after=("Info",))
+    set_child(work, work.system, "Name", name, after=("Info",))
     setting = work.hardware.find(ovf("System"))
     identifier = setting.find(vssd("VirtualSystemIdentifier")) if setting else None
     if identifier is not None:
         work.editor.set_text(identifier, name)
 
 
-def _edit_annotation(work: _Work, text: str) -> None:
-    """Set the annotation."""
-    section = find_section(work.system, "AnnotationSection")
+def _edit_section(work: Work, text: str, *, local: str, info: str) -> None:
+    """Set the text of a section that holds one, such as the annotation."""
+    section = find_section(work.system, local)
+    child = TEXTS[local]
     if section is not None:
-        _set_child(work, section, "Annotation", text, after=("Info",))
+        set_child(work, section, child, text, after=("Info",))
         return
-    new = _tag(work.system, "Annotation", text)
-    info = _tag(work.system, "Info", "A human-readable annotation")
-    _add_section(work, "AnnotationSection", [info, new])
+    lines = [text_element(work.system, "Info", info), text_element(work.system, child, text)]
+    add_section(work, local, lines)
 
 
-_EDITS: Final[dict[str, Callable[[_Work, Any], None]]] = {
+_EDITS: Final[dict[str, Callable[[Work, Any], None]]] = {
     "hardware_version": _edit_hardware_version,
     "firmware": _edit_firmware,
     "secure_boot": _edit_secure_boot,
@@ -304,12 +296,15 @@ _EDITS: Final[dict[str, Callable[[_Work, Any], None]]] = {
     "cpus": _edit_cpus,
     "memory_mib": _edit_memory,
     "name": _edit_name,
-    "annotation": _edit_annotation,
+    "annotation": partial(
+        _edit_section, local="AnnotationSection", info="A human-readable annotation"
+    ),
+    "eula": partial(_edit_section, local="EulaSection", info="An end-user license agreement"),
 }
 """What to do for each field of ``Edits`` that is set."""
 
 
-def _edit_product(work: _Work, product: Product, properties: tuple[Property, ...]) -> None:
+def _edit_product(work: Work, product: Product, properties: tuple[Property, ...]) -> None:
     """Set what is said of the product, and properties for the guest."""
     if product == NO_PRODUCT and not properties:
         return
@@ -320,13 +315,13 @@ def _edit_product(work: _Work, product: Product, properties: tuple[Property, ...
         work.editor.set_attribute(work.hardware, ovf("transport"), " ".join(transport))
     section = find_section(work.system, "ProductSection")
     if section is None:
-        info = _tag(work.system, "Info", "Information about the installed software")
-        told = [_tag(work.system, local, value) for local, value in parts]
+        info = text_element(work.system, "Info", "Information about the installed software")
+        told = [text_element(work.system, local, value) for local, value in parts]
         written = [_property(work.system, new) for new in properties]
-        _add_section(work, "ProductSection", [info, *told, *written])
+        add_section(work, "ProductSection", [info, *told, *written])
         return
     for local, value in parts:
-        _set_child(work, section, local, value, after=("Info", *_before(local)))
+        set_child(work, section, local, value, after=("Info", *_before(local)))
     for new in properties:
         _set_property(work, section, new)
 
@@ -336,7 +331,7 @@ def _before(local: str) -> tuple[str, ...]:
     return _PRODUCT[: _PRODUCT.index(local)]
 
 
-def _set_property(work: _Work, section: Element, new: Property) -> None:
+def _set_property(work: Work, section: Element, new: Property) -> None:
     """Set one property."""
     for old in section.find_all(ovf("Property")):
         if old.attributes.get(ovf("key")) == new.key:
@@ -359,38 +354,9 @@ def _property(parent: Element, new: Property) -> str:
     written = "".join(f" {names[local][0]}={quote(text)}" for local, text in said.items())
     declaration = declaration or names["key"][1]
     told = (("Label", new.label), ("Description", new.description))
-    inner = "".join(_tag(parent, local, text) for local, text in told if text)
+    inner = "".join(text_element(parent, local, text) for local, text in told if text)
     return (
         f"<{tag}{declaration}{written}>{inner}</{tag}>"
         if inner
         else f"<{tag}{declaration}{written}/>"
     )
-
-
-def _tag(parent: Element, local: str, text: str) -> str:
-    """Return an element of the envelope's namespace as XML."""
-    tag, declaration = parent.qualify(ovf(local))
-    return f"<{tag}{declaration}>{escape(text)}</{tag}>"
-
-
-def _set_child(
-    work: _Work, parent: Element, local: str, text: str, *, after: tuple[str, ...]
-) -> None:
-    """Set the text of a child, adding it behind the last of ``after`` when it is missing."""
-    child = parent.find(ovf(local))
-    if child is not None:
-        work.editor.set_text(child, text)
-        return
-    siblings = [e for e in parent.children if e.name in {ovf(name) for name in after}]
-    if siblings:
-        work.editor.insert_after(siblings[-1], _tag(parent, local, text))
-    else:
-        work.editor.append(parent, _tag(parent, local, text))
-
-
-def _add_section(work: _Work, local: str, lines: list[str]) -> None:
-    """Add a section to the virtual system."""
-    tag, declaration = work.system.qualify(ovf(local))
-    indent = work.editor.indent_of(work.hardware)
-    body = "".join(f"{indent}  {line}" for line in lines)
-    work.editor.insert_after(work.hardware, f"<{tag}{declaration}>{body}{indent}</{tag}>")

@@ -26,6 +26,9 @@ from builder.formats.ovf.quantities import (
 from builder.formats.ovf.xml import Element, parse_document
 from builder.structs import Struct
 
+TEXTS = {"AnnotationSection": "Annotation", "EulaSection": "License"}
+"""Section to the element that holds its text."""
+
 
 class FileReference(Struct, frozen=True):
     """A file of the appliance.
@@ -115,6 +118,7 @@ class Envelope:
         properties: Values for the guest.
         transport: How they reach it, such as ``com.vmware.guestInfo``.
         annotation: Free text.
+        eula: The license that the importer asks to accept.
     """
 
     data: bytes = field(repr=False)
@@ -135,6 +139,7 @@ class Envelope:
     properties: tuple[Property, ...]
     transport: tuple[str, ...]
     annotation: str
+    eula: str
 
 
 def parse_envelope(data: bytes, *, name: str) -> Envelope:
@@ -150,7 +155,6 @@ def parse_envelope(data: bytes, *, name: str) -> Envelope:
     configurations = default_first(root)
     product = find_section(system, "ProductSection")
     setting = hardware.find(ovf("System"))
-    annotation = find_section(system, "AnnotationSection")
     return Envelope(
         data=data,
         where=name,
@@ -171,7 +175,8 @@ def parse_envelope(data: bytes, *, name: str) -> Envelope:
         product=_product(product),
         properties=tuple(map(_property, product.find_all(ovf("Property")) if product else ())),
         transport=tuple(hardware.attributes.get(ovf("transport"), "").split()),
-        annotation=annotation.text_of(ovf("Annotation")) if annotation else "",
+        annotation=_text(system, "AnnotationSection"),
+        eula=_text(system, "EulaSection"),
     )
 
 
@@ -205,6 +210,12 @@ def find_hardware(root: Element, *, where: str) -> Element:
 def find_section(system: Element, local: str) -> Element | None:
     """Return the first section of that name anywhere in a virtual system."""
     return next((element for element in system.walk() if element.name == ovf(local)), None)
+
+
+def _text(system: Element, local: str) -> str:
+    """Return the text of a section that holds one; empty without it."""
+    section = find_section(system, local)
+    return section.text_of(ovf(TEXTS[local])) if section else ""
 
 
 def configs(hardware: Element, key: str, local: str = "Config") -> list[Element]:
