@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from builder.facts import Facts
-from builder.facts.appliances import hardware_of
+from builder.facts.appliances import Hardware, hardware_of
 from builder.formats.disk import MIB
 from builder.formats.ext4 import Ext4
 from builder.formats.fat import Fat
@@ -43,9 +43,7 @@ def make_ova(fd: int, timestamp: int, facts: Facts, *, image: str = "ova") -> No
         image: Photon's name of the appliance, whose hardware the envelope asks for: ``ova`` or
             ``ova_uefi``; a release without the latter has the former's, with UEFI.
     """
-    hardware = hardware_of(facts.revision, image) or hardware_of(facts.revision, "ova")
-    if hardware is None:
-        raise LookupError(facts.revision)
+    hardware = _hardware(facts, image)
     source = os.open(DISK, os.O_RDONLY)
     try:
         vmdk = StreamOptimized(source, 0, os.fstat(source).st_size, name=DISK.name)
@@ -74,6 +72,14 @@ def make_ova(fd: int, timestamp: int, facts: Facts, *, image: str = "ova") -> No
         write_ova(fd, appliance)
     finally:
         os.close(source)
+
+
+def _hardware(facts: Facts, image: str) -> Hardware:
+    """Return the hardware of an appliance of the release."""
+    found = hardware_of(facts.revision, image) or hardware_of(facts.revision, "ova")
+    if found is None:
+        raise LookupError(facts.revision)
+    return found
 
 
 def plant(overlay: GrainOverlay, timestamp: int, facts: Facts) -> None:
