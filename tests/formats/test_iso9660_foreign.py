@@ -10,6 +10,7 @@ import pytest
 from builder.blob import Blob
 from builder.errors import FormatError, UnsupportedError
 from builder.formats.iso9660 import AddDirectory, AddFile, AddSymlink, Edit, Remove, open_iso
+from builder.formats.iso9660.volume import BLOCK, blocks_of
 from tests.support.isos import approve, change, list_tree
 from tests.support.judges import judge
 
@@ -221,3 +222,55 @@ def test_compressed_files_that_cannot_be_read_are_refused(tmp_path: Path) -> Non
     image.write_bytes(made.replace(b"ZF\x10\x01pz", b"ZF\x10\x01PZ"))
     with pytest.raises(UnsupportedError, match=r"numbers.txt: zisofs: method b'PZ'"):
         read_file(image, "numbers.txt")
+
+
+def test_what_was_added_without_numbers_is_no_link_to_something_else(
+    numbered: Path, tmp_path: Path
+) -> None:
+    earlier, out, again = (tmp_path / name for name in ("earlier.iso", "out.iso", "again.iso"))
+    change(numbered, earlier, *ADDED)
+    image = bytearray(earlier.read_bytes())
+    with open_iso(numbered) as iso:
+        first = blocks_of(iso.size) * BLOCK
+    at = image.find(b"PX\x2c\x01")
+    while at >= 0:  # earlier versions left all that they added without a number
+        start = image.rfind(b"PX\x2c\x01", 0, at)
+        is_added = int.from_bytes(image[at + 36 : at + 40], "little") in (1, 2) or at > first
+        image[at + 36 : at + 44] = bytes(8) if is_added and start >= 0 else image[at + 36 : at + 44]
+        at = image.find(b"PX\x2c\x01", at + 44)
+    earlier.write_bytes(image)
+    change(earlier, out, AddFile("/more", Blob.text("more\n")))
+    assert unpacked(out, tmp_path / "tree") == FILES | {"more": b"more\n"}
+    assert list_tree(out)["/pb-new/deeper"]["type"] == list_tree(out)["/pb-empty"]["type"] == "dir"
+    change(out, again, AddFile("/more", Blob.text("more\n")))
+    assert again.read_bytes() == out.read_bytes()
+    approve(out)
+
+
+@pytest.mark.parametrize("maker", ["xorriso -as mkisofs", "genisoimage"])
+def test_files_with_long_names_come_along_where_their_directory_moves(
+    maker: str, tmp_path: Path
+) -> None:
+    source, base, out = tmp_path / "source", tmp_path / "base.iso", tmp_path / "out.iso"
+    long = "n" * 180
+    (source / f"d/{long}").mkdir(parents=True)
+    files = {f"d/{long}{at}": b"content %d\n" % at for at in range(3)}
+    files |= {"d/short": b"short\n", f"d/{long}/{long}": b"deep\n", f"d/{long}-empty": b""}
+    for name, text in files.items():
+        (source / name).write_bytes(text)
+    (source / f"d/{long}-link").symlink_to("../x" * 40)
+    judge(*maker.split(), "-R", "-o", base, source)
+    assert unpacked(base, tmp_path / "before") == files
+    added = {f"d/new-{at}-{'b' * 60}": f"new {at}\n" for at in range(40)}
+    change(base, out, *(AddFile(f"/{name}", Blob.text(text)) for name, text in added.items()))
+    files |= {name: text.encode() for name, text in added.items()}
+    assert unpacked(out, tmp_path / "after") == files
+    assert (tmp_path / f"after/d/{long}-link").readlink() == Path("../x" * 40)
+    approve(out)
+    again = tmp_path / "again.iso"
+    change(out, again, *(AddFile(f"/{name}", Blob.text(text)) for name, text in added.items()))
+    assert again.read_bytes() == out.read_bytes()
+    more = AddFile(f"/d/more-{long}", Blob.text("more\n"))
+    change(again, out, *(AddFile(f"/d/{at}-{long}", Blob.text("")) for at in range(40)), more)
+    assert unpacked(out, tmp_path / "more")[f"d/{long}1"] == b"content 1\n"
+    approve(out)

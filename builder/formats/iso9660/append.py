@@ -18,6 +18,7 @@ from builder.formats.iso9660.directory import Record
 from builder.formats.iso9660.editor import TreeEditor
 from builder.formats.iso9660.edits import AddDirectory, AddFile, AddSymlink, Edit, Remove
 from builder.formats.iso9660.el_torito import BootEntry, move_image, patch_image
+from builder.formats.iso9660.follow import carry_entries
 from builder.formats.iso9660.image import Iso
 from builder.formats.iso9660.layout import IsoLayout, Patch
 from builder.formats.iso9660.limits import (
@@ -125,13 +126,16 @@ class _Plan:
 
     def finish(self, volume_id: str | None) -> IsoLayout:
         """Give everything a place and return the whole."""
-        for editor in self.editors:
-            number_records(editor)
         for editor in self.editors[1:]:
             # libarchive prefers the tree whose root comes first.
             editor.uprooted = any(index == 0 for index, _ in self.editors[0].growing())
+        for editor in self.editors:
+            for content, records in carry_entries(editor):
+                self.files[f"block {records[0].extent}"] = _NewFile(content, [records])
         marker = read_marker(self.iso.volume.primary.raw, self.iso.volume.primary.placement)
         first = blocks_of(self.iso.size) if marker is None else marker.first
+        for editor in self.editors:
+            number_records(editor, first)
         live = [] if marker is None else live_runs(self.editors, self.iso, first, self._new())
         room = Room(first, live)
         self._place_directories(room)

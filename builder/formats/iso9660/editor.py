@@ -10,7 +10,7 @@ Does not decide where anything goes: see ``append``.
 
 import bisect
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from builder.errors import FormatError, GuestError, UnsupportedError
 from builder.formats.iso9660.directory import (
@@ -162,6 +162,12 @@ class TreeEditor:
             return
         yield from self._drop(parent, name)
 
+    def renew(self, index: int, directory: Directory, records: Iterable[Record]) -> None:
+        """Take records of a directory for new ones: what they say of themselves may change."""
+        self._loaded.setdefault(index, directory)
+        self._changed.add(index)
+        self.made.update(records)
+
     def overflows(self) -> list[Overflow]:
         """Return what has no room in its record."""
         return list(self._overflows.values())
@@ -199,7 +205,7 @@ class TreeEditor:
             parent = self.table.parents[index]
             records[0].place(extent, size)
             records[1].place(self.table.extents[parent], self.directory(parent).size)
-            self._carry(records[0])
+            self.carry(records[0])
             if index:
                 self._anchors[index].place(extent, size)
             self._changed |= {index, parent}
@@ -353,12 +359,18 @@ class TreeEditor:
             edit_mode(record, protocol, mode=mode, owner=owner, links=links)
         self._changed |= {index, self.table.parents[index]}
 
-    def _carry(self, record: Record) -> None:
-        """Take a directory's continuation area along: libarchive wants it behind the directory."""
+    def carry(self, record: Record) -> bool:
+        """Take a continuation area along: libarchive wants it behind the directory."""
         if self.tree.protocol is not None and record not in self._overflows:
             found = carry_continuation(record, self.tree.protocol, self.tree.read_area)
             if found is not None:
                 self._overflows[record] = found
+        return record in self._overflows
+
+    def carry_root(self) -> None:
+        """Take along what the root says of itself elsewhere, wherever the root lies."""
+        if self.carry(self.directory(0).records[0]):
+            self._changed.add(0)
 
     def _learn_children(self, index: int, directory: Directory) -> None:
         """Learn which records of a directory name which directories."""

@@ -4,7 +4,8 @@ Source: Rock Ridge Interchange Protocol (IEEE P1282, RRIP 1.12), 4.1.1: a PX ent
 with the serial number of a file, as st_ino of POSIX. libarchive makes a link of a file that has
 the number of another, so that each new file has a number that nothing else in the tree has.
 
-Does not mend equal numbers that were there before.
+Earlier versions gave all that they added the number zero; such numbers are mended, those of the
+image that was added to are not.
 """
 
 import itertools
@@ -21,14 +22,19 @@ from builder.formats.iso9660.volume import pack_both32
 _SERIAL_AT = 36
 
 
-def number_records(editor: TreeEditor) -> None:
+def number_records(editor: TreeEditor, first: int) -> None:
     """Number the new records of a tree, if its records have numbers.
 
     The numbers are the lowest free ones, by path: what is made again gets the same.
+
+    Args:
+        editor: The tree, edited.
+        first: Block from which on earlier additions lie.
     """
     protocol = editor.tree.protocol
     if protocol is None or protocol.px_size < LONG_PX or not editor.made:
         return
+    _forget_zeros(editor, protocol, first)
     used: set[int] = set()
     waiting: list[tuple[int, Directory]] = []
     for index, directory in editor.surviving():
@@ -44,6 +50,22 @@ def number_records(editor: TreeEditor) -> None:
         if directory.records[1] in editor.made:
             parent = editor.directory(editor.table.parents[index]).records[0]
             _stamp(directory.records[1], protocol, _serial(editor.tree, protocol, parent))
+
+
+def _forget_zeros(editor: TreeEditor, protocol: Protocol, first: int) -> None:
+    """Take the records without a number that an earlier version added for new ones."""
+    for index, directory in editor.surviving():
+        zeros = [
+            record
+            for record in directory.records
+            if record not in editor.made
+            and record.extent >= first
+            and not _serial(editor.tree, protocol, record)
+        ]
+        if directory.records[0] in zeros:
+            zeros.append(directory.records[1])
+        if zeros:
+            editor.renew(index, directory, zeros)
 
 
 def _number_names(editor: TreeEditor, protocol: Protocol, index: int, free: Iterator[int]) -> None:

@@ -14,6 +14,7 @@ Does not know what the entries of Rock Ridge mean: see ``rock_ridge``.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 
 from builder.errors import FormatError
 from builder.formats.iso9660.directory import Record
@@ -87,10 +88,11 @@ def carry_continuation(record: Record, protocol: Protocol, read: ReadArea) -> Ov
     at = find_entry(record, protocol.skip, b"CE")
     if at is None:
         return None
-    block, offset, length = read_numbers(bytes(record.raw[at : at + CE_SIZE]), 3)
-    if offset + length > BLOCK:
-        raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
-    return Overflow(record, at, read(block, offset, length))
+    _, *others = iter_areas(record, protocol.skip, read)
+    rest = b"".join(entry for area in others for entry in area if entry[:2] != b"CE")
+    if len(rest) > BLOCK:  # the first area goes on in those that stay
+        rest = read(*read_numbers(bytes(record.raw[at : at + CE_SIZE]), 3))
+    return Overflow(record, at, rest)
 
 
 def pack_continuation(block: int, offset: int, length: int) -> bytes:
@@ -112,22 +114,24 @@ def find_entry(record: Record, skip: int, signature: bytes) -> int | None:
 
 def iter_entries(record: Record, skip: int, read: ReadArea) -> Iterator[bytes]:
     """Yield a record's entries, those of its continuation areas included."""
-    area = bytes(record.raw[record.system_use :])
-    area = area[_start(area, skip) :]
+    for area in iter_areas(record, skip, read):
+        yield from area
+
+
+def iter_areas(record: Record, skip: int, read: ReadArea) -> Iterator[list[bytes]]:
+    """Yield the entries of a record, then those of each of its continuation areas."""
+    raw = bytes(record.raw[record.system_use :])
+    raw = raw[_start(raw, skip) :]
     for _ in range(_MOST_CONTINUATIONS):
-        following: bytes | None = None
-        for entry in iter_area(area):
-            if entry[:2] == b"ST":
-                break
-            if entry[:2] == b"CE":
-                following = entry
-            yield entry
-        if following is None:
+        area = list(takewhile(lambda entry: entry[:2] != b"ST", iter_area(raw)))
+        yield area
+        following = [entry for entry in area if entry[:2] == b"CE"]
+        if not following:
             return
-        block, offset, length = read_numbers(following, 3)
+        block, offset, length = read_numbers(following[-1], 3)
         if offset + length > BLOCK:
             raise FormatError(f"ISO 9660: a continuation area at block {block} leaves it")
-        area = read(block, offset, length)
+        raw = read(block, offset, length)
     raise FormatError(f"ISO 9660: record {record.identifier!r}: continuation areas go in a circle")
 
 
