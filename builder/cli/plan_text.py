@@ -9,7 +9,6 @@ from typing import Any
 from builder.base import Origin
 from builder.build import Request
 from builder.cli.areas import AREAS, SYSTEM, area_of, key_of
-from builder.cli.plan_words import describe
 from builder.cli.report import shown_path
 from builder.plan import Plan, Step
 from builder.plan_record import Difference, since
@@ -140,7 +139,7 @@ def _block(steps: Sequence[Step], difference: Difference) -> Iterator[Line]:
     for reason, found in groupby(ordered, key=lambda step: step.reason):
         for step in found:
             sign = difference.sign(step)
-            yield Line(f"{sign} {describe(step.change)}", 4, _SIGNS.get(sign, ""))
+            yield Line(f"{sign} {step.change.sentence()}", 4, _SIGNS.get(sign, ""))
         if reason:
             yield Line(f"{_WHY}{reason}", 6, "faint")
 

@@ -14,6 +14,7 @@ from .paths import GuestPath
 from .text import accounts
 from .tree import Tree, exists, ids, read_text, sha256_of
 
+_USUAL_FILE, _USUAL_DIRECTORY = 0o644, 0o755
 _CHANGING = frozenset({"/etc/machine-id", "/etc/hostname", "/usr/lib/clock-epoch"})
 """Files that a running system changes, or whose effect is asked for instead."""
 
@@ -59,11 +60,12 @@ class WriteFile(_OnPath):
             yield replace(self, owner=numeric(tree, self.owner))
 
     def sentence(self) -> str:
-        """Name path, size, mode and owner."""
-        size = "secret" if self.secret else f"{self.content.size} bytes"
-        if isinstance(self.content.source, Download) and not self.secret:
-            size = "downloaded"
-        return f"write     {self.path}  ({size}, {self.mode:04o}{_owned(self.owner)})"
+        """Name path and size; the usual mode and owner go without saying."""
+        is_coming = isinstance(self.content.source, Download)
+        size = "downloaded" if is_coming else f"{self.content.size} bytes"
+        mode = "" if self.mode == _USUAL_FILE else f", {self.mode:04o}"
+        told = f"{'secret' if self.secret else size}{mode}{_owned(self.owner)}"
+        return f"write     {self.path}  ({told})"
 
     def questions(self, edited: Container[str]) -> Iterator[Question]:
         """Ask for content, mode and owner; a file with lines added is not just its content."""
@@ -107,8 +109,10 @@ class MakeDirectory(_OnPath):
         yield replace(self, owner=numeric(tree, self.owner))
 
     def sentence(self) -> str:
-        """Name path, mode and owner."""
-        return f"directory {self.path}  ({self.mode:04o}{_owned(self.owner)})"
+        """Name the path; the usual mode and owner go without saying."""
+        is_usual = self.mode == _USUAL_DIRECTORY and self.owner == ROOT
+        told = "" if is_usual else f"  ({self.mode:04o}{_owned(self.owner)})"
+        return f"directory {self.path}{told}"
 
     def questions(self, edited: Container[str]) -> Iterator[Question]:
         """Ask whether it is one; a mount point is asked for as what is mounted on it."""
@@ -171,7 +175,7 @@ class Remove(_OnPath):
         del edited
         path = shlex.quote(self.path)
         yield Question(
-            f"{self.path} is not there", f"test ! -e {path} -a ! -L {path}", match="success"
+            f"{self.path} is not there", f"test '!' -e {path} -a '!' -L {path}", match="success"
         )
 
 

@@ -51,4 +51,4 @@ class ReplaceText(Change):
 
     def sentence(self) -> str:
         """Name files and texts."""
-        return f"replace   {self.pattern}: {self.old.strip()} -> {self.new.strip()}"
+        return f"replace   {self.pattern}: {self.old.strip()} -> {self.new.strip() or 'nothing'}"
