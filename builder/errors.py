@@ -14,7 +14,8 @@ BuilderError                              exit   the user should
   ├─ VerifyError                           11    look at what the finished file lacks
   └─ DeviceError                           12    choose another device, or name it as it asks
 
-130 is an interrupt, 1 is a bug; both are made in ``builder.cli``.
+130 is an interrupt, 1 is a bug; both are made in ``builder.cli``. Each class has a code of its own,
+which an error has unless it is given another one; ``builder.rules`` explains them all.
 """
 
 from enum import StrEnum
@@ -33,6 +34,7 @@ __all__ = [
     "FormatError",
     "GuestError",
     "HostError",
+    "InterruptError",
     "KeyPath",
     "NoSpaceError",
     "Place",
@@ -43,6 +45,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "VerifyError",
+    "problems_of",
 ]
 
 KeyPath = tuple[str | int, ...]
@@ -99,6 +102,7 @@ class Problem(Struct, frozen=True):
         severity: Whether it stops a build.
         place: File, line and column, when they are known.
         excerpt: The source line at ``place``.
+        notes: What led to it, a line each.
     """
 
     message: str
@@ -107,12 +111,29 @@ class Problem(Struct, frozen=True):
     severity: Severity = Severity.ERROR
     place: Place | None = None
     excerpt: str = ""
+    notes: tuple[str, ...] = ()
+
+    def row(self) -> dict[str, object]:
+        """Return it as plain data."""
+        place = self.place
+        return {
+            "code": self.code,
+            "severity": str(self.severity),
+            "message": self.message,
+            "hint": self.hint,
+            "file": str(place.file) if place else None,
+            "line": place.line if place else None,
+            "column": place.column if place else None,
+            "excerpt": self.excerpt,
+            "notes": list(self.notes),
+        }
 
 
 class UsageError(BuilderError):
     """The command line asks for something that does not exist."""
 
     exit_code = 2
+    usual_code = "CMD001"
 
 
 class SpecError(BuilderError):
@@ -145,6 +166,7 @@ class UnsupportedError(BuilderError):
     """The target cannot carry what the spec asks for; ``problems`` has the places, where known."""
 
     exit_code = 4
+    usual_code = "OUT009"
     problems: tuple[Problem, ...] = ()
 
 
@@ -152,43 +174,67 @@ class FetchError(BuilderError):
     """A file could not be downloaded."""
 
     exit_code = 5
+    usual_code = "FET001"
 
 
 class DigestMismatch(FetchError):  # noqa: N818 - the field's word for it
     """A file's digest is not the published one."""
 
     exit_code = 6
+    usual_code = "FET002"
 
 
 class FormatError(BuilderError):
     """A file is damaged, or is not what it claims to be."""
 
     exit_code = 7
+    usual_code = "FMT001"
 
 
 class NoSpaceError(GuestError):
     """A filesystem inside the image has no room left."""
+
+    usual_code = "GST002"
 
 
 class ToolError(BuilderError):
     """A foreign tool is missing or failed."""
 
     exit_code = 9
+    usual_code = "TOOL001"
 
 
 class HostError(BuilderError):
     """This machine has no room, no permission, or a failing disk."""
 
     exit_code = 10
+    usual_code = "HOST001"
 
 
 class VerifyError(BuilderError):
     """The finished file is not what the spec says."""
 
     exit_code = 11
+    usual_code = "VER001"
 
 
 class DeviceError(BuilderError):
     """A device that must not be written, or not without more being said."""
 
     exit_code = 12
+    usual_code = "DEV001"
+
+
+class InterruptError(BuilderError):
+    """The user stopped the program."""
+
+    exit_code = 130
+    usual_code = "INT001"
+
+
+def problems_of(error: BuilderError) -> tuple[Problem, ...]:
+    """Return an error in the form in which everything is shown."""
+    if isinstance(error, SpecError | UnsupportedError) and error.problems:
+        return error.problems
+    notes = tuple(getattr(error, "__notes__", ()))
+    return (Problem(str(error), error.code, error.hint, notes=notes),)

@@ -50,6 +50,8 @@ class Result(Struct, frozen=True):
 class NotStartedError(BuilderError):
     """A build was not begun, because another one had failed."""
 
+    usual_code = "CMD002"
+
 
 def build_all(
     requests: Sequence[Request],

@@ -28,6 +28,12 @@ _REFUSALS = {
     errno.EIO: "the disk fails",
 }
 
+_CODES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "HOST002"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "HOST003"),
+    errno.ENOENT: "HOST004",
+}
+
 
 class FileState(NamedTuple):
     """What of a file is another when it was replaced or written to; the last nobody can set."""
@@ -69,7 +75,12 @@ def host_errors(path: Path, *, hint: str = "") -> Iterator[None]:
 def refusal(error: OSError, path: Path, *, hint: str = "") -> HostError:
     """Return the sentence for one refusal; the path in ``error`` is preferred."""
     reason = _REFUSALS.get(error.errno or 0, error.strerror or str(error))
-    return HostError(f"{error.filename or path}: {reason}", hint=hint)
+    return HostError(f"{error.filename or path}: {reason}", hint=hint, code=code_of(error))
+
+
+def code_of(error: OSError) -> str:
+    """Return the code of a refusal of the system; empty for one that has none of its own."""
+    return _CODES.get(error.errno or 0, "")
 
 
 def flush_to_disk(path: Path) -> None:

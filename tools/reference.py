@@ -1,4 +1,4 @@
-"""Writes docs/reference.md and docs/spec.schema.json from features, targets and rules.
+"""Writes docs/reference.md and docs/*.schema.json from features, targets and rules.
 
 With --check it writes nothing and fails when they are stale.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builder import features, rules, targets
+from builder.cli.schemas import SCHEMAS, errors_schema
 from builder.schema import spec_schema
 from builder.targets import Group
 
@@ -27,7 +28,7 @@ diagnostics. The same as a JSON Schema: `spec.schema.json`, or `photon-builder s
 
 def reference() -> str:
     """Return the whole reference."""
-    return "\n".join([HEAD, *_features(), *_targets(), *_rules()]).rstrip() + "\n"
+    return "\n".join([HEAD, *_features(), *_targets(), *_outputs(), *_rules()]).rstrip() + "\n"
 
 
 def _features() -> Iterator[str]:
@@ -120,6 +121,18 @@ def _targets() -> Iterator[str]:
         yield ""
 
 
+def _outputs() -> Iterator[str]:
+    """Yield what is printed for programs."""
+    yield "## JSON\n\n`--json` prints one document to standard output, also when a command fails;"
+    yield "`schema` names it. Exit codes are those without `--json`. `errors.schema.json` is"
+    yield "the schema of errors; each problem has `code`, `severity`, `message`, `hint`, `file`,"
+    yield "`line`, `column`, `excerpt` and `notes`. Warnings go to standard error.\n"
+    yield "| schema | document |\n|---|---|"
+    for name, text in SCHEMAS.items():
+        yield f"| `photon-builder/{name}/v1` | {_cell(text)} |"
+    yield ""
+
+
 def _rules() -> Iterator[str]:
     """Yield the diagnostics."""
     yield "## Diagnostics\n\n`photon-builder explain CODE` tells more.\n"
@@ -130,10 +143,13 @@ def _rules() -> Iterator[str]:
 
 def main() -> int:
     """Write the files, or check them."""
-    schema = spec_schema(features.discover(), targets.discover())
-    wanted = {
-        DOCS / "reference.md": reference(),
-        DOCS / "spec.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+    schemas = {
+        "spec": spec_schema(features.discover(), targets.discover()),
+        "errors": errors_schema(),
+    }
+    wanted = {DOCS / "reference.md": reference()} | {
+        DOCS / f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
     }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:

@@ -12,12 +12,12 @@ import sys
 
 import click
 
+from builder.cli.answers import begin, tell_error, tell_interrupt
 from builder.cli.colour import with_colour_option
-from builder.cli.report import show_bug, show_error
 from builder.cli.streams import prepare_streams
-from builder.errors import BuilderError, HostError
+from builder.errors import BuilderError, HostError, InterruptError, UsageError
+from builder.host import code_of
 
-INTERRUPTED = 130
 _NO_MEMORY = "there is not enough memory"
 _MORE_MEMORY = "close other programs, or raise the limits: ulimit -v, ulimit -u"
 
@@ -92,14 +92,17 @@ def run(arguments: list[str]) -> int:
     """Run one command and return the exit code of the manual."""
     signal.signal(signal.SIGTERM, _interrupt)
     prepare_streams()
+    begin(arguments)
     try:
         code = int(cli.main(arguments, "photon-builder", standalone_mode=False) or 0)
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        return _tell(_usage_error(error))
     except (KeyboardInterrupt, click.Abort):
         return _say_interrupted()
     except Exception as error:  # the last door
@@ -114,26 +117,37 @@ def _say(error: Exception) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         case BuilderError():
-            show_error(error)
-            return error.exit_code
+            return _tell(error)
         case OSError():
-            show_error(_host_error(error))
-            return HostError.exit_code
+            return _tell(_host_error(error))
         case MemoryError():
-            show_error(HostError(_NO_MEMORY, hint=_MORE_MEMORY))
-            return HostError.exit_code
+            return _tell(HostError(_NO_MEMORY, hint=_MORE_MEMORY))
         case RuntimeError() if "start new thread" in str(error):
-            show_error(HostError("no more threads can be started", hint=_MORE_MEMORY))
-            return HostError.exit_code
+            return _tell(HostError("no more threads can be started", hint=_MORE_MEMORY))
         case _:
-            show_bug(error)
-            return 1
+            from builder.cli.report import as_bug
+
+            return _tell(as_bug(error))
+
+
+def _tell(error: BuilderError) -> int:
+    """Show an error and return its exit code."""
+    tell_error(error)
+    return error.exit_code
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """Return what click says of a command line in the form of every error."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "photon-builder"
+    message = " ".join(error.format_message().split())
+    return UsageError(message.rstrip("."), hint=f"see: {command} --help")
 
 
 def _say_interrupted() -> int:
     """Say that the user stopped it, and return the exit code for that."""
-    sys.stderr.write("\ninterrupted: nothing was left half-made\n")
-    return INTERRUPTED
+    tell_interrupt(InterruptError("interrupted: nothing was left half-made"))
+    return InterruptError.exit_code
 
 
 def _was_interrupted(error: BaseException | None) -> bool:
@@ -159,4 +173,8 @@ def _host_error(error: OSError) -> HostError:
         errno.EROFS: "choose a folder that can be written",
     }
     where = f"{error.filename}: " if error.filename else ""
-    return HostError(f"{where}{error.strerror or error}", hint=hints.get(error.errno or 0, ""))
+    return HostError(
+        f"{where}{error.strerror or error}",
+        hint=hints.get(error.errno or 0, ""),
+        code=code_of(error),
+    )

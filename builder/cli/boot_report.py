@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from builder.boot import report
-from builder.cli.options import write_result
+from builder.cli.answers import write_result
 from builder.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -74,8 +74,12 @@ class Told:
         self._write("results", json.dumps(rows, indent=2) + "\n")
         self._write("console_log", self.console)
         self._write("junit", report.format_junit(name, self._results, self.console))
-        write_result(rows, as_json=self._as_json, text=f"{self._artifact}: {summary}\n")
-        if not all(result.passed for result in self._results):
+        passed = all(result.passed for result in self._results)
+        value = {"artifact": str(self._artifact), "passed": passed, "results": rows}
+        if self._as_json:
+            value["exit_code"] = 0 if passed else VerifyError.exit_code
+        write_result("boot", value, as_json=self._as_json, text=f"{self._artifact}: {summary}\n")
+        if not passed:
             hint = "the lines marked FAIL say what"
             raise VerifyError(f"{self._artifact}: {summary}", hint=hint)
 

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.cli.options import reporter, write_result
+from builder.cli.answers import write_result
+from builder.cli.options import reporter
 from builder.errors import DeviceError
 from builder.progress import Progress
 from builder.structs import Struct, asdict, replace
@@ -91,7 +92,7 @@ def unpack(given: Given, target: Path, *, replaces: bool, as_json: bool) -> int:
         "kind": packed.name,
         "signature": asdict(signed) if signed else None,
     }
-    write_result(row, as_json=as_json, text=f"{target}\n")
+    write_result("burn", row, as_json=as_json, text=f"{target}\n")
     return 0
 
 

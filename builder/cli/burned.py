@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from builder.cli.options import write_result
+from builder.cli.answers import note_answer, rows_of, write_result
 from builder.cli.report import show_error
+from builder.errors import problems_of
 from builder.progress import JsonLines, Progress
 from builder.structs import asdict
 
@@ -18,8 +19,9 @@ def report(verdicts: list["Verdict"], source: "Image", progress: Progress) -> in
         row = _row(verdict, source)
         if isinstance(progress, JsonLines):
             progress.event("result", **row)
+            note_answer()
         elif verdict.error is None:
-            write_result(row, as_json=False, text=_sentence(verdict, source))
+            write_result("burn", row, as_json=False, text=_sentence(verdict, source))
     failed = [verdict.error for verdict in verdicts if verdict.error is not None]
     if len(verdicts) == 1 and failed:
         raise failed[0]
@@ -48,6 +50,7 @@ def _row(verdict: "Verdict", source: "Image") -> dict[str, Any]:
         "next": verdict.then.text if verdict.then else "",
         "command": verdict.then.command if verdict.then else "",
         "error": str(error) if error else None,
+        "problems": rows_of(problems_of(error)) if error else [],
         "exit_code": error.exit_code if error else 0,
     }
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.cli.options import json_option, write_result
+from builder.cli.answers import write_result
+from builder.cli.options import json_option
 from builder.structs import asdict
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def devices(protect: Path | None, *, as_json: bool) -> None:
         if device.size or not device.special:
             why = [r.text for r in all_refusals(device, system, backing, Permits())]
             rows.append(_row(device, why, [use.point for use in backing.uses_of(device.name)]))
-    write_result(rows, as_json=as_json, text=_text(rows))
+    write_result("devices", {"devices": rows}, as_json=as_json, text=_text(rows))
 
 
 def _protect(path: Path, system: "System", backing: "Backing") -> None:

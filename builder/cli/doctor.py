@@ -2,7 +2,8 @@
 
 import click
 
-from builder.cli.options import default_output, json_option, write_result
+from builder.cli.answers import write_result
+from builder.cli.options import default_output, json_option
 from builder.structs import asdict
 
 
@@ -19,5 +20,5 @@ def doctor(*, as_json: bool) -> int:
         mark = "ok" if row.good else "LACKS" if row.needed else "without"
         remedy = f"  → {row.remedy}" if row.remedy and not row.good else ""
         text += f"{mark:<8} {row.name}: {row.found}{remedy}\n"
-    write_result([asdict(row) for row in found], as_json=as_json, text=text)
+    write_result("doctor", {"rows": [asdict(row) for row in found]}, as_json=as_json, text=text)
     return 0 if all(row.good for row in found if row.needed) else 9

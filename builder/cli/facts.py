@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from builder.cli.options import json_option, write_result
+from builder.cli.answers import write_result
+from builder.cli.options import json_option
 from builder.errors import UsageError
 from builder.facts import facts_of, revisions
 from builder.facts.summary import summary
@@ -33,7 +34,7 @@ def facts(release: str | None, *, target: str, as_json: bool) -> None:
         )
     rows = [_row(row, _target(target)) for row in revisions(release or "")]
     text = "\n".join("\n".join(_lines(row)) + "\n" for row in rows)
-    write_result(rows, as_json=as_json, text=text)
+    write_result("facts", {"bases": rows}, as_json=as_json, text=text)
 
 
 def _target(name: str) -> Target:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from builder.cli.options import PATH, default_output, write_result
+from builder.cli.answers import write_raw
+from builder.cli.options import PATH, default_output
 from builder.errors import UsageError
 from builder.imager import list_images
 
@@ -25,4 +26,4 @@ def os_list(folder: Path | None, url: str | None) -> None:
             f"{place} has no image for a Raspberry Pi that was built here",
             hint="build one (target rpi3), not in a tar, and keep its .provenance.json beside it",
         )
-    write_result(found, as_json=True, text="")
+    write_raw(found)

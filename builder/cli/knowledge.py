@@ -6,7 +6,8 @@ import click
 
 from builder.addresses import shown
 from builder.catalog import Source, list_artifacts
-from builder.cli.options import json_option, write_result
+from builder.cli.answers import write_raw, write_result
+from builder.cli.options import json_option
 from builder.targets import Group, Target, discover
 
 
@@ -27,7 +28,7 @@ def targets(*, names: bool, as_json: bool) -> None:
     ]
     wide = "".join(line for entry in entries for line in _target_lines(entry))
     short = "".join(f"{entry.name}\n" for entry in entries)
-    write_result(rows, as_json=as_json, text=short if names else wide)
+    write_result("targets", {"targets": rows}, as_json=as_json, text=short if names else wide)
 
 
 @click.command()
@@ -49,7 +50,8 @@ def catalog(release: str | None, *, target: str | None, as_json: bool) -> None:
         }
         for source in found
     ]
-    write_result(rows, as_json=as_json, text="".join(map(_format_source, found)))
+    text = "".join(map(_format_source, found))
+    write_result("catalog", {"files": rows}, as_json=as_json, text=text)
 
 
 @click.command()
@@ -58,7 +60,7 @@ def schema() -> None:
     from builder import features
     from builder.schema import spec_schema
 
-    write_result(spec_schema(features.discover(), discover()), as_json=True, text="")
+    write_raw(spec_schema(features.discover(), discover()))
 
 
 @click.command()
@@ -76,7 +78,7 @@ def explain(code: str, *, as_json: bool) -> None:
         "explanation": rule.explanation,
     }
     text = f"{rule.code} ({rule.severity}): {rule.summary}\n\n{rule.explanation}\n"
-    write_result(row, as_json=as_json, text=text)
+    write_result("explain", row, as_json=as_json, text=text)
 
 
 def _target_lines(entry: Target | Group) -> Iterator[str]:

@@ -6,6 +6,7 @@ import click
 
 from builder.addresses import shown
 from builder.base import find_base
+from builder.cli.answers import write_result
 from builder.cli.lock_images import lock_images
 from builder.cli.options import (
     base_of,
@@ -14,9 +15,8 @@ from builder.cli.options import (
     find_spec,
     json_option,
     reporter,
-    write_result,
 )
-from builder.errors import UsageError
+from builder.errors import SpecError, UsageError
 from builder.lock import Lock, amend_lock, read_lock
 from builder.spec import Spec, load_spec
 
@@ -49,12 +49,17 @@ def lock(
     text = pins.text() + "".join(f"{each}\n" for each in trusted)
     if pins.is_new:
         text += f"recorded in {amend_lock(directory, images=pins.found)}\n"
-    write_result(rows, as_json=as_json, text=text or "nothing to lock: everything has a digest\n")
+    write_result(
+        "lock",
+        {"rows": rows},
+        as_json=as_json,
+        text=text or "nothing to lock: everything has a digest\n",
+    )
 
 
 def _read_unlocked(name: str, instead: str | None) -> Spec:
     """Read a spec whose base may still lack a digest."""
-    from builder import features, targets
+    from builder import features, rules, targets
     from builder.documents import load_document
 
     path = find_spec(name)
@@ -63,13 +68,16 @@ def _read_unlocked(name: str, instead: str | None) -> Spec:
     url = base.get("url") if isinstance(base, dict) else None
     known = read_lock(path.parent)
     lock = Lock({**({shown(str(url)): {}} if url else {}), **known.files}, known.images)
-    return load_spec(
+    spec = load_spec(
         path,
         features=features.discover(),
         targets=targets.discover(),
         locked=lock,
         base=base_of(instead),
     )
+    if spec.lacks:
+        raise SpecError(tuple(p for p in rules.check_rules(spec) if p.code.startswith("BASE")))
+    return spec
 
 
 def _archs(spec: Spec) -> dict[str, str]:

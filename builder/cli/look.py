@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder.cli.answers import write_result
 from builder.cli.inspect_text import inspect_lines, made_by
 from builder.cli.listing import names_of, row_of, shown
 from builder.cli.options import (
@@ -17,7 +18,6 @@ from builder.cli.options import (
     read_spec,
     reporter,
     target_of,
-    write_result,
 )
 from builder.compare import compare
 from builder.engine.tree import Tree, resolve
@@ -48,7 +48,7 @@ def inspect(artifact: Path, *, as_json: bool) -> None:
         found = describe(image)
     found["made_by"] = made_by(read_provenance(artifact), artifact)
     text = "".join(f"{printable(line)}\n" for line in inspect_lines(artifact, found))
-    write_result(found, as_json=as_json, text=text)
+    write_result("inspect", found, as_json=as_json, text=text)
 
 
 @click.command("ls")
@@ -66,7 +66,7 @@ def list_directory(artifact: Path, path: str, *, recursive: bool, as_json: bool)
         found = list(_walk(root, _inside(root, path), deep=recursive))
         names = names_of(root)
     rows = [row_of(at, node, names) for at, node in found]
-    write_result(rows, as_json=as_json, text="" if as_json else shown(rows))
+    write_result("ls", {"files": rows}, as_json=as_json, text="" if as_json else shown(rows))
 
 
 @click.command()
@@ -92,7 +92,7 @@ def show_differences(a: Path, b: Path, *, as_json: bool) -> int:
     text = "".join(
         f"{row['sign']} {printable(row['path'])}{_because(row['what'])}\n" for row in found
     )
-    write_result(found, as_json=as_json, text=text)
+    write_result("diff", {"differences": found}, as_json=as_json, text=text)
     return 1 if found else 0
 
 
@@ -128,11 +128,8 @@ def verify(
     if spec is not None and wanted is None:
         held = "; what was drawn for it cannot be worked out again, so its payload was not compared"
     text = f"{artifact}: a sound {proof.kind}{held}\n"
-    write_result(
-        {"artifact": str(artifact), "kind": proof.kind, "steps": proof.steps},
-        as_json=as_json,
-        text=text,
-    )
+    value = {"artifact": str(artifact), "kind": proof.kind, "steps": proof.steps}
+    write_result("verify", value, as_json=as_json, text=text)
 
 
 def _time_of(artifact: Path) -> int:

@@ -9,6 +9,7 @@ import click
 
 from builder.build import Request
 from builder.build import build as build_artifact
+from builder.cli.answers import write_result
 from builder.cli.options import (
     PATH,
     base_option,
@@ -20,7 +21,6 @@ from builder.cli.options import (
     reporter,
     target_option,
     warn,
-    write_result,
 )
 from builder.cli.together import build_together, row_of, summary
 from builder.cli.trust import say_trusted, trust_option
@@ -109,7 +109,7 @@ def fetch(spec: str, **choices: Unpack[Wishes]) -> None:
     say_trusted([(read, chosen)], trust_first=choices["trust_first"], offline=False)
     rows = [_fetch(question(read, target)) for target in chosen]
     text = "".join(f"{row['path']}\n" for row in rows)
-    write_result(rows, as_json=choices["as_json"], text=text)
+    write_result("fetch", {"files": rows}, as_json=choices["as_json"], text=text)
 
 
 def _fetch(request: Request) -> dict[str, str]:
@@ -148,7 +148,7 @@ def _list_addresses(spec: Spec, chosen: list[Target], *, as_json: bool) -> None:
                 "digests": {"sha256": change.content.sha256},
             }
     text = "".join(f"{url}\n" for row in rows.values() for url in row["urls"][:1])
-    write_result(list(rows.values()), as_json=as_json, text=text)
+    write_result("fetch-list", {"files": list(rows.values())}, as_json=as_json, text=text)
 
 
 def _request(spec: Spec, target: Target, choices: Choices) -> Request:
@@ -173,7 +173,9 @@ def _build_one(request: Request, *, as_json: bool) -> None:
     seconds = time.monotonic() - begun
     warn(outcome.warnings)
     sys.stderr.write(f"{summary(request, outcome, seconds)}\n")
-    write_result(row_of(outcome), as_json=as_json, text=f"{outcome.artifact}\n")
+    named = {"spec": request.spec.name, "target": request.target.name}
+    value = {"artifacts": [{**named, **row_of(outcome)}]}
+    write_result("build", value, as_json=as_json, text=f"{outcome.artifact}\n")
 
 
 def announce(text: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from builder.artifact import write_beside
 from builder.build import Request
+from builder.cli.answers import write_result
 from builder.cli.make import announce
 from builder.cli.options import (
     PATH,
@@ -18,7 +19,6 @@ from builder.cli.options import (
     find_spec,
     json_option,
     read_spec,
-    write_result,
 )
 from builder.cli.report import show_error
 from builder.cli.trust import say_trusted, trust_option
@@ -77,7 +77,9 @@ def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
         tell=_tell,
     )
     summary = run_night(wishes, builds, options)
-    write_result(summary.plain(), as_json=choices["as_json"], text=_text(summary, builds))
+    write_result(
+        "nightly", summary.plain(), as_json=choices["as_json"], text=_text(summary, builds)
+    )
     return summary.exit_code
 
 

@@ -1,6 +1,5 @@
 """Arguments that several commands share."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -45,13 +44,6 @@ def target_option(command: _Command) -> _Command:
     """Add ``--target``, which may be repeated."""
     text = "Only this target of the spec; may be repeated."
     return click.option("--target", "-t", "targets", multiple=True, help=text)(command)
-
-
-def write_result(value: object, *, as_json: bool, text: str) -> None:
-    """Print a result: JSON, or lines for people."""
-    out = json.dumps(value, indent=2, default=str) + "\n" if as_json else text
-    sys.stdout.write(out)
-    sys.stdout.flush()
 
 
 def reporter() -> progress.Progress:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from builder.cli.colour import paint
-from builder.errors import BuilderError, Problem, SpecError, UnsupportedError
+from builder.errors import BuilderError, Problem, problems_of
 
 _ISSUES = "the project's issue tracker"
 
@@ -26,31 +26,24 @@ def format_problem(problem: Problem) -> str:
         gutter = f"{problem.place.line:>5} | "
         caret = " " * (problem.place.column - 1) + "^"
         text += f"{gutter}{problem.excerpt}\n{' ' * 5} | {_paint(caret, problem.severity)}\n"
+    text += "".join(f"  {_paint(note, 'note')}\n" for note in problem.notes)
     return text + _hint(problem.hint)
 
 
 def show_error(error: BuilderError) -> None:
     """Show an error, what led to it, and what to do."""
-    if isinstance(error, SpecError | UnsupportedError) and error.problems:
-        show_problems(error.problems)
-        return
-    code = f"[{error.code}]" if error.code else ""
-    sys.stderr.write(f"{_paint(f'error{code}', 'error')}: {error}\n")
-    for note in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"  {_paint(note, 'note')}\n")
-    sys.stderr.write(_hint(error.hint))
+    show_problems(problems_of(error))
 
 
-def show_bug(error: Exception) -> None:
-    """Show an unexpected exception and where to report it."""
+def as_bug(error: Exception) -> BuilderError:
+    """Return an unexpected exception as an error, and show where it came from."""
     import traceback
 
-    trace = "".join(traceback.format_exception(error))
-    sys.stderr.write(
-        f"{trace}\n{_paint('error', 'error')}: this is a bug in photon-builder, not in your spec: "
-        f"{type(error).__name__}: {error}\n"
+    sys.stderr.write("".join(traceback.format_exception(error)) + "\n")
+    return BuilderError(
+        f"this is a bug in photon-builder, not in your spec: {type(error).__name__}: {error}",
+        hint=f"report it with the text above at {_ISSUES}",
     )
-    sys.stderr.write(_hint(f"report it with the text above at {_ISSUES}"))
 
 
 def _order(problem: Problem) -> tuple[str, int, int]:

@@ -9,6 +9,7 @@ import click
 
 from builder.artifact import read_provenance
 from builder.build import prepare
+from builder.cli.answers import rows_of, write_result
 from builder.cli.colour import paint, width_of
 from builder.cli.options import (
     PATH,
@@ -21,11 +22,18 @@ from builder.cli.options import (
     read_spec,
     target_option,
     warn,
-    write_result,
 )
 from builder.cli.plan_text import Line, compare_with_last, fit, image_rows, plan_lines
 from builder.cli.report import show_problems
-from builder.errors import BuilderError, Problem, Severity, SpecError, UnsupportedError, UsageError
+from builder.errors import (
+    BuilderError,
+    Problem,
+    Severity,
+    SpecError,
+    UnsupportedError,
+    UsageError,
+    problems_of,
+)
 from builder.plan import tolerate
 from builder.spec import Spec
 from builder.structs import replace
@@ -61,12 +69,11 @@ def check(specs: tuple[str, ...], base: str | None, *, strict: bool, as_json: bo
         problems, stopped = _problems_of(name, base)
         warned = any(problem.code not in _SECRETS for problem in problems)
         code = code or stopped or (SpecError.exit_code if strict and warned else 0)
-        rows += [_row(problem) for problem in problems]
+        rows += rows_of(problems)
         if not as_json:
             show_problems(problems)
             sys.stderr.write(f"{find_spec(name)}: {_count(problems)}\n")
-    if as_json:
-        write_result(rows, as_json=True, text="")
+    write_result("check", {"exit_code": code, "problems": rows}, as_json=as_json, text="")
     return code
 
 
@@ -94,7 +101,6 @@ def plan(spec: str, **choices: Unpack[Planning]) -> None:
         before = compare_with_last(read_provenance(request.artifact), request, made, origin)
         results.append(
             {
-                "schema": "photon-builder/plan/v1",
                 "target": target.name,
                 "artifact": str(request.artifact),
                 "base": origin.text,
@@ -106,7 +112,7 @@ def plan(spec: str, **choices: Unpack[Planning]) -> None:
             }
         )
         text += _shown(plan_lines(request, made, origin, before, verbose=choices["verbose"]))
-    write_result(results, as_json=choices["as_json"], text=text)
+    write_result("plan", {"plans": results}, as_json=choices["as_json"], text=text)
 
 
 def _shown(lines: Iterable[Line]) -> str:
@@ -120,7 +126,8 @@ def _shown(lines: Iterable[Line]) -> str:
 @click.argument("path", type=PATH, default=Path("specs/my-photon.yaml"))
 @click.option("--target", "-t", default="ova", help="What it should build [ova].")
 @click.option("--force", "-f", is_flag=True, help="Replace an existing file.")
-def init(path: Path, target: str, *, force: bool) -> None:
+@json_option
+def init(path: Path, target: str, *, force: bool, as_json: bool) -> None:
     """Write a commented spec to start from."""
     from builder.artifact import write_beside
     from builder.scaffold import make_spec_text
@@ -130,7 +137,7 @@ def init(path: Path, target: str, *, force: bool) -> None:
     text = make_spec_text(path.stem, target, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_beside(path, text)
-    write_result({}, as_json=False, text=f"{path}\n")
+    write_result("init", {"spec": str(path)}, as_json=as_json, text=f"{path}\n")
 
 
 def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]:
@@ -146,7 +153,7 @@ def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]
     except SpecError as error:
         return tuple(tolerate(error.problems, _SECRETS)), error.exit_code
     except BuilderError as error:
-        return (_unplaced(error),), error.exit_code
+        return problems_of(error), error.exit_code
     return tuple(found), code
 
 
@@ -155,29 +162,10 @@ def _planned(spec: Spec, target: Target) -> tuple[tuple[Problem, ...], int]:
     try:
         made, _ = prepare(question(spec, target), _SECRETS)
     except UnsupportedError as error:
-        return error.problems or (_unplaced(error),), error.exit_code
+        return problems_of(error), error.exit_code
     except SpecError as error:
         return tuple(tolerate(error.problems, _SECRETS)), error.exit_code
     return made.warnings, 0
-
-
-def _unplaced(error: BuilderError) -> Problem:
-    """Return an error that has no place in a file as a problem."""
-    return Problem(str(error), error.code or type(error).__name__, error.hint)
-
-
-def _row(problem: Problem) -> dict[str, object]:
-    """Return a problem as plain data."""
-    place = problem.place
-    return {
-        "code": problem.code,
-        "severity": str(problem.severity),
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": str(place.file) if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-    }
 
 
 def _count(problems: tuple[Problem, ...]) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from builder.cache import Cache, Entry
-from builder.cli.options import PATH, json_option, write_result
+from builder.cli.answers import write_result
+from builder.cli.options import PATH, json_option
 from builder.errors import DigestMismatch
 
 _GIGABYTE = 1_000_000_000
@@ -43,7 +44,8 @@ def list_files(*, as_json: bool) -> None:
     total = sum(entry.size for entry in entries)
     text = "".join(map(_shown, entries))
     text += f"{len(entries)} files, {total / 1e6:.0f} MB in {store.directory}\n"
-    write_result([_row(entry) for entry in entries], as_json=as_json, text=text)
+    value = {"directory": str(store.directory), "files": [_row(entry) for entry in entries]}
+    write_result("cache-ls", value, as_json=as_json, text=text)
 
 
 @cache.command()
@@ -56,7 +58,8 @@ def verify(*, as_json: bool) -> int:
         f"damaged, now {r.moved}: {_shown(r.entry)}" if r.moved else f"sound: {_shown(r.entry)}"
         for r in results
     )
-    write_result(rows, as_json=as_json, text=text or "the cache is empty\n")
+    text = text or "the cache is empty\n"
+    write_result("cache-verify", {"files": rows}, as_json=as_json, text=text)
     return DigestMismatch.exit_code if any(r.moved for r in results) else 0
 
 
@@ -86,7 +89,7 @@ def gc(
     text = "".join(map(_shown, swept.removed))
     text += f"{len(swept.removed)} files, {swept.freed / 1e6:.0f} MB {verb} removed\n"
     rows = {"removed": [_row(entry) for entry in swept.removed], "freed": swept.freed}
-    write_result(rows, as_json=as_json, text=text)
+    write_result("cache-gc", rows, as_json=as_json, text=text)
 
 
 @cache.command()
@@ -116,7 +119,8 @@ def add(file: Path, *, name: str, as_json: bool) -> None:
         "is": known[0].text,
     }
     sys.stderr.write(f"{file.name}: {known[0].text}\n")
-    write_result(row, as_json=as_json, text=f"{verified.sha256}  {verified.path}\n")
+    text = f"{verified.sha256}  {verified.path}\n"
+    write_result("cache-add", row, as_json=as_json, text=text)
 
 
 def _row(entry: Entry) -> dict[str, object]:

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from builder.build import Outcome, Request
-from builder.cli.options import reporter, warn, write_result
+from builder.cli.answers import failed, write_result
+from builder.cli.options import reporter, warn
 from builder.cli.report import show_error
 from builder.errors import BuilderError
 from builder.executors import NotStartedError, Result, build_all
@@ -32,9 +33,10 @@ def build_together(
             sys.stderr.write(f"{_name(one.request)}: failed, see above\n")
     outcomes = [one.found for one in results if isinstance(one.found, Outcome)]
     text = "".join(f"{outcome.artifact}\n" for outcome in outcomes)
-    write_result([_row(one) for one in results], as_json=as_json, text=text)
-    failed = [one.found for one in results if isinstance(one.found, BuilderError)]
-    codes = [error.exit_code for error in failed if not isinstance(error, NotStartedError)]
+    rows = [_row(one) for one in results]
+    write_result("build", {"artifacts": rows}, as_json=as_json, text=text)
+    lost = [one.found for one in results if isinstance(one.found, BuilderError)]
+    codes = [error.exit_code for error in lost if not isinstance(error, NotStartedError)]
     return codes[0] if codes else 0
 
 
@@ -83,5 +85,5 @@ def _row(result: Result) -> dict[str, object]:
         "target": result.request.target.name,
     }
     if isinstance(result.found, BuilderError):
-        return {**target, "error": str(result.found), "exit_code": result.found.exit_code}
+        return {**target, "error": str(result.found), **failed(result.found)}
     return {**target, **row_of(result.found)}

@@ -125,7 +125,7 @@ def _rows(wishes: Sequence[Wish], before: _Before, draft: Path, options: Options
         asked = {wish.spec for wish in wishes}
         for row in before.rows.values():
             if row.spec not in asked:
-                yield replace(row, state=State.KEPT, exit_code=0, errors=())
+                yield replace(row, state=State.KEPT, exit_code=0, errors=(), problems=())
 
 
 def _decide(wishes: Sequence[Wish], before: _Before, tell: Tell) -> Iterator[Row | Request]:

@@ -5,13 +5,13 @@ tells what the last run did.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from builder import __version__
-from builder.errors import BuilderError, SpecError
+from builder.errors import BuilderError, SpecError, problems_of
 from builder.structs import Struct, asdict, field, fields
 
 SUMMARY, STATUS = "summary.json", "status.json"
@@ -42,6 +42,7 @@ class Row(Struct, frozen=True):
         seconds: How long building took.
         exit_code: That of the failure.
         errors: What went wrong, one sentence each.
+        problems: The same as plain data, each with its code, place and hint.
     """
 
     spec: str
@@ -54,6 +55,7 @@ class Row(Struct, frozen=True):
     seconds: float = 0.0
     exit_code: int = 0
     errors: tuple[str, ...] = ()
+    problems: tuple[Mapping[str, object], ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -116,27 +118,32 @@ def read_rows(build: Path) -> tuple[Row, ...]:
 
 def failure(spec: str, target: str, error: BuilderError, seconds: float = 0.0) -> Row:
     """Return the row of something that could not be built."""
-    code = error.exit_code
-    return Row(spec, target, State.FAILED, seconds=seconds, exit_code=code, errors=_told(error))
+    found = problems_of(error)
+    return Row(
+        spec,
+        target,
+        State.FAILED,
+        seconds=seconds,
+        exit_code=error.exit_code,
+        errors=_sentences(error),
+        problems=tuple(problem.row() for problem in found),
+    )
 
 
 def _row(found: Mapping[str, Any]) -> Row:
     """Return a row from plain data; keys of later versions are left out."""
     known = {each.name for each in fields(Row)} & found.keys()
     row = Row(
-        **{key: found[key] for key in known - {"state", "errors"}}, state=State(found["state"])
+        **{key: found[key] for key in known - {"state", "errors", "problems"}},
+        state=State(found["state"]),
     )
     if Path(row.artifact).name != row.artifact or row.artifact.startswith("."):
         raise ValueError(f"{row.artifact!r} is no name of an artifact")
     return row
 
 
-def _told(error: BuilderError) -> tuple[str, ...]:
-    """Return the sentences of an error."""
-    problems: Sequence[str] = ()
-    if isinstance(error, SpecError):
-        problems = [
-            f"{each.place}: {each.message}" if each.place else each.message
-            for each in error.problems
-        ]
-    return tuple(problems) or (str(error),)
+def _sentences(error: BuilderError) -> tuple[str, ...]:
+    """Return what is wrong as sentences, those about a spec with their places."""
+    if not isinstance(error, SpecError):
+        return (str(error),)
+    return tuple(f"{p.place}: {p.message}" if p.place else p.message for p in error.problems)

@@ -83,7 +83,7 @@ def test_a_board_s_image_is_what_the_spec_says(base_cache: Path, bench: Bench) -
     )  # fmt: skip
     console = (bench.directory / "report/console.log").read_text()
     assert done.code == 0, f"{done.err}\n{console[-3000:]}"
-    answers = {row["name"]: row["found"] for row in json.loads(done.out)}
+    answers = {row["name"]: row["found"] for row in json.loads(done.out)["results"]}
     assert answers["kind succeeds"].split("\n") == [
         *("aarch64", "vfat", "subsystem sftp internal-sftp"),
     ]

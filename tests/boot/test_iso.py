@@ -107,7 +107,7 @@ def ask(folder: Path, key: Path, base: Base | Path, head: str, *options: str) ->
     console = (folder / "report/console.log").read_text()
     assert done.code == 0, f"{done.err}\n{console[-3000:]}"
     disk = folder / "disk.raw"
-    return Home(disk if disk.exists() else artifact, json.loads(done.out), console)
+    return Home(disk if disk.exists() else artifact, json.loads(done.out)["results"], console)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_both_carriers_give_the_same_answers(edited: Home, installed: Home) -> N
 def test_the_installed_disk_is_the_edited_one(edited: Home, installed: Home) -> None:
     """But for what the installer does to every disk, and what tells of the installation."""
     done = Bench(edited.disk.parent).run("diff", edited.disk, installed.disk, "--json")
-    paths = {row["path"] for row in json.loads(done.out)}
+    paths = {row["path"] for row in json.loads(done.out)["differences"]}
     apart = {path for path in paths if not path.startswith(DOCKER)}
     assert apart <= APART.keys()
     assert "/etc/fstab" in apart

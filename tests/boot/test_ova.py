@@ -37,7 +37,7 @@ def test_the_guest_is_what_the_spec_says_on_every_boot(
         )  # fmt: skip
     assert done.code == 0, done.err
     assert (shared / "answer").read_text() == "home-1\n"
-    rows = json.loads(done.out)
+    rows = json.loads(done.out)["results"]
     assert {row["boot"] for row in rows} == set(ONLY)
     assert all(row["passed"] for row in rows)
     for boot, only in ONLY.items():
@@ -113,7 +113,7 @@ def test_a_guest_that_is_not_what_the_spec_says_fails_everywhere(
         "--json", "--identity", identity, "--run", script,
     )  # fmt: skip
     assert done.code == 11
-    rows = json.loads(done.out)
+    rows = json.loads(done.out)["results"]
     assert {row["name"] for row in rows if row["passed"]} <= RIGHT
     wrong = {row["name"]: row["found"] for row in rows if not row["passed"]}
     assert wrong["the host has its name"] == "photon-machine"
@@ -166,7 +166,7 @@ def test_a_compose_project_serves_the_network(bootable: Base, bench: Bench) -> N
             "--json", "--run", resolve, **SECRETS,
         )  # fmt: skip
     assert done.code == 0, done.err
-    names = {row["name"] for row in json.loads(done.out)}
+    names = {row["name"] for row in json.loads(done.out)["results"]}
     assert names >= {
         *(
             f"port {port} answers from outside"

@@ -91,7 +91,7 @@ def test_what_packages_bring_is_started_in_order_and_again_on_the_second_boot(
         "--identity", identity, "--run", script, "--report", "report",
     )  # fmt: skip
     assert done.code == 0, done.err
-    rows = json.loads(done.out)
+    rows = json.loads(done.out)["results"]
     assert {row["boot"] for row in rows if row["name"] == "order succeeds"} == {
         "first boot",
         "second boot",

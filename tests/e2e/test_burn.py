@@ -849,7 +849,7 @@ def test_a_file_is_not_written_from_what_is_no_file(given: str, bench: Bench) ->
 def test_devices_says_why_a_loop_device_is_not_for_burning(stick: LoopCard, bench: Bench) -> None:
     done = bench.run("devices", "--json")
     assert done.code == 0
-    rows = {row["path"]: row for row in json.loads(done.out)}
+    rows = {row["path"]: row for row in json.loads(done.out)["devices"]}
     assert rows[str(stick.device)]["refused"] == ["is a loop device"]
     assert rows[str(stick.device)]["size"] == ROOM
     assert str(stick.device) in bench.run("devices").out

@@ -112,7 +112,7 @@ def test_a_listing_is_that_of_ls(built: Bench) -> None:
 
 
 def test_a_listing_as_json_has_numbers_and_names(built: Bench) -> None:
-    rows = json.loads(built.run("ls", "output/edge.ova", "/opt", "--json").out)
+    rows = json.loads(built.run("ls", "output/edge.ova", "/opt", "--json").out)["files"]
     by_path = {row["path"]: row for row in rows}
     tool, odd = by_path["/opt/tool"], by_path["/opt/odd"]
     assert (tool["mode"], tool["uid"], tool["owner"], tool["group"]) == (

@@ -160,7 +160,7 @@ def test_foreign_readers_find_it_sound_and_the_rest_as_it_was(medium: Path, benc
     iso = bench.build(write_spec(bench, medium), **ENVIRONMENT)
     assert "No errors found" in judge("isovfy", iso).stdout
     assert "Everything is Ok" in judge("7z", "t", iso).stdout
-    rows = json.loads(bench.run("diff", medium, iso, "--json").out)
+    rows = json.loads(bench.run("diff", medium, iso, "--json").out)["differences"]
     assert {(row["sign"], row["path"]) for row in rows} == {
         ("+", "/photon-builder"),
         ("+", "/photon-builder/ks.json"),
@@ -250,7 +250,7 @@ def test_building_on_what_was_built_changes_it_once(medium: Path, bench: Bench) 
     first = bench.build(write_spec(bench, medium), **ENVIRONMENT)
     kept = first.rename(first.with_name("first.iso"))
     second = bench.build(write_spec(bench, kept), **ENVIRONMENT)
-    rows = json.loads(bench.run("diff", kept, second, "--json").out)
+    rows = json.loads(bench.run("diff", kept, second, "--json").out)["differences"]
     assert rows == []
 
 
@@ -349,7 +349,7 @@ def test_source_media_carry_files(medium: Path, bench: Bench) -> None:
     text = f"version: 1\nname: s\ntarget: src-iso\nbase: {{file: {medium}}}\noverlay:\n  files:\n"
     spec = bench.write("specs/s.yaml", text + "    - {path: /docs/README, content: hello}\n")
     iso = bench.build(spec, **ENVIRONMENT)
-    rows = json.loads(bench.run("diff", medium, iso, "--json").out)
+    rows = json.loads(bench.run("diff", medium, iso, "--json").out)["differences"]
     assert [(row["sign"], row["path"]) for row in rows] == [("+", "/docs"), ("+", "/docs/README")]
     assert bench.run("cat", iso, "/docs/README").out == "hello"
 

@@ -229,12 +229,12 @@ def test_only_images_of_the_spec_can_be_updated(registry: Registry, bench: Bench
 
 def test_json_has_the_digests(registry: Registry, bench: Bench) -> None:
     lab(bench, registry.host)
-    rows = json.loads(bench.run("lock", "lab", "--json").out)
+    rows = json.loads(bench.run("lock", "lab", "--json").out)["rows"]
     assert [row["digest"] for row in rows] == [
         registry.digest("lab/app:1.0"),
         registry.digest("lab/web:stable"),
     ]
-    (planned,) = json.loads(bench.run("plan", "lab", "--json", **SECRETS).out)
+    (planned,) = json.loads(bench.run("plan", "lab", "--json", **SECRETS).out)["plans"]
     assert [row["digest"] for row in planned["images"]] == [row["digest"] for row in rows]
 
 

@@ -213,7 +213,7 @@ def test_secure_boot_without_uefi_is_refused(small_ova: Base, bench: Bench) -> N
 def test_nothing_but_what_the_spec_says_is_different(small_ova: Base, bench: Bench) -> None:
     artifact = build(bench, small_ova)
     done = bench.run("diff", small_ova.path, artifact, "--json")
-    changed = {(row["sign"], row["path"]) for row in json.loads(done.out)}
+    changed = {(row["sign"], row["path"]) for row in json.loads(done.out)["differences"]}
     assert done.code == 1
     assert ("+", "/opt/app/run") in changed
     assert ("~", "/etc/shadow") in changed

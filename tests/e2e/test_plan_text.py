@@ -101,7 +101,7 @@ def test_lines_fit_the_terminal(columns: int, spec: Path, bench: Bench) -> None:
 
 def test_the_last_build_is_compared_with(spec: Path, bench: Bench) -> None:
     assert "no earlier build of output/edge.ova is recorded" in bench.run("plan", spec).out
-    (first,) = json.loads(bench.run("plan", spec, "--json").out)
+    (first,) = json.loads(bench.run("plan", spec, "--json").out)["plans"]
     assert first["since_last_build"] is None
     bench.build(spec)
     assert re.search(r"since the last build \(20.* UTC\): no change", bench.run("plan", spec).out)
@@ -118,7 +118,7 @@ def test_the_last_build_is_compared_with(spec: Path, bench: Bench) -> None:
     assert "    ~ write     /etc/hostname  (7 bytes)\n" in told
     assert "    - /etc/two  (files)\n" in told
     assert "      write     /etc/one  (1 bytes)\n" in told
-    (row,) = json.loads(bench.run("plan", spec, "--json").out)
+    (row,) = json.loads(bench.run("plan", spec, "--json").out)["plans"]
     found = row["since_last_build"]
     assert found["added"] == ["path /etc/three"]
     assert "path /etc/hostname" in found["changed"]
@@ -149,7 +149,7 @@ def test_a_secret_that_changes_is_a_change_and_is_not_shown(bench: Bench) -> Non
 
 
 def test_json_has_every_step(spec: Path, bench: Bench) -> None:
-    (row,) = json.loads(bench.run("plan", spec, "--json").out)
+    (row,) = json.loads(bench.run("plan", spec, "--json").out)["plans"]
     reset = [step for step in row["steps"] if step["from"] == "default: identity"]
     assert len(reset) == 16
     assert all(step["reason"] for step in reset)

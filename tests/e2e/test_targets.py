@@ -67,7 +67,7 @@ def test_a_group_says_what_it_leaves_out_and_builds_the_rest(bench: Bench) -> No
         *("gce", "ova_uefi", "photon-docker-image", "k8s-docker-images", "src-iso")
     ]
     assert "container images are not built yet" in done.err
-    rows = json.loads(bench.run("plan", name, "--json", **SECRET).out)
+    rows = json.loads(bench.run("plan", name, "--json", **SECRET).out)["plans"]
     assert [row["target"] for row in rows] == ["iso", "minimal-iso", "ami", "azure", "ova"]
     done = bench.run("build", name, "--base", "sample", **SECRET)
     assert done.code == 0, done.err
@@ -79,7 +79,7 @@ def test_a_group_says_what_it_leaves_out_and_builds_the_rest(bench: Bench) -> No
 
 
 def test_targets_says_what_is_in_a_group_and_what_is_not(bench: Bench) -> None:
-    rows = {row["name"]: row for row in json.loads(bench.run("targets", "--json").out)}
+    rows = {row["name"]: row for row in json.loads(bench.run("targets", "--json").out)["targets"]}
     assert rows["all-images"]["members"] == ["ami", "gce", "azure", "ova", "ova_uefi"]
     assert sorted(rows["all"]["left_out"]) == [
         "k8s-docker-images",

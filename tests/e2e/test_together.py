@@ -48,7 +48,7 @@ def test_a_list_of_targets_is_built_side_by_side_and_one_by_one_when_asked(bench
     one_by_one = [f"{target} {what}" for target in ("ova", "ami", "gce")
                   for what in ("building", "verified")]  # fmt: skip
     assert stages(done.err) == one_by_one
-    rows = json.loads(bench.run("build", name, "--json", **SECRET).out)
+    rows = json.loads(bench.run("build", name, "--json", **SECRET).out)["artifacts"]
     assert [(row["target"], row["built"]) for row in rows] == [
         ("ova", False),
         ("ami", False),
@@ -76,7 +76,7 @@ def test_after_a_failure_nothing_more_is_begun_unless_it_is_asked_for(bench: Ben
     assert "bad (ova): failed, see above" in done.err
     done = bench.run("build", bad, good, "--jobs", "1", "--keep-going", **SECRET)
     assert (done.code, done.out) == (8, "output/lab.ova\n")
-    rows = json.loads(bench.run("build", bad, good, "-k", "--json", **SECRET).out)
+    rows = json.loads(bench.run("build", bad, good, "-k", "--json", **SECRET).out)["artifacts"]
     assert [(row["spec"], row.get("exit_code")) for row in rows] == [("bad", 8), ("lab", None)]
 
 

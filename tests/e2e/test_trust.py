@@ -198,7 +198,7 @@ def test_a_file_that_was_fetched_otherwise_is_known_by_its_name(
     assert "--as 4.0/GA/rpi/rpi.tar.xz or --as 4.0/Rev2/rpi4/rpi.tar.xz" in done.err
     done = bench.run("cache", "add", "rpi.tar.xz", "--as", "4.0/Rev2/rpi4/rpi.tar.xz")
     assert done.code == 0, done.err
-    assert len(json.loads(bench.run("cache", "ls", "--json").out)) == 2
+    assert len(json.loads(bench.run("cache", "ls", "--json").out)["files"]) == 2
 
 
 def test_the_hint_of_a_failed_download_leads_to_a_build(bench: Bench, server: Served) -> None:

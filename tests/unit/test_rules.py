@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder import features, rules, targets
-from builder.errors import Problem, Severity, UsageError
+from builder.errors import BuilderError, FaultError, Problem, Severity, SpecError, UsageError
 from builder.guest.password import hash_password
 from builder.image_names import Pin
 from builder.lock import Lock, read_lock, write_lock
@@ -614,6 +614,18 @@ def test_every_code_that_is_raised_is_explained() -> None:
     raised = {code for text in texts for code in pattern.findall(text)}
     assert len(raised) > 50
     assert raised <= {rule.code for rule in rules.discover()}
+
+
+def test_every_kind_of_error_has_a_code_that_is_explained() -> None:
+    import builder.executors
+
+    kinds: list[type[BuilderError]] = [BuilderError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    told_otherwise = {SpecError, FaultError, builder.executors.NotStartedError}
+    for kind in {*kinds} - told_otherwise:
+        rule = rules.explain(kind.usual_code)
+        assert f"exit code {kind.exit_code}" in rule.explanation, kind
 
 
 def test_codes_are_unique_and_explained_in_sentences() -> None:

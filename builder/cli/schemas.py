@@ -1,0 +1,80 @@
+"""The JSON that the program prints: which documents there are, and what the lines of events are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SCHEMAS: Mapping[str, str] = {
+    "errors": "any command that fails: `exit_code`, `problems`",
+    "boot": "`boot --test`: `artifact`, `passed`, `results`",
+    "build": "`build`: `artifacts`; one that failed has `exit_code` and `problems`",
+    "burn": "`burn`: a line each, `event` is phase, progress or result; with `--to-file`, one "
+    "document",
+    "cache-add": "`cache add`: `sha256`, `size`, `path`, `is`",
+    "cache-gc": "`cache gc`: `removed`, `freed`",
+    "cache-ls": "`cache ls`: `directory`, `files`",
+    "cache-verify": "`cache verify`: `files`, each with what was `found`",
+    "catalog": "`catalog`: `files`",
+    "check": "`check`: `exit_code`, `problems`",
+    "devices": "`devices`: `devices`",
+    "diff": "`diff`: `differences`",
+    "doctor": "`doctor`: `rows`",
+    "explain": "`explain`: `code`, `severity`, `summary`, `explanation`",
+    "facts": "`facts`: `bases`",
+    "fetch": "`fetch`: `files`",
+    "fetch-list": "`fetch --list`: `files`, each with `urls` and `digests`",
+    "inspect": "`inspect`: what the artifact is",
+    "init": "`init`: `spec`",
+    "lock": "`lock`: `rows`: images and bases that were recorded",
+    "ls": "`ls`: `files`",
+    "nightly": "`nightly`, and its summary.json and status.json",
+    "plan": "`plan`: `plans`, one for each target",
+    "targets": "`targets`: `targets`",
+    "verify": "`verify`: `artifact`, `kind`, `steps`",
+}
+"""What each document is of, by the part of its schema's name between the slashes."""
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_TEXT = {"type": "string"}
+_COUNT = {"type": ["integer", "null"], "minimum": 1}
+PROBLEM: Mapping[str, Any] = {
+    "type": "object",
+    "required": [
+        *("code", "severity", "message", "hint"),
+        *("file", "line", "column", "excerpt", "notes"),
+    ],
+    "additionalProperties": False,
+    "properties": {
+        "code": {
+            "type": "string",
+            "pattern": "^[A-Z]{3,5}[0-9]{3}$",
+            "description": "What `photon-builder explain` takes.",
+        },
+        "severity": {"enum": ["error", "warning"]},
+        "message": {**_TEXT, "description": "What was found, and what is accepted."},
+        "hint": {**_TEXT, "description": "What to type; empty when there is nothing."},
+        "file": {"type": ["string", "null"], "description": "Where it is, when it is in a file."},
+        "line": {**_COUNT, "description": "From one."},
+        "column": {**_COUNT, "description": "From one."},
+        "excerpt": {**_TEXT, "description": "The line there, secrets left out."},
+        "notes": {"type": "array", "items": _TEXT, "description": "What led to it."},
+    },
+}
+"""The JSON Schema of a problem."""
+
+
+def errors_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the document of a command that fails."""
+    return {
+        "$schema": _DRAFT,
+        "$id": "urn:photon-builder:errors:1",
+        "title": "photon-builder/errors/v1",
+        "description": "Printed to standard output by a command that fails under --json.",
+        "type": "object",
+        "required": ["schema", "exit_code", "problems"],
+        "additionalProperties": False,
+        "properties": {
+            "schema": {"const": "photon-builder/errors/v1"},
+            "exit_code": {"type": "integer", "minimum": 1, "maximum": 130},
+            "problems": {"type": "array", "minItems": 1, "items": PROBLEM},
+        },
+    }
