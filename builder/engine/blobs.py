@@ -7,7 +7,7 @@ import hashlib
 import io
 import stat
 from pathlib import Path
-from typing import BinaryIO, Iterator, NamedTuple, Union
+from typing import BinaryIO, Callable, Iterator, NamedTuple, Union
 
 _PIECE = 1 << 20
 
@@ -24,18 +24,22 @@ class Download(NamedTuple):
     filename: str
 
 
+Source = Union[bytes, Path, Callable[[], BinaryIO], Download]
+
+
 class Blob:
     """Content of a file in the guest; equal when the bytes are.
 
     Attributes:
         sha256: Digest of the bytes, lowercase hex.
         size: Length in bytes; zero while the source is still a download.
-        source: The bytes, a file on this machine that holds them, or where to get them.
+        source: The bytes, a file on this machine that holds them, what opens them, or where to
+            get them.
     """
 
     __slots__ = ("sha256", "size", "source")
 
-    def __init__(self, sha256: str, size: int, source: Union[bytes, Path, Download]) -> None:
+    def __init__(self, sha256: str, size: int, source: Source) -> None:
         self.sha256 = sha256
         self.size = size
         self.source = source
@@ -71,6 +75,8 @@ class Blob:
             return io.BytesIO(self.source)
         if isinstance(self.source, Path):
             return self.source.open("rb")
+        if callable(self.source):
+            return self.source()
         raise ValueError(f"{self.source.filename} has not been fetched")
 
     def chunks(self) -> Iterator[bytes]:

@@ -135,6 +135,7 @@ _CONTENT: Mapping[str, Any] = {
     "properties": {
         "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         "size": {"type": "integer"},
+        "name": {"type": "string"},
         "url": {"type": "string"},
         "secret": {"type": "integer"},
     },

@@ -51,7 +51,8 @@ class MemoryTree(Tree):
         if parent(op.path) not in self._children:
             raise GuestError(f"{parent(op.path)} is not a directory of the base")
         self.nodes[op.path] = _stored(op)
-        self._children[parent(op.path)].add(name(op.path))
+        if op.path != "/":
+            self._children[parent(op.path)].add(name(op.path))
         if isinstance(op, MakeDirectory):
             self._children.setdefault(op.path, set())
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 
+from builder.engine import kinds
+from builder.engine.apply import apply_most
 from builder.engine.blobs import Blob
+from builder.engine.change import Change
+from builder.engine.directory import DirectoryTree
+from builder.engine.document import Entry
 from builder.engine.errors import GuestError
+from builder.engine.knowledge import Knowledge
 from builder.engine.memory import MemoryTree
 from builder.engine.nodes import Kind, Owner
 from builder.engine.ops import FileOp, MakeDirectory, MakeSymlink, Remove, WriteFile
@@ -91,3 +99,44 @@ def check_removals(seed: int) -> None:
     removed = [op.path for op in changed(seed)[1].operations() if isinstance(op, Remove)]
     for path in removed:
         assert not any(path.startswith(f"{above}/") for above in removed), removed
+
+
+def any_path(dice: random.Random) -> GuestPath:
+    """Return a path, of something that is there or not."""
+    return guest("/" + "/".join(dice.choice(NAMES) for _ in range(dice.randrange(1, 4))))
+
+
+def wish(dice: random.Random) -> Change:
+    """Return a change of any kind that needs no other file."""
+    path, owner = any_path(dice), Owner(dice.randrange(3), dice.randrange(3))
+    unless, before = dice.choice((None, any_path(dice))), dice.choice((None, "", "a"))
+    wishes = (
+        WriteFile(path, Blob.text(dice.choice("xyz")), 0o640, owner, unless=unless),
+        MakeDirectory(path, 0o750, owner),
+        MakeSymlink(path, dice.choice(TARGETS)),
+        Remove(path),
+        kinds.EnsureLine(path, dice.choice("abc"), before, dice.choice(("", "^a"))),
+        kinds.ReplaceText(guest(f"{path}*"), "a", "c"),
+        kinds.Require(path, "missing", "X001"),
+    )
+    return dice.choice(wishes)
+
+
+def check_folder(seed: int) -> None:
+    """A plan leaves the same tree in memory and in a folder, and nothing outside; root only."""
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        above = Path(name)
+        (above / "outside").write_text("untouched")
+        (above / "root").mkdir(mode=0o755)
+        memory, folder = MemoryTree(), DirectoryTree(str(above / "root"))
+        for tree in (memory, folder):
+            grow(tree, random.Random(seed))
+        assert rows(folder) == rows(memory)
+        entries = [Entry(wish(dice), "test") for _ in range(OPERATIONS)]
+        known = Knowledge(0)
+        assert apply_most(entries, folder, known) == apply_most(entries, memory, known)
+        assert rows(folder) == rows(memory)
+        assert (above / "outside").read_text() == "untouched"
+        assert sorted(path.name for path in above.iterdir()) == ["outside", "root"]
+        folder.close()
