@@ -28,6 +28,7 @@ from builder.progress import Progress, Silent
 from builder.request import Outcome, Request
 from builder.structs import replace
 from builder.support import check_support, features_for
+from builder.told_name import Renaming, naming
 
 __all__ = ["Outcome", "Request", "build", "find_standing", "key_of", "prepare", "with_downloads"]
 
@@ -149,14 +150,27 @@ def _build(
 ) -> Outcome:
     """Make, prove and publish."""
     cache, progress, key = tools
-    started = reproducible.timestamp()
     opened = open_base(origin, request.target, cache, progress, offline=request.offline)
+    if origin.source is None:
+        return _make(request, plan, opened, tools)
+    name = origin.source.filename
+    with naming(opened.path, name):
+        tools = (cache, Renaming(progress, opened.path, name), key)
+        return _make(request, plan, opened, tools)
+
+
+def _make(
+    request: Request, plan: Plan, opened: Opened, tools: tuple[Cache, Progress, str]
+) -> Outcome:
+    """Make, prove and publish from a base that is here."""
+    cache, progress, key = tools
+    started = reproducible.timestamp()
     from builder.verify import verify  # read while the base is digested, as is the recipe
 
     inputs = plan.downloads()
     plan = with_downloads(plan, opened.path, cache, progress, offline=request.offline)
     artifact = request.artifact
-    progress.phase(f"building {artifact.name} from {origin.shown}")
+    progress.phase(f"building {artifact.name} from {opened.origin.shown}")
     with stage(request.output) as staging:
         made = request.target.recipe(_job(request, plan, opened, (staging.fd, started, progress)))
         digests = opened.check()

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from builder.changes import Require, RequireModule
 from builder.plain import row_of
 from builder.plan import Plan, Step
 from builder.structs import Struct, field
@@ -44,7 +45,7 @@ def changes_of(plan: Plan) -> list[dict[str, str]]:
     """Return what is recorded of a plan: subject, key and digest of each change, no content."""
     return [
         {"subject": step.change.subject, "from": step.origin, "digest": _digest(step)}
-        for step in plan.steps
+        for step in _changing(plan)
     ]
 
 
@@ -68,12 +69,24 @@ def since(provenance: Mapping[str, Any], plan: Plan) -> Difference | None:
     if rows is None:
         return None
     before = {row["subject"]: row for row in rows}
-    now = {step.change.subject: _digest(step) for step in plan.steps}
+    now = {step.change.subject: _digest(step) for step in _changing(plan)}
     return Difference(
         frozenset(now.keys() - before.keys()),
         frozenset(s for s in now.keys() & before.keys() if before[s]["digest"] != now[s]),
         {subject: row["from"] for subject, row in before.items() if subject not in now},
     )
+
+
+def name_of(subject: str) -> str:
+    """Return a subject for people: a path alone, and no pattern of a line."""
+    if subject.startswith("the line '^"):
+        return f"a line of {subject.rpartition(' of ')[2]}"
+    return subject.removeprefix("path ")
+
+
+def _changing(plan: Plan) -> Iterator[Step]:
+    """Yield the steps that change something; the others only look at the base."""
+    return (step for step in plan.steps if not isinstance(step.change, Require | RequireModule))
 
 
 def _digest(step: Step) -> str:

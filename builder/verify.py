@@ -27,6 +27,20 @@ WorkOut: TypeAlias = Callable[[Tree, Wanted], list[FileOp]]
 """Returns what would still have to be done to a root."""
 
 
+class UnlikeSpecError(VerifyError):
+    """A sound file that does not hold what the spec says; ``missing`` has what it lacks."""
+
+    def __init__(self, name: str, missing: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{name} is not what the spec says: {'; '.join(missing)}",
+            hint="build it again; if it persists, it is a bug worth reporting",
+        )
+        self.name, self.missing = name, missing
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.name, self.missing)
+
+
 class Proof(Struct, frozen=True):
     """What a verification looked at.
 
@@ -65,10 +79,7 @@ def verify(
             missing = [difference(root, op) for op in (work_out or _lowered)(root, wanted)]
             missing += _hardware(image, wanted)
             if missing:
-                raise VerifyError(
-                    f"{shown} is not what the spec says: {'; '.join(missing)}",
-                    hint="build it again; if it persists, it is a bug worth reporting",
-                )
+                raise UnlikeSpecError(shown, tuple(missing))
             return Proof(image.kind, len(wanted.plan.steps))
     except (FormatError, GuestError) as error:
         raise VerifyError(f"{shown}: {error}", hint=error.hint) from error

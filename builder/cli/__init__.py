@@ -38,7 +38,7 @@ COMMANDS = {
     "ls": "look",
     "cat": "look",
     "diff": "look",
-    "verify": "look",
+    "verify": "proof",
     "boot": "boot",
     "devices": "devices",
     "nightly": "nightly",

@@ -118,12 +118,14 @@ def _fetch(request: Request) -> dict[str, str]:
     from builder.build import prepare
     from builder.cache import Cache
     from builder.inputs import with_downloads
+    from builder.told_name import naming
 
     cache, progress = Cache(), reporter()
     plan, origin = prepare(request)
     opened = open_base(origin, request.target, cache, progress)
-    opened.check()
-    with_downloads(plan, opened.path, cache, progress, offline=False)
+    with naming(opened.path, origin.source.filename if origin.source else opened.path.name):
+        opened.check()
+        with_downloads(plan, opened.path, cache, progress, offline=False)
     return {"target": request.target.name, "base": origin.text, "path": str(opened.path)}
 
 

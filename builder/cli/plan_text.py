@@ -11,7 +11,7 @@ from builder.build import Request
 from builder.cli.areas import AREAS, SYSTEM, area_of, key_of
 from builder.cli.report import shown_path
 from builder.plan import Plan, Step
-from builder.plan_record import Difference, since
+from builder.plan_record import Difference, name_of, since
 from builder.printable import printable
 from builder.rules.images import image_uses
 from builder.spec import Spec
@@ -90,7 +90,7 @@ def plan_lines(
             folded += len(block) * fold
             yield from _summed_up(block, difference) if fold else _block(block, difference)
         for subject, origin_of_it in sorted(gone):
-            said = f"- {subject.removeprefix('path ')}  ({key_of(origin_of_it)})"
+            said = f"- {name_of(subject)}  ({key_of(origin_of_it)})"
             yield Line(said, 4, "removed")
     warned = request.target.warn(request.spec.sections)
     yield from (Line(""), *(Line(f"! {text}", 2, "warning") for text in warned))

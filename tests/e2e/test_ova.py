@@ -321,7 +321,39 @@ def test_verify_proves_the_file_and_finds_what_was_tampered_with(
     other = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
     assert other.code == 11
     assert "/etc/hostname has other content" in other.err
+    assert "edge.yaml was edited since the build: changed: /etc/hostname" in other.err
+    assert "bug" not in other.err
     data = bytearray(artifact.read_bytes())
     data[len(data) // 2] ^= 1
     artifact.write_bytes(data)
     assert bench.run("verify", artifact).code == 11
+
+
+def test_verify_says_what_was_edited_though_the_file_still_holds(
+    small_ova: Base, bench: Bench
+) -> None:
+    artifact = build(bench, small_ova)
+    path = bench.directory / "specs/edge.yaml"
+    path.write_text(path.read_text().replace("  hostname: edge-1\n", ""))
+    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    assert done.code == 0, done.err
+    assert "since the build the spec changed: no longer asked for: /etc/" in done.out
+
+
+def test_verify_tells_a_file_that_was_changed_from_a_spec_that_was_edited(
+    small_ova: Base, bench: Bench
+) -> None:
+    artifact = build(bench, small_ova)
+    path = bench.directory / "specs/edge.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("edge-1", "edge-2"))
+    other = bench.build("specs/edge.yaml", "-o", "other", ROOT_PASSWORD="s3cret")
+    path.write_text(before)
+    artifact.write_bytes(other.read_bytes())
+    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    assert done.code == 11
+    assert "the file was changed after it was built" in done.err
+    bench.output.joinpath("edge.ova.provenance.json").unlink()
+    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    assert (done.code, "bug" in done.err) == (11, False)
+    assert "was built from another spec, or specs/edge.yaml was edited since" in done.err
