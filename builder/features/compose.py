@@ -11,20 +11,12 @@ from builder.features.compose_host import wish_host
 from builder.features.compose_pins import wish_pins
 from builder.features.compose_ports import wish_ports
 from builder.features.compose_project import make_project
+from builder.features.compose_secrets import wish_secrets
+from builder.features.references import REFERENCE
 from builder.features.sources import at, local_path
 
 _NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_REFERENCE = {
-    "type": "object",
-    "additionalProperties": False,
-    "minProperties": 1,
-    "maxProperties": 1,
-    "properties": {
-        "env": {"type": "string", "description": "An environment variable of the build."},
-        "file": {"type": "string", "description": "A file on this machine."},
-    },
-}
 _WITHOUT_PRELOAD = "write preload: false; the images are pulled on the first boot with a network"
 SCHEMA = {
     "type": "object",
@@ -43,8 +35,14 @@ SCHEMA = {
                 "secrets. They go into `.env`, which only root can read.",
                 "propertyNames": form(_VARIABLE, "letters, digits and `_`"),
                 "additionalProperties": {
-                    "anyOf": [{"type": ["string", "integer", "number", "boolean"]}, _REFERENCE]
+                    "anyOf": [{"type": ["string", "integer", "number", "boolean"]}, REFERENCE]
                 },
+            },
+            "secrets": {
+                "type": "object",
+                "description": "What is in the files that the compose file names under `secrets`, "
+                "by its names there: `env: NAME` or `file: path`.",
+                "additionalProperties": REFERENCE,
             },
             "preload": {"type": "boolean", "description": "Ship the container images inside."},
         },
@@ -85,6 +83,7 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
     project = make_project(name, document, file, settings.get("env", {}), context)
     yield from project.faults
     yield from wish_files(project)
+    yield from wish_secrets(project, settings.get("secrets", {}), context)
     yield from wish_pins(project, context)
     yield from wish_host(project, context)
     yield from wish_ports(project, context)

@@ -1,12 +1,12 @@
 """The variables of a compose project, from the spec and from ``.env``; no feature of its own."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from builder.errors import Fault, FaultError, Place
 from builder.features import Context
+from builder.features.references import plain_secret
 from builder.features.sources import at
 from builder.guest.dotenv import (
     env_text,
@@ -16,8 +16,6 @@ from builder.guest.dotenv import (
     without_names,
 )
 from builder.secret import read_secret
-
-_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
 
 
 def read_variables(
@@ -60,7 +58,4 @@ def _value(key: str, given: object, context: Context) -> str | Fault:
             return read_secret(dict(given), context.directory)
         except FaultError as error:
             return error.fault
-    if _SECRET_NAME.search(key):
-        hint = f"write {key}: {{env: {key}}}, and export it before the build"
-        return Fault(f"{key} is a plain secret; wanted a reference", "SEC001", hint)
-    return env_text(given)
+    return plain_secret(key) or env_text(given)

@@ -8,6 +8,7 @@ from builder.blob import Blob
 from builder.changes import ROOT, EnsureLine, MakeDirectory, MakeSymlink, Owner, Remove
 from builder.errors import Fault
 from builder.features import Context, Wish
+from builder.features.secret_files import text_file
 from builder.features.sources import guest_path, local_path
 from builder.features.tree import Attributes, content_change, file_change, tree_changes
 from builder.guest import modes
@@ -44,7 +45,7 @@ def _form_changes(
     """Yield the changes of an entry of one form."""
     match form:
         case "content":
-            yield content_change(Blob.text(entry[form]), path, given)
+            yield text_file(entry[form], path, given, context, form)
         case "source":
             file = local_path(entry[form], context)
             if file.is_dir():

@@ -7,6 +7,7 @@ from builder.errors import Fault
 from builder.features import Context, Feature, Wish
 from builder.features.companions import with_companions
 from builder.features.entries import entry_changes
+from builder.features.references import text_or_reference
 from builder.features.sources import at
 
 _ID = {"type": ["string", "integer"]}
@@ -20,7 +21,7 @@ SCHEMA = {
         "required": ["path"],
         "properties": {
             "path": {"type": "string", "description": "Absolute path inside the image."},
-            "content": {"type": "string", "description": "The file's text."},
+            "content": text_or_reference("The file's text."),
             "source": {"type": "string", "description": "A file or folder of this machine."},
             "symlink": {"type": "string", "minLength": 1, "description": "What a link says."},
             "directory": {"const": True, "description": "Make a folder."},

@@ -8,7 +8,10 @@ from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.engine.text.systemd import ETC
 from builder.errors import Fault
 from builder.features import Context, Feature, Wish, form
-from builder.features.sources import read_text
+from builder.features.references import text_or_reference
+from builder.features.scripts import read_script
+from builder.features.secret_files import variables_file
+from builder.features.sources import at
 from builder.guest import first_boot
 from builder.guestpath import join
 
@@ -30,6 +33,13 @@ SCHEMA = {
             },
             "script": {"type": "string", "description": "The script; begins with `#!`."},
             "source": {"type": "string", "description": "A file on this machine that holds it."},
+            "env": {
+                "type": "object",
+                "description": "Variables for the script: texts, or `env: NAME` and `file: path` "
+                "for secrets. They lie in a file that only root can read.",
+                "propertyNames": form("^[A-Za-z_][A-Za-z0-9_]*$", "letters, digits and `_`"),
+                "additionalProperties": text_or_reference("A variable."),
+            },
             "network": {"type": "boolean", "description": "Wait until the network is up."},
         },
     },
@@ -44,40 +54,26 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
         if any(name == other["name"] for other in value[:index]):
             yield Fault(f"two scripts are named {name}", "BOOT001", path=(index, "name"))
             continue
-        text = _text(entry, index, context)
+        text = read_script(entry, index, context)
         if isinstance(text, Fault):
             yield text
             continue
-        unit = first_boot.unit_name(name)
+        unit, variables = first_boot.unit_name(name), ""
+        if entry.get("env"):
+            variables = join(first_boot.DIRECTORY, f"{name}.env")
+            given = variables_file(entry["env"], variables, context)
+            yield at(given, index, "env") if isinstance(given, Fault) else given
         yield WriteFile(join(first_boot.DIRECTORY, name), Blob.text(text), 0o700)
         made = first_boot.format_unit(
             name,
             network=entry.get("network", False),
             after=before,
             packages=bool(context.overlay.get("packages")),
+            variables=variables,
         )
         yield WriteFile(join(ETC, unit), Blob.text(made))
         yield SetUnitState(unit, UnitState.ENABLED)
         before = unit
-
-
-def _text(entry: Mapping[str, Any], index: int, context: Context) -> str | Fault:
-    """Return the script of an entry, or what is wrong with it."""
-    given = [form for form in ("script", "source") if form in entry]
-    if len(given) != 1:
-        found = " and ".join(given) or "neither"
-        return Fault(f"found {found}; wanted script or source", "BOOT002", path=(index,))
-    path = (index, given[0])
-    text: str | Fault = entry[given[0]]
-    if given[0] == "source":
-        text = read_text(entry["source"], context, code="BOOT003", path=path)
-    if isinstance(text, str) and not text.startswith("#!"):
-        hint = "begin with #!/bin/sh"
-        return Fault("the script's first line names no interpreter", "BOOT004", hint, path)
-    if isinstance(text, str) and "\r\n" in text:
-        hint = "save it with Unix line ends"
-        return Fault("the script has Windows line ends: no kernel runs it", "BOOT005", hint, path)
-    return text
 
 
 FEATURE = Feature(

@@ -4,6 +4,8 @@ Source: systemd.unit(5) ConditionPathExists, systemd.exec(5) StateDirectory; bot
 older than Photon 3.0's systemd 239.
 """
 
+import re
+
 from builder.engine.text.packages import UNIT
 from builder.guestpath import guest
 
@@ -18,7 +20,12 @@ def unit_name(name: str) -> str:
 
 
 def format_unit(
-    name: str, *, network: bool = False, after: str = "", packages: bool = False
+    name: str,
+    *,
+    network: bool = False,
+    after: str = "",
+    packages: bool = False,
+    variables: str = "",
 ) -> str:
     """Return the unit that runs the script ``name`` once.
 
@@ -27,10 +34,12 @@ def format_unit(
         network: Whether it waits for the network and a set clock.
         after: Unit that comes first; empty for none.
         packages: Whether packages are installed before it runs.
+        variables: File of the variables that it gets; empty for none.
     """
     needs = " ".join(filter(None, (_NETWORK if network else "", UNIT if packages else "")))
     wants = f"Wants={needs}\n" if needs else ""
     order = " ".join(filter(None, ("resizefs.service", needs, after)))
+    environment = f"EnvironmentFile={variables}\n" if variables else ""
     stamp = f"/var/lib/{_STATE}/{name}.done"
     return f"""\
 [Unit]
@@ -43,9 +52,15 @@ Type=oneshot
 RemainAfterExit=yes
 StateDirectory={_STATE}
 TimeoutStartSec=30min
-ExecStart={DIRECTORY}/{name}
+{environment}ExecStart={DIRECTORY}/{name}
 ExecStartPost=/usr/bin/touch {stamp}
 
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def format_variable(name: str, value: str) -> str:
+    """Return a line of an EnvironmentFile, systemd.exec(5), that means exactly ``value``."""
+    escaped = re.sub(r'([\\"`$])', r"\\\1", value)
+    return f'{name}="{escaped}"\n'

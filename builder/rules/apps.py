@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from builder.errors import KeyPath
+from builder.rules.env_files import is_secret_name, secrets_in_files
 from builder.rules.model import Finding, Rule, Subject, error, warning
 from builder.rules.projects import Project, environment, iter_services
 from builder.rules.zones import is_zone, zone_hint
 
-_SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
 _OLD_PIHOLE = re.compile(r"20(?:1\d|2[0-4])[.].*|v?[1-5](?:[.].*)?")
 _PIHOLE = {
     "WEBPASSWORD": "FTLCONF_webserver_api_password",
@@ -60,12 +60,12 @@ def _zones(subject: Subject) -> Iterator[Finding]:
 
 
 def _secrets(subject: Subject) -> Iterator[Finding]:
-    """Find secrets that are written into a compose file."""
+    """Find secrets that are written into a compose file, or into its files of variables."""
+    yield from secrets_in_files(subject)
     for project, path, service in iter_services(subject):
         for step, variable, value in environment(service):
             at = (*path, "environment", step)
-            is_secret = _SECRET.search(variable) and not variable.endswith("_FILE")
-            if is_secret and value and "$" not in _original(project, at):
+            if is_secret_name(variable) and value and "$" not in _original(project, at):
                 message = f"{variable} is written into the compose file in plain text"
                 hint = f"write ${{{variable}}}, and `env: {{{variable}: {{env: …}}}}` in the spec"
                 yield project.find(at, message, hint)
@@ -96,10 +96,11 @@ RULES: tuple[Rule, ...] = (
     ),
     warning(
         "SEC005",
-        "a secret in a compose file",
-        "The compose file is copied into the image and lies in your repository. Write ${NAME} in "
-        "it and give NAME by reference under `env` of the project: it goes into a .env that only "
-        "root can read.",
+        "a secret in a compose file, or in its variables",
+        "The compose file and the files of `env_file` are copied into the image and lie in your "
+        "repository. Write ${NAME} in them and give NAME by reference under `env` of the project: "
+        "it goes into a .env that only root can read. A .env with secrets that is kept out of the "
+        "repository is as good; `allow: [SEC005]` says so.",
         _secrets,
     ),
 )

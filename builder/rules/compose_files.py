@@ -108,7 +108,7 @@ def _needs(subject: Subject) -> Iterator[tuple[Service, Need]]:
             files = files_of(service.project.value, kind)
             for _, entry in service.listed(kind):
                 name = str(entry.get("source") if isinstance(entry, dict) else entry)
-                if name in files:
+                if name in files and not (kind == "secrets" and name in service.project.secrets):
                     yield service, files[name]
 
 

@@ -174,6 +174,13 @@ def _is_off(check: object) -> bool:
 
 RULES: tuple[Rule, ...] = (
     error(
+        "CMP048",
+        "a secret that the compose file reads from no file of its own",
+        "`secrets` of a project fills the files that the compose file names under `secrets`, such "
+        "as `db: {file: ./secrets/db}`; they are not there when the build begins, and lie in the "
+        "project's folder on the guest. One that lies there already is taken along as it is.",
+    ),
+    error(
         "CMP032",
         "a reference to what the compose file does not have",
         "A service names a network, volume, config or secret that is not at the top level of the "

@@ -34,6 +34,7 @@ class Project(Struct, frozen=True):
         references: Names of the variables that are given by reference.
         preload: Whether its images are shipped inside the artifact.
         unsettled: Paths of the texts that depend on variables by reference or without a value.
+        secrets: Names of the secrets that the spec gives.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Project(Struct, frozen=True):
     references: tuple[str, ...]
     preload: bool
     unsettled: frozenset[KeyPath] = frozenset()
+    secrets: frozenset[str] = frozenset()
 
     @property
     def read(self) -> Read:
@@ -93,9 +95,9 @@ def projects(subject: Subject) -> Iterator[Project]:
                 )
                 unsettled = frozenset((*_differences(value, other), *(lack.path for lack in lacks)))
                 preload = bool(settings.get("preload"))
-                yield Project(
-                    name, overlay, document, value, variables, references, preload, unsettled
-                )
+                secrets = frozenset(settings.get("secrets", ()))
+                rest = (references, preload, unsettled, secrets)
+                yield Project(name, overlay, document, value, variables, *rest)
 
 
 class Service(Struct, frozen=True):

@@ -182,6 +182,12 @@ RULES: tuple[Rule, ...] = (
         "#!/bin/sh. Without it the unit fails with `Exec format error`.",
     ),
     error(
+        "BOOT006",
+        "a variable that no unit can have",
+        "A NUL character ends a text for the kernel, so that no variable holds one. Encode the "
+        "value, with base64 for one, and decode it in the script.",
+    ),
+    error(
         "BOOT005",
         "a script with Windows line ends",
         "With a carriage return after it the interpreter's name is not found, and the unit fails "
