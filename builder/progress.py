@@ -23,8 +23,13 @@ class Progress(Protocol):
         """Say what begins now."""
         ...
 
-    def count(self, text: str, total: int | None) -> AbstractContextManager[Advance]:
-        """Show a counter up to ``total`` bytes, ``None`` when it is not known."""
+    def count(
+        self, text: str, total: int | None, *, done: int = 0
+    ) -> AbstractContextManager[Advance]:
+        """Show a counter up to ``total`` bytes, ``None`` when it is not known.
+
+        ``done`` bytes were there before, and say nothing of the speed.
+        """
         ...
 
 
@@ -35,13 +40,18 @@ class Silent:
         """Say nothing."""
 
     @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG002 - protocol
+    def count(self, text: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
         """Count nothing."""
+        del text, total, done
         yield lambda _: None
 
 
 class Lines:
-    """One line a phase, for logs and pipes."""
+    """One line a phase, and now and then one of a counter that takes long, for logs and pipes."""
+
+    _EVERY_SECONDS = 10.0
+    _LEAST_SECONDS = 0.5
+    _PARTS = 10
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
@@ -52,11 +62,24 @@ class Lines:
         self.stream.flush()
 
     @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator[Advance]:
-        """Write a line when the count begins."""
+    def count(self, text: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
+        """Write a line when the count begins, and one each 10 s or each tenth of the total."""
         size = "" if total is None else f" ({total / 1e6:.0f} MB)"
         self.phase(f"{text}{size}")
-        yield lambda _: None
+        had = told = done
+        begun = when = time.monotonic()
+
+        def advance(amount: int) -> None:
+            nonlocal done, told, when
+            done += amount
+            waited = time.monotonic() - when
+            is_part = total and done - told >= total / self._PARTS
+            if waited >= self._EVERY_SECONDS or (is_part and waited >= self._LEAST_SECONDS):
+                told, when = done, time.monotonic()
+                speed = (done - had) / (when - begun)
+                self.phase(f"{text}: {_so_far(done, total)}, {speed / 1e6:.1f} MB/s")
+
+        yield advance
 
 
 class Bars(Lines):
@@ -68,28 +91,45 @@ class Bars(Lines):
             super().phase(text)
 
     @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+    def count(self, text: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
         """Draw a bar in bytes."""
         from tqdm import tqdm
 
-        bar = tqdm(desc=text, total=total, unit="B", unit_scale=True, leave=False, file=self.stream)
+        bar = tqdm(
+            desc=text,
+            total=total,
+            initial=done,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            file=self.stream,
+        )
         with bar:
             yield bar.update
 
 
 class JsonLines(Lines):
-    """One JSON object a line, for programs: phases, and counters several times a second."""
+    """One JSON object a line, for programs: phases, and counters several times a second.
+
+    Args:
+        schema: What each line is, in its ``schema``.
+        stream: Where they go.
+    """
 
     _EVERY_SECONDS = 0.25
+
+    def __init__(self, schema: str, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._schema = schema
 
     def phase(self, text: str) -> None:
         """Write an event."""
         self.event("phase", text=text)
 
     @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+    def count(self, text: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
         """Write an event now and then, and one at the end."""
-        done, told = 0, 0.0
+        told = 0.0
 
         def advance(amount: int) -> None:
             nonlocal done, told
@@ -103,7 +143,8 @@ class JsonLines(Lines):
 
     def event(self, kind: str, **fields: object) -> None:
         """Write one object."""
-        self.stream.write(json.dumps({"event": kind, **fields}, default=str) + "\n")
+        line = {"schema": self._schema, "event": kind, **fields}
+        self.stream.write(json.dumps(line, default=str) + "\n")
         self.stream.flush()
 
 
@@ -117,9 +158,11 @@ class Named:
         """Say what begins now, and of what."""
         self.shown.phase(f"{self.name}: {text}")
 
-    def count(self, text: str, total: int | None) -> AbstractContextManager[Advance]:
+    def count(
+        self, text: str, total: int | None, *, done: int = 0
+    ) -> AbstractContextManager[Advance]:
         """Show a counter, and of what."""
-        return self.shown.count(f"{self.name}: {text}", total)
+        return self.shown.count(f"{self.name}: {text}", total, done=done)
 
 
 @contextmanager
@@ -131,6 +174,13 @@ def above_bars(stream: TextIO) -> Iterator[None]:
         return
     with tqdm.external_write_mode(file=stream, nolock=False):
         yield
+
+
+def _so_far(done: int, total: int | None) -> str:
+    """Return how far a counter is."""
+    if not total:
+        return f"{done / 1e6:.1f} MB"
+    return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB ({min(done * 100 // total, 100)} %)"
 
 
 def on(stream: TextIO) -> Progress:

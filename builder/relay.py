@@ -21,12 +21,14 @@ class Message(Struct, frozen=True):
         text: What is said, or counted.
         number: Which counter.
         amount: Units of work; of ``count`` the total, negative when it is not known.
+        done: What was there when a counter began.
     """
 
     kind: str
     text: str = ""
     number: int = 0
     amount: int = 0
+    done: int = 0
 
 
 class Relay:
@@ -46,11 +48,11 @@ class Relay:
         self._send(Message("phase", text))
 
     @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+    def count(self, text: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
         """Send a counter, its amounts ten times a second."""
         self._counters += 1
         number, left, sent = self._counters, 0, time.monotonic()
-        self._send(Message("count", text, number, -1 if total is None else total))
+        self._send(Message("count", text, number, -1 if total is None else total, done))
 
         def advance(amount: int) -> None:
             nonlocal left, sent
@@ -86,8 +88,8 @@ class Replay:
                 self._say(text)
             case Message("phase", text):
                 self._progress.phase(text)
-            case Message("count", text, number, total):
-                counter = self._progress.count(text, None if total < 0 else total)
+            case Message("count", text, number, total, done):
+                counter = self._progress.count(text, None if total < 0 else total, done=done)
                 self._counters[number] = counter, counter.__enter__()
             case Message("advance", number=number, amount=amount):
                 self._counters[number][1](amount)

@@ -18,9 +18,11 @@ class Renaming:
         """Say what begins now."""
         self._shown.phase(_renamed(text, self._path, self._name))
 
-    def count(self, text: str, total: int | None) -> AbstractContextManager[Advance]:
+    def count(
+        self, text: str, total: int | None, *, done: int = 0
+    ) -> AbstractContextManager[Advance]:
         """Show a counter."""
-        return self._shown.count(_renamed(text, self._path, self._name), total)
+        return self._shown.count(_renamed(text, self._path, self._name), total, done=done)
 
 
 @contextmanager

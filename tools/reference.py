@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builder import features, rules, targets
-from builder.cli.schemas import SCHEMAS, errors_schema
+from builder.cli.schemas import SCHEMAS, errors_schema, events_schema, iter_events
 from builder.schema import spec_schema
 from builder.targets import Group
 
@@ -130,6 +130,12 @@ def _outputs() -> Iterator[str]:
     yield "| schema | document |\n|---|---|"
     for name, text in SCHEMAS.items():
         yield f"| `photon-builder/{name}/v1` | {_cell(text)} |"
+    yield "\n### Events\n"
+    yield "`build`, `fetch` and `nightly` take `--events FILE` (or `fd:N`, or `-`) and write a JSON"
+    yield "object a line while they run: `events.schema.json`, `photon-builder/events/v1`.\n"
+    yield "| event | is | fields beside `schema`, `time` and `event` |\n|---|---|---|"
+    for name, text, fields in iter_events():
+        yield f"| `{name}` | {_cell(text)} | {', '.join(f'`{field}`' for field in fields)} |"
     yield ""
 
 
@@ -146,6 +152,7 @@ def main() -> int:
     schemas = {
         "spec": spec_schema(features.discover(), targets.discover()),
         "errors": errors_schema(),
+        "events": events_schema(),
     }
     wanted = {DOCS / "reference.md": reference()} | {
         DOCS / f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -12,8 +12,9 @@ import sys
 
 import click
 
-from builder.cli.answers import begin, tell_error, tell_interrupt
+from builder.cli.answers import begin, started, tell_error, tell_interrupt
 from builder.cli.colour import with_colour_option
+from builder.cli.events import finish
 from builder.cli.streams import prepare_streams
 from builder.errors import BuilderError, HostError, InterruptError, UsageError
 from builder.host import code_of
@@ -93,6 +94,13 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     prepare_streams()
     begin(arguments)
+    code = _run(arguments)
+    finish(code)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; what goes wrong is said."""
     try:
         code = int(cli.main(arguments, "photon-builder", standalone_mode=False) or 0)
         sys.stdout.flush()
@@ -146,8 +154,22 @@ def _usage_error(error: click.ClickException) -> UsageError:
 
 def _say_interrupted() -> int:
     """Say that the user stopped it, and return the exit code for that."""
-    tell_interrupt(InterruptError("interrupted: nothing was left half-made"))
+    tell_interrupt(InterruptError(f"interrupted: {_kept()}"))
     return InterruptError.exit_code
+
+
+def _kept() -> str:
+    """Say what is left after an interrupt: the parts of downloads, which the next run completes."""
+    if "builder.fetch" not in sys.modules:
+        return "nothing was left half-made"
+    from builder.cache import default_directory
+    from builder.fetch.partial import kept_parts
+
+    found = kept_parts(default_directory() / "partial", started())
+    if not found:
+        return "nothing was left half-made"
+    told = ", ".join(f"{size / 1e6:.1f} MB of {name}" for name, size in found)
+    return f"{told} are kept, and the next run goes on there; nothing else was left half-made"
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

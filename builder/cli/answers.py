@@ -5,8 +5,10 @@ An error is such a document, too, unless the answer is out already: then it is t
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Mapping
 
+from builder.cli import events
 from builder.cli.report import show_problems
 from builder.cli.schemas import SCHEMAS
 from builder.errors import BuilderError, InterruptError, Problem, problems_of
@@ -18,6 +20,7 @@ class _Run:
     as_json = False
     as_lines = False
     has_answered = False
+    started = 0.0
 
 
 def begin(arguments: list[str]) -> None:
@@ -26,6 +29,13 @@ def begin(arguments: list[str]) -> None:
     _Run.as_json = "--json" in options
     _Run.as_lines = options[:1] == ["burn"]
     _Run.has_answered = False
+    _Run.started = time.time()
+    events.reset()
+
+
+def started() -> float:
+    """Return when the run began, in seconds since the epoch."""
+    return _Run.started
 
 
 def document(schema: str, value: Mapping[str, object]) -> dict[str, object]:
@@ -44,7 +54,10 @@ def write_result(schema: str, value: Mapping[str, object], *, as_json: bool, tex
         as_json: Whether ``--json`` was given.
         text: The lines.
     """
-    _write(document(schema, value)) if as_json else sys.stdout.write(text)
+    if as_json:
+        _write(document(schema, value))
+    elif not events.are_the_answer():
+        sys.stdout.write(text)
     note_answer()
 
 
@@ -63,6 +76,7 @@ def note_answer() -> None:
 def tell_error(error: BuilderError) -> None:
     """Say what went wrong: under ``--json`` as the answer, otherwise to standard error."""
     problems = problems_of(error)
+    events.emit_problems(problems, exit_code=error.exit_code)
     if not _Run.as_json or _Run.has_answered:
         show_problems(problems)
         return
@@ -76,6 +90,7 @@ def tell_interrupt(error: InterruptError) -> None:
     if _Run.as_json and not _Run.has_answered:
         tell_error(error)
     else:
+        events.emit_problems(problems_of(error), exit_code=error.exit_code)
         sys.stderr.write(f"\n{error}\n")
 
 

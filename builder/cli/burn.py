@@ -71,7 +71,7 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
     The image may be raw, gz, xz, zst or a tar with a disk; it is never unpacked first. Several
     devices are written at once. `photon-builder devices` lists them.
     """
-    progress: Progress = JsonLines(sys.stdout) if options["as_json"] else reporter()
+    progress = _progress(as_json=options["as_json"])
     given = _given(image, options)
     if options["to_file"] is not None:
         return _to_file(given, paths, options["to_file"], options)
@@ -103,6 +103,11 @@ def burn(image: str, paths: tuple[Path, ...], **options: Unpack[Options]) -> int
         ):
             verdicts = _run(ready, orders, options, progress)
         return report(verdicts, source, progress)
+
+
+def _progress(*, as_json: bool) -> Progress:
+    """Return where progress is shown: as JSON lines, or for people."""
+    return JsonLines("photon-builder/burn/v1", sys.stdout) if as_json else reporter()
 
 
 def _given(image: str, options: Options) -> "Given":

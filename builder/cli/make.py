@@ -10,6 +10,7 @@ import click
 from builder.build import Request
 from builder.build import build as build_artifact
 from builder.cli.answers import write_result
+from builder.cli.events import emit, events_option
 from builder.cli.options import (
     PATH,
     base_option,
@@ -22,7 +23,7 @@ from builder.cli.options import (
     target_option,
     warn,
 )
-from builder.cli.together import build_together, row_of, summary
+from builder.cli.together import build_together, emit_artifact, row_of, summary
 from builder.cli.trust import say_trusted, trust_option
 from builder.lock import read_lock
 from builder.spec import Spec
@@ -67,6 +68,7 @@ class Wishes(TypedDict):
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @trust_option
 @json_option
+@events_option
 def build(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
     """Build every artifact of the specs, several at once.
 
@@ -96,6 +98,7 @@ def build(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
 @trust_option
 @click.option("--list", "as_list", is_flag=True, help="Print the addresses, and fetch nothing.")
 @json_option
+@events_option
 def fetch(spec: str, **choices: Unpack[Wishes]) -> None:
     """Download what a spec needs, and nothing else.
 
@@ -126,6 +129,9 @@ def _fetch(request: Request) -> dict[str, str]:
     with naming(opened.path, origin.source.filename if origin.source else opened.path.name):
         opened.check()
         with_downloads(plan, opened.path, cache, progress, offline=False)
+    named = {"spec": request.spec.name, "target": request.target.name}
+    size = opened.path.stat().st_size
+    emit("artifact", **named, artifact=str(opened.path), size=size, built=False)
     return {"target": request.target.name, "base": origin.text, "path": str(opened.path)}
 
 
@@ -174,6 +180,7 @@ def _build_one(request: Request, *, as_json: bool) -> None:
     outcome = build_artifact(request, Cache(), reporter())
     seconds = time.monotonic() - begun
     warn(outcome.warnings)
+    emit_artifact(request, outcome, seconds)
     sys.stderr.write(f"{summary(request, outcome, seconds)}\n")
     named = {"spec": request.spec.name, "target": request.target.name}
     value = {"artifacts": [{**named, **row_of(outcome)}]}

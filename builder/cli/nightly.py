@@ -10,6 +10,7 @@ import click
 from builder.artifact import write_beside
 from builder.build import Request
 from builder.cli.answers import write_result
+from builder.cli.events import emit, emit_problems, events_option
 from builder.cli.make import announce
 from builder.cli.options import (
     PATH,
@@ -19,10 +20,11 @@ from builder.cli.options import (
     find_spec,
     json_option,
     read_spec,
+    reporter,
 )
 from builder.cli.report import show_error
 from builder.cli.trust import say_trusted, trust_option
-from builder.errors import BuilderError, UsageError
+from builder.errors import BuilderError, UsageError, problems_of
 from builder.executors import as_error
 from builder.imager import NAME, list_images
 from builder.lock import read_lock
@@ -54,6 +56,7 @@ class Choices(TypedDict):
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @trust_option
 @json_option
+@events_option
 def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
     """Build what changed since the last night, and publish it in one step.
 
@@ -75,6 +78,7 @@ def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
         is_partial=bool(specs),
         finish=lambda folder, name: _write_images(folder, f"{url.rstrip('/')}/{name}"),
         tell=_tell,
+        show=lambda request: reporter(spec_name(request.spec.path), request.target.name),
     )
     summary = run_night(wishes, builds, options)
     write_result(
@@ -119,10 +123,23 @@ def _write_images(folder: Path, url: str) -> None:
 def _tell(row: Row, error: BuilderError | None) -> None:
     """Show what became of an artifact as soon as it is known."""
     if error is not None:
+        code, subject = error.exit_code, (row.spec, row.target)
+        emit_problems(problems_of(error), exit_code=code, subject=subject)
         sys.stderr.write(f"{_name(row)} failed:\n")
         show_error(error)
     elif row.state is State.BUILT:
         sys.stderr.write(f"{_name(row)}: built and verified\n")
+    if error is None:
+        emit(
+            "artifact",
+            spec=row.spec,
+            target=row.target,
+            artifact=row.artifact,
+            sha256=row.sha256,
+            size=row.size,
+            built=row.state is State.BUILT,
+            seconds=row.seconds,
+        )
 
 
 def _text(summary: Summary, builds: Builds) -> str:

@@ -10,6 +10,7 @@ import click
 
 from builder import progress
 from builder.artifact import read_provenance
+from builder.cli.events import Telling, emit_problems
 from builder.cli.report import show_problems
 from builder.errors import Problem, Severity, SpecError, UsageError
 from builder.facts import Facts, releases
@@ -46,9 +47,16 @@ def target_option(command: _Command) -> _Command:
     return click.option("--target", "-t", "targets", multiple=True, help=text)(command)
 
 
-def reporter() -> progress.Progress:
-    """Return the progress display that fits standard error."""
-    return progress.on(sys.stderr)
+def reporter(spec: str = "", target: str = "") -> progress.Progress:
+    """Return the progress display that fits standard error, and that tells events.
+
+    Args:
+        spec: Name of the spec that it is about, one of several.
+        target: Name of its target.
+    """
+    shown = progress.on(sys.stderr)
+    named = progress.Named(shown, f"{spec} ({target})") if spec else shown
+    return Telling(named, (spec, target))
 
 
 def find_spec(name: str) -> Path:
@@ -119,6 +127,7 @@ def warn(problems: Iterable[Problem]) -> None:
     shown = _shown()
     new = [problem for problem in dict.fromkeys(problems) if problem not in shown]
     shown.update(new)
+    emit_problems(new)
     show_problems(new)
 
 

@@ -1,6 +1,6 @@
 """The JSON that the program prints: which documents there are, and what the lines of events are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 SCHEMAS: Mapping[str, str] = {
@@ -76,5 +76,102 @@ def errors_schema() -> dict[str, Any]:
             "schema": {"const": "photon-builder/errors/v1"},
             "exit_code": {"type": "integer", "minimum": 1, "maximum": 130},
             "problems": {"type": "array", "minItems": 1, "items": PROBLEM},
+        },
+    }
+
+
+_ABOUT: Mapping[str, Any] = {
+    "spec": {**_TEXT, "description": "Which spec it is about, when it is one."},
+    "target": {**_TEXT, "description": "Which target of it."},
+}
+_BYTES = {"type": "integer", "minimum": 0}
+_CODE = {"type": "integer", "minimum": 0, "maximum": 130}
+_EVENTS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
+    "begin": (
+        "The first line.",
+        {"command": _TEXT, "version": _TEXT},
+        ("command", "version"),
+    ),
+    "step": ("What begins now.", {**_ABOUT, "text": _TEXT}, ("text",)),
+    "progress": (
+        (
+            "How far a counter of bytes is: when it begins and ends, and in between each second or "
+            "each twentieth of the total. What a resumed download had is in `done` and not in the "
+            "speed."
+        ),
+        {
+            **_ABOUT,
+            "text": _TEXT,
+            "done": _BYTES,
+            "total": {"type": ["integer", "null"], "minimum": 0},
+            "bytes_per_second": _BYTES,
+        },
+        ("text", "done", "total", "bytes_per_second"),
+    ),
+    "artifact": (
+        (
+            "A file that is there now: `built` tells whether it was made in this run. `fetch` has "
+            "the base."
+        ),
+        {
+            **_ABOUT,
+            "artifact": _TEXT,
+            "sha256": _TEXT,
+            "size": _BYTES,
+            "built": {"type": "boolean"},
+            "seconds": {"type": "number", "minimum": 0},
+        },
+        ("spec", "target", "artifact", "size", "built"),
+    ),
+    "warning": ("What is wrong and stops nothing.", {**_ABOUT, "problem": PROBLEM}, ("problem",)),
+    "error": (
+        "What is wrong: a line each.",
+        {**_ABOUT, "problem": PROBLEM, "exit_code": _CODE},
+        ("problem",),
+    ),
+    "end": (
+        "The last line, also of a run that fails or is interrupted.",
+        {"exit_code": _CODE, "seconds": {"type": "number", "minimum": 0}},
+        ("exit_code", "seconds"),
+    ),
+}
+"""Event to what it is, its fields, and those that it always has."""
+
+
+def events_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a line that ``--events`` writes."""
+    return {
+        "$schema": _DRAFT,
+        "$id": "urn:photon-builder:events:1",
+        "title": "photon-builder/events/v1",
+        "description": "A line of what build, fetch and nightly write under --events.",
+        "oneOf": [_event(name, *told) for name, told in _EVENTS.items()],
+    }
+
+
+def iter_events() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield each event with what it is and the names of its fields."""
+    for name, (text, fields, _) in _EVENTS.items():
+        yield name, text, tuple(fields)
+
+
+def _event(
+    name: str, text: str, fields: Mapping[str, Any], wanted: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the JSON Schema of one event."""
+    return {
+        "type": "object",
+        "description": text,
+        "required": ["schema", "time", "event", *wanted],
+        "additionalProperties": False,
+        "properties": {
+            "schema": {"const": "photon-builder/events/v1"},
+            "time": {
+                "type": "string",
+                "pattern": "^[0-9-]{10}T[0-9:]{8}\\.[0-9]{3}Z$",
+                "description": "UTC, as RFC 3339 has it.",
+            },
+            "event": {"const": name},
+            **fields,
         },
     }

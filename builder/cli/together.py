@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from builder.build import Outcome, Request
 from builder.cli.answers import failed, write_result
+from builder.cli.events import emit, emit_problems
 from builder.cli.options import reporter, warn
 from builder.cli.report import show_error
-from builder.errors import BuilderError
+from builder.errors import BuilderError, problems_of
 from builder.executors import NotStartedError, Result, build_all
-from builder.progress import Named, above_bars
+from builder.progress import above_bars
 
 
 def build_together(
@@ -20,12 +21,11 @@ def build_together(
     Downloads and the cache are shared; equal plans draw on the same content. What came of each
     is shown as soon as it is known.
     """
-    display = reporter()
     results = build_all(
         requests,
         workers=jobs,
         keep_going=keep_going,
-        show=lambda request: Named(display, _name(request)),
+        show=lambda request: reporter(request.spec.name, request.target.name),
         done=_tell,
     )
     for one in results:
@@ -50,6 +50,12 @@ def row_of(outcome: Outcome) -> dict[str, object]:
     }
 
 
+def emit_artifact(request: Request, outcome: Outcome, seconds: float) -> None:
+    """Tell of an artifact that is there."""
+    named = {"spec": request.spec.name, "target": request.target.name}
+    emit("artifact", **named, **row_of(outcome), seconds=round(seconds, 3))
+
+
 def summary(request: Request, outcome: Outcome, seconds: float) -> str:
     """Say what was done."""
     if not outcome.built:
@@ -71,10 +77,13 @@ def _tell(result: Result) -> None:
             case NotStartedError() as error:
                 sys.stderr.write(f"{_name(result.request)}: {error}; --keep-going builds all\n")
             case BuilderError() as error:
+                subject = result.request.spec.name, result.request.target.name
+                emit_problems(problems_of(error), exit_code=error.exit_code, subject=subject)
                 sys.stderr.write(f"{_name(result.request)} failed:\n")
                 show_error(error)
             case outcome:
                 warn(outcome.warnings)
+                emit_artifact(result.request, outcome, result.seconds)
                 sys.stderr.write(f"{summary(result.request, outcome, result.seconds)}\n")
 
 

@@ -139,7 +139,10 @@ class _Errand(Struct, frozen=True):
             if self.source.is_recorded:
                 mismatch.hint = _RECORDED.format(self.source.key)
             raise mismatch
-        raise _refusal(self.source, self.wanted, reasons)
+        refused = _refusal(self.source, self.wanted, reasons)
+        if kept := path.stat().st_size if path.exists() else 0:
+            refused.add_note(f"{kept / 1e6:.1f} MB of it are kept, and the next run goes on there")
+        raise refused
 
     def _from(self, url: str, path: Path) -> Verified:
         """Return the file from one address."""

@@ -75,10 +75,11 @@ class Partial:
             pass
         return ""
 
-    def note(self, url: str, validator: str) -> None:
-        """Remember where the part came from."""
+    def note(self, url: str, validator: str, filename: str) -> None:
+        """Remember what the part is of, and where it came from."""
+        told = {"url": _digest(url), "validator": validator, "name": filename}
         with host_errors(self._note, hint=HINT):
-            self._note.write_text(json.dumps({"url": _digest(url), "validator": validator}))
+            self._note.write_text(json.dumps(told))
 
     def finish(self) -> dict[str, str]:
         """Return the digests of what is there, and on the disk; nothing can be appended after."""
@@ -90,6 +91,25 @@ class Partial:
         """Remove the file, or just the note when the file has been moved to its place."""
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
+
+
+def kept_parts(folder: Path, since: float) -> list[tuple[str, int]]:
+    """Return name and size of what came since a time and is not whole.
+
+    Args:
+        folder: The folder of partial files.
+        since: Seconds since the epoch.
+    """
+    found = []
+    for note in sorted(folder.glob("*.json")):
+        try:
+            status = note.with_suffix("").stat()
+            name = json.loads(note.read_bytes())["name"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            continue
+        if status.st_size and status.st_mtime >= since:
+            found.append((str(name), status.st_size))
+    return found
 
 
 def _digest(url: str) -> str:

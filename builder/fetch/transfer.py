@@ -54,15 +54,16 @@ class Transfer:
         offset, validator = self._partial.size, self._partial.validator(url)
         try:
             with open_reply(url, offset, validator, self._patience) as reply:
-                self._prepare(url, reply, validator)
+                self._prepare(url, reply, filename)
                 self._receive(reply, filename)
         except RangeError as error:
             if error.total is None or error.total != offset:
                 self._partial.restart()
                 raise
 
-    def _prepare(self, url: str, reply: Reply, validator: str) -> None:
+    def _prepare(self, url: str, reply: Reply, filename: str) -> None:
         """Check an answer against what is known, and make the partial file ready for it."""
+        validator = self._partial.validator(url)
         if self._size is not None and reply.total not in {None, self._size}:
             raise MirrorError(f"it offers {reply.total} bytes, wanted {self._size}")
         if reply.offset > 0 and contradicts(validator, reply.validator):
@@ -74,7 +75,7 @@ class Transfer:
         self._partial.is_spliced |= reply.offset > 0 and not is_vouched
         if reply.total is not None:
             check_room(self._partial.path.parent, reply.total - reply.offset)
-        self._partial.note(url, reply.validator)
+        self._partial.note(url, reply.validator, filename)
 
     def _receive(self, reply: Reply, filename: str) -> None:
         """Write the body of an answer."""
@@ -91,7 +92,7 @@ class Transfer:
     @contextmanager
     def _count(self, filename: str, total: int | None) -> Iterator[Advance]:
         """Show a counter that begins with what is there."""
-        resumed = f", resumed at {self._partial.size / 1e6:.1f} MB" if self._partial.size else ""
-        with self._progress.count(f"{filename}{resumed}", total) as advance:
-            advance(self._partial.size)
+        had = self._partial.size
+        resumed = f", resumed at {had / 1e6:.1f} MB" if had else ""
+        with self._progress.count(f"{filename}{resumed}", total, done=had) as advance:
             yield advance

@@ -19,6 +19,7 @@ from builder.executors import Result, as_error, build_all
 from builder.nightly.carry import carry
 from builder.nightly.folder import Builds, build_name
 from builder.nightly.record import STATUS, SUMMARY, Row, State, Summary, failure, read_rows
+from builder.progress import Progress, Silent
 from builder.structs import Struct, replace
 
 Tell: TypeAlias = Callable[[Row, BuilderError | None], object]
@@ -45,12 +46,14 @@ class Options(Struct, frozen=True):
         is_partial: Whether there are more specs than were asked for: theirs stay as they are.
         finish: Adds what describes a build as a whole; given its folder and its name.
         tell: Told of each artifact.
+        show: Returns where the progress of a request is shown.
     """
 
     keep: int = 0
     is_partial: bool = False
     finish: Callable[[Path, str], object] = lambda _folder, _name: None
     tell: Tell = lambda _row, _error: None
+    show: Callable[[Request], Progress] = lambda _: Silent()
 
 
 class _Before(Struct, frozen=True):
@@ -118,7 +121,7 @@ def _rows(wishes: Sequence[Wish], before: _Before, draft: Path, options: Options
         found = result.found
         options.tell(_row(result, draft), found if isinstance(found, BuilderError) else None)
 
-    results = iter(build_all(left, done=done))
+    results = iter(build_all(left, done=done, show=options.show))
     for each in decided:
         yield each if isinstance(each, Row) else _row(next(results), draft)
     if options.is_partial:

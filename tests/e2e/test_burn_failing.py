@@ -65,7 +65,8 @@ class Watched(Silent):
                 act()
 
     @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator[Advance]:
+    def count(self, text: str, total: int | None, *, done: int = 0) -> Iterator[Advance]:
+        del done
         yield lambda _: self.phase(f"a part of {total}: {text}")
 
 

@@ -39,9 +39,9 @@ class Notes(Silent):
         self.phases.append(text)
 
     @contextmanager
-    def count(self, text: str, total: int | None) -> Iterator["Notes"]:
+    def count(self, text: str, total: int | None, *, done: int = 0) -> Iterator["Notes"]:
         self.phases.append(f"{text} of {total}")
-        self.counted = 0
+        self.counted = done
         yield self
 
     def __call__(self, amount: int) -> None:
