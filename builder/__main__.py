@@ -20,6 +20,7 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"photon-builder {__version__}\n")
         return
+    _read_names_as_utf8()
     gc.set_threshold(_OBJECTS_A_COLLECTION)
     sys.setswitchinterval(_SECONDS_A_SWITCH)
     try:
@@ -30,6 +31,21 @@ def main() -> None:
         sys.stderr.write("\ninterrupted: nothing was left half-made\n")
         code = 130
     _leave(code)
+
+
+def _read_names_as_utf8() -> None:
+    """Start anew in Python's UTF-8 mode where the locale has another encoding.
+
+    Specs are UTF-8, and so are the names of files in them. What is printed keeps the encoding of
+    the locale.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            os.environ.setdefault("PYTHONIOENCODING", stream.encoding)
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - itself
 
 
 def _leave(code: int) -> None:
