@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,13 +18,12 @@ from typing import Any
 
 from builder.errors import HostError
 from builder.structs import Struct
+from builder.sums import SUMS, merge_sums, parse_sums
 
 _PART = ".photon-builder-"
 _MODE = 0o666
 """Of a new file; the umask takes from it what others may not do."""
 _TRIES = 100
-_SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-SUMS = "SHA256SUMS"
 PROVENANCE = ".provenance.json"
 
 
@@ -133,7 +131,7 @@ def publish(
     """
     folder = what.artifact.parent
     with locked(folder, waiting), ExitStack() as stack:
-        texts = {folder / SUMS: _merged_sums(folder, what.sums), **what.texts}
+        texts = {folder / SUMS: merge_sums(_read_text(folder), what.sums), **what.texts}
         for path in (what.artifact, *texts):
             if path.is_dir():
                 raise HostError(f"{path}: is a folder; wanted to write a file there",
@@ -192,8 +190,7 @@ def files_of(artifact: Path) -> list[Path]:
 
 def read_sums(directory: Path) -> dict[str, str]:
     """Return file name to SHA-256, as ``SHA256SUMS`` of a folder has them."""
-    found = (_SUM.fullmatch(line) for line in _read_lines(directory))
-    return {line[2]: line[1] for line in found if line}
+    return parse_sums(_read_text(directory))
 
 
 def write_sums(artifact: Path, sha256: str) -> None:
@@ -202,31 +199,17 @@ def write_sums(artifact: Path, sha256: str) -> None:
     Without a digest there is no line, and what another build wrote goes.
     """
     with locked(artifact.parent, lambda: None):
-        text = _merged_sums(artifact.parent, {artifact.name: sha256})
+        text = merge_sums(_read_text(artifact.parent), {artifact.name: sha256})
         write_beside(artifact.with_name(SUMS), text)
 
 
-def _read_lines(directory: Path) -> list[str]:
-    """Return the lines of ``SHA256SUMS``, whatever they are."""
+def _read_text(directory: Path) -> str:
+    """Return what ``SHA256SUMS`` of a folder holds, whatever it is; empty when it is absent."""
     try:
         content = (directory / SUMS).read_bytes()
     except FileNotFoundError:
-        return []
-    return content.decode("utf-8", "surrogateescape").splitlines()
-
-
-def _merged_sums(directory: Path, sums: Mapping[str, str]) -> str:
-    """Return ``SHA256SUMS`` with other digests of some files; lines that are not ours stay."""
-    ours = {name: f"{digest}  {name}" for name, digest in sums.items() if digest}
-    others = []
-    for line in _read_lines(directory):
-        found = _SUM.fullmatch(line)
-        if not found:
-            others.append(line)
-        elif found[2] not in sums:
-            ours[found[2]] = line
-    lines = [*others, *(line for _, line in sorted(ours.items()))]
-    return "".join(f"{line}\n" for line in lines)
+        return ""
+    return content.decode("utf-8", "surrogateescape")
 
 
 def digest_of(path: Path) -> str:

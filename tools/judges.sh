@@ -30,6 +30,7 @@ bmaptool bmap-tools
 blockdev util-linux
 bsdtar libarchive-tools
 btrfs btrfs-progs
+bzip2 bzip2
 checkisomd5 isomd5sum
 cmp diffutils
 cpio cpio
@@ -55,10 +56,12 @@ ip iproute2
 ip6tables iptables
 ip6tables-restore iptables
 losetup mount
+lz4 lz4
 make-bcache bcache-tools
 minisign minisign
 mkapfs apfsprogs
 mkfs.btrfs btrfs-progs
+bzip2 bzip2
 mkfs.exfat exfatprogs
 mkfs.fat dosfstools
 mkfs.ntfs ntfs-3g

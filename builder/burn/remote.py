@@ -13,7 +13,6 @@ from functools import partial
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from builder.addresses import shown
-from builder.artifact import SUMS
 from builder.burn.chunks import Run
 from builder.burn.signature import Key
 from builder.burn.signed import DIGEST, Promise, agree, read_promise
@@ -28,6 +27,7 @@ from builder.formats.disk_tar import is_tar, open_tar
 from builder.formats.passing import iter_unpacked_pieces
 from builder.progress import Progress
 from builder.structs import Struct, field, replace
+from builder.sums import SUMS
 
 _HEAD = 256 * KIB
 _TAIL = MIB

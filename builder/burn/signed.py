@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from builder.artifact import SUMS
 from builder.burn.beside import read_beside
 from builder.burn.devices import clean
 from builder.burn.signature import (
@@ -22,7 +21,7 @@ from builder.burn.signature import (
     check_file,
     parse_signature,
 )
-from builder.burn.source import find_listed, read_published
+from builder.burn.source import read_published
 from builder.digests import check_digests, check_found, digest_file
 from builder.errors import DigestMismatch
 from builder.formats.bmap import is_mapped
@@ -30,6 +29,7 @@ from builder.formats.sparse import Window
 from builder.host import host_errors, state_of
 from builder.progress import Progress
 from builder.structs import Struct
+from builder.sums import SUMS, parse_sums
 
 SUFFIX = ".minisig"
 _MAP = ".bmap"
@@ -166,10 +166,10 @@ def _read_listed(name: str, read: Read, signature: Signature, key: Key) -> Promi
             hint=f"fetch {SUMS}, too",
         )
     check_file(signature, key, hashlib.blake2b(sums).digest(), SUMS)
-    text, signed = sums.decode("utf-8", "replace"), _signed(SUMS, signature)
-    if found := find_listed(text, name).lower():
+    listed, signed = parse_sums(sums.decode("utf-8", "replace")), _signed(SUMS, signature)
+    if found := listed.get(name):
         return Promise(signed, key, sha256=found)
-    found = find_listed(text, f"{name}{_MAP}").lower()
+    found = listed.get(f"{name}{_MAP}", "")
     content = read(f"{name}{_MAP}") if found else None
     if content is None:
         raise DigestMismatch(

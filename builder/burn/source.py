@@ -5,24 +5,23 @@ the file itself, from its block map, or, for gzip, which does not say, by readin
 """
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from builder.artifact import SUMS
 from builder.burn.beside import read_beside
 from builder.burn.chunks import SHORTEST_GAP, Run
 from builder.burn.signature import Signed
 from builder.digests import verify_file
 from builder.errors import FormatError, HostError
-from builder.formats import compression
+from builder.formats import compression, magic
 from builder.formats.bound import Bound
 from builder.formats.compression import Compression, iter_unpacked, sniff
 from builder.formats.disk import KIB, MIB, SECTOR
 from builder.formats.disk_tar import is_tar, open_tar
+from builder.formats.magic import Group
 from builder.formats.mbr import has_boot_signature, is_protective
 from builder.formats.memory import MemoryDisk
 from builder.formats.partitions import describe_other
@@ -30,15 +29,8 @@ from builder.formats.sparse import LARGEST_DISK, is_zero, iter_data
 from builder.formats.stream import BackgroundDigest, Span
 from builder.progress import Progress
 from builder.structs import Struct, replace
+from builder.sums import SUMS, parse_sums
 
-_OTHERS = (
-    (b"QFI\xfb", "a QCOW2 disk of QEMU"),
-    (b"KDMV", "a VMDK disk of VMware"),
-    (b"# Disk Descriptor", "the descriptor of a VMDK disk"),
-    (b"conectix", "a dynamic VHD disk"),
-    (b"vhdxfile", "a VHDX disk"),
-    (b"<?xml", "an XML text"),
-)
 _HEAD = 64 * KIB
 _FULL = 0.9
 """A file with more than this share of its size on the disk is no sparse file."""
@@ -138,16 +130,7 @@ def read_published(path: Path) -> str:
         HostError: there is one, and it cannot be read.
     """
     content = read_beside(path, SUMS)
-    return find_listed(content.decode("utf-8", "replace"), path.name) if content else ""
-
-
-def find_listed(sums: str, name: str) -> str:
-    """Return the digest that the text of ``SHA256SUMS`` has of a file, empty when it has none."""
-    for line in sums.splitlines():
-        found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
-        if found and found[2] == name:
-            return found[1]
-    return ""
+    return parse_sums(content.decode("utf-8", "replace")).get(path.name, "") if content else ""
 
 
 @contextmanager
@@ -268,11 +251,9 @@ def _looks_like(head: bytes) -> str:
     """Say what a file is that is no disk, empty when nobody knows."""
     if not head:
         return "the file is empty"
-    if is_tar(head):
-        return "it is a tar archive"
-    for magic, what in _OTHERS:
-        if head.startswith(magic):
-            return f"it is {what}"
+    kind = magic.identify(head)
+    if kind is not None and kind.group not in (Group.MEDIUM, Group.FILESYSTEM):
+        return f"it is {kind.noun}"
     start = head[:4096]
     if b"\0" not in start and sum(byte < 32 and byte not in b"\t\n\r" for byte in start) == 0:  # noqa: PLR2004 - control characters
         return "it is a text"

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from builder.errors import FormatError, HostError
-from builder.formats import gz, xz, xz_blocks, zst
+from builder.formats import gz, magic, xz, xz_blocks, zst
 from builder.formats.deflate import inflate_errors, inflater
 from builder.formats.disk import KIB, MIB
 from builder.formats.empties import Empties
 from builder.formats.gz_zeros import InflateZeros
+from builder.formats.magic import FileType, Group
 from builder.formats.sparse import Piece, Window, is_zero, iter_pieces
 
 __all__ = [
@@ -35,8 +36,6 @@ __all__ = [
     "unpack_head",
 ]
 
-_GZ, _XZ = b"\x1f\x8b", b"\xfd7zXZ\0"
-_FOREIGN = ((b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "LZ4"), (b"LZIP", "lzip"), (b"PK\3\4", "zip"))
 _INPUT = 256 * KIB
 _START = 16 * KIB
 _MEMORY_LIMIT = 256 * MIB
@@ -50,6 +49,14 @@ class Compression(StrEnum):
     GZ = "gz"
     XZ = "xz"
     ZST = "zst"
+
+
+_READ = {
+    magic.GZIP: Compression.GZ,
+    magic.XZ: Compression.XZ,
+    magic.ZSTD: Compression.ZST,
+}
+_PACKED = (Group.COMPRESSED, Group.ARCHIVE)
 
 
 class _Inflate:
@@ -132,17 +139,15 @@ def sniff(head: bytes, *, name: str = "the file") -> Compression:
     Raises:
         FormatError: it is compressed in a way that is not read here.
     """
-    if head.startswith(_GZ):
-        return Compression.GZ
-    if head.startswith(_XZ):
-        return Compression.XZ
+    kind = magic.identify(head)
+    if kind in _READ:
+        return _READ[kind]
     if zst.is_zst(head):
         return Compression.ZST
-    for magic, what in _FOREIGN:
-        if head.startswith(magic):
-            raise FormatError(
-                f"{name} is {what}; wanted gz, xz, zst or none", hint="unpack it first"
-            )
+    if kind is not None and kind is not magic.TAR and kind.group in _PACKED:
+        raise FormatError(
+            f"{name} is {kind.noun}; wanted gz, xz, zst or none", hint="unpack it first"
+        )
     return Compression.NONE
 
 
@@ -276,9 +281,9 @@ def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[byte
         case Compression.ZST:
             yield from zst.iter_unpacked(stream, os.fstat(stream.fileno()).st_size, name=name)
         case Compression.GZ:
-            yield from _members(stream, _inflate, _GZ, name)
+            yield from _members(stream, _inflate, magic.GZIP, name)
         case Compression.XZ:
-            yield from _members(stream, lambda _: _Unxz(), _XZ, name)
+            yield from _members(stream, lambda _: _Unxz(), magic.XZ, name)
 
 
 class _Input:
@@ -325,7 +330,7 @@ class _Input:
 
 
 def _members(
-    stream: BinaryIO, make: Callable[[bytes], _Decoder], magic: bytes, name: str
+    stream: BinaryIO, make: Callable[[bytes], _Decoder], kind: FileType, name: str
 ) -> Iterator[bytes]:
     """Yield the content of the members that follow each other in a stream."""
     source, empties = _Input(stream), Empties(name)
@@ -340,9 +345,9 @@ def _members(
         # Both formats may be padded with zeros: gzip on tapes, xz by its standard.
         padding = source.skip_zeros()
         data = source.begin()
-        if data and not data.startswith(magic[: len(data)]):
+        if data and not kind.magics[0].startswith(data[: len(kind.magics[0])]):
             raise FormatError(f"{name}: something else follows the compressed data")
-        if magic == _XZ and padding % xz.PADDING:
+        if kind is magic.XZ and padding % xz.PADDING:
             raise FormatError(f"{name}: {padding} bytes of padding follow an xz stream")
 
 

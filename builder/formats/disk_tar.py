@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 
 from builder.errors import FormatError
+from builder.formats import magic
 from builder.formats.bound import Bound
 from builder.formats.disk import MIB, SECTOR
 from builder.formats.foreign_disks import check_head
@@ -20,7 +21,6 @@ from builder.formats.mbr import has_boot_signature
 from builder.formats.sparse import LARGEST_DISK, write_sparse
 from builder.structs import Struct
 
-_MAGIC = slice(257, 262)
 _HEAD = 4 * MIB
 """What is looked at to find the disk: headers, and the map of a sparse file."""
 _TAIL_LIMIT = 16 * MIB
@@ -51,7 +51,7 @@ class DiskMember(Struct, frozen=True):
 
 def is_tar(head: bytes) -> bool:
     """Tell a tar archive by its first header."""
-    return head[_MAGIC] == b"ustar"
+    return magic.TAR.matches(head)
 
 
 def find_disk(head: bytes) -> DiskMember | None:

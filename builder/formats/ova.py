@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from builder.errors import FormatError, HostError
+from builder.formats import magic
 from builder.formats.disk import MIB
 from builder.formats.mbr import has_boot_signature
 from builder.formats.ovf import (
@@ -38,17 +39,6 @@ from builder.structs import Struct
 _PIECE = MIB
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
 _HINT = "give an appliance, as Photon publishes it for this target"
-_OTHER_FORMATS = (
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x1f\x8b", "compressed with gzip"),
-    (b"\xfd7zXZ\x00", "compressed with xz"),
-    (b"KDMV", "a VMDK disk"),
-    (b"QFI\xfb", "a qcow2 disk"),
-    (b"vhdxfile", "a VHDX disk"),
-    (b"conectix", "a VHD disk"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
-    (b"<?xml", "an XML text; an OVF envelope alone is no appliance"),
-)
 
 
 class Ova(Struct, frozen=True):
@@ -308,9 +298,9 @@ def _refuse_other_formats(head: bytes, name: str) -> None:
     """Say what a file is that is no tar archive, as far as it is known."""
     if not head:
         raise FormatError(f"{name}: the file is empty")
-    for magic, what in _OTHER_FORMATS:
-        if head.startswith(magic):
-            raise FormatError(f"{name}: not an OVA but {what}", hint=_HINT)
+    kind = magic.identify(head)
+    if kind is not None and kind is not magic.TAR:
+        raise FormatError(f"{name}: not an OVA but {kind.noun}", hint=_HINT)
     if has_boot_signature(head):
         raise FormatError(f"{name}: not an OVA but a raw disk", hint=_HINT)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from builder.errors import FormatError
+from builder.formats import magic
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
 from builder.formats.xz import HEADER_SIZE, format_index, read_index
@@ -21,7 +22,6 @@ from builder.structs import Struct
 
 _LARGEST_BLOCK = 16 * MIB
 _MEMORY_LIMIT = 256 * MIB
-_MAGIC = b"\xfd7zXZ\0"
 
 
 class Block(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Block(Struct, frozen=True):
 def find_blocks(fd: int, length: int) -> list[Block]:
     """Return the blocks of a file, nothing when it has to be read from front to back."""
     footer = os.pread(fd, HEADER_SIZE, max(0, length - HEADER_SIZE))
-    if not os.pread(fd, HEADER_SIZE, 0).startswith(_MAGIC):
+    if not magic.XZ.matches(os.pread(fd, HEADER_SIZE, 0)):
         return []
     try:
         start, records = read_index(partial(os.pread, fd), length, footer, "")

@@ -17,6 +17,7 @@ from functools import cache, partial
 from typing import BinaryIO
 
 from builder.errors import FormatError, ToolError
+from builder.formats import magic
 from builder.formats.disk import MIB
 from builder.formats.empties import Empties
 from builder.formats.parallel import iter_ordered
@@ -24,7 +25,7 @@ from builder.formats.sparse import Piece
 
 DEFAULT_LEVEL = 3
 PIECE = 4 * MIB
-MAGIC = b"\x28\xb5\x2f\xfd"
+(MAGIC,) = magic.ZSTD.magics
 _SKIPPABLE, _SKIPPABLE_LOW = b"\x2a\x4d\x18", 0x50
 _HEAD = 18
 _BLOCK_HEADER = 3

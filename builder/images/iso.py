@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.formats.magic import ISO
 from builder.guest.os_release import Release
 from builder.images import Container, Image, name_base
 from builder.roots.disk import Volume
@@ -88,4 +89,4 @@ def _firmware(iso: "Iso") -> list[str]:
     return sorted({"efi" if entry.platform == EFI else "bios" for entry in entries})
 
 
-CONTAINER = Container("iso", lambda head: head[0x8001:0x8006] == b"CD001", _open, order=-1)
+CONTAINER = Container("iso", ISO.matches, _open, order=-1)

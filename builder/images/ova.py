@@ -5,19 +5,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.formats.magic import TAR
 from builder.images import Container, Image
 
 if TYPE_CHECKING:
     from builder.formats.ova import Ova
 
 _NAME = slice(0, 100)
-_MAGIC = slice(257, 262)
 
 
 def _sniff(head: bytes) -> bool:
     """Tell a tar whose first member is an OVF descriptor, or that is at least a tar."""
     first = head[_NAME].rstrip(b"\0")
-    return head[_MAGIC] == b"ustar" or first.endswith(b".ovf")
+    return TAR.matches(head) or first.endswith(b".ovf")
 
 
 @contextmanager

@@ -4,12 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from builder.formats.magic import VMDK
 from builder.images import Container, Image
-
-
-def _sniff(head: bytes) -> bool:
-    """Tell a sparse extent by its magic."""
-    return head[:4] == b"KDMV"
 
 
 @contextmanager
@@ -23,4 +19,4 @@ def _open(path: Path) -> Iterator[Image]:
         yield Image("vmdk", GrainOverlay(vmdk), {}, lambda full: vmdk.check(full=full))
 
 
-CONTAINER = Container("vmdk", _sniff, _open, is_direct=True)
+CONTAINER = Container("vmdk", VMDK.matches, _open, is_direct=True)

@@ -26,7 +26,7 @@ from builder.boot.outside import answers
 from builder.boot.qemu import format_arguments
 from builder.boot.report import format_junit, format_result
 from builder.boot.screenshot import convert_ppm
-from builder.boot.visit import SeparateDisk, prepare_visit
+from builder.boot.visit import prepare_visit
 from builder.errors import FormatError, ToolError, UsageError, VerifyError
 from builder.facts import facts_of
 from builder.features import discover as discover_features
@@ -233,18 +233,6 @@ def test_a_visit_changes_a_copy_only(small_ova: Base, tmp_path: Path) -> None:
     kernel = opened.text("/boot/systemd.cfg") + opened.text("/boot/linux-6.1.10-10.ph5-esx.cfg")
     assert "console=ttyS0,115200" in kernel
     assert sum(map(len, pieces.values())) < MIB
-
-
-def test_what_is_written_apart_is_read_back(tmp_path: Path) -> None:
-    path = tmp_path / "disk"
-    path.write_bytes(bytes(range(256)) * 64)
-    with FileDisk(path) as below:
-        disk = SeparateDisk(below)
-        disk.write(4090, b"x" * 20)
-        disk.write(12_288, b"y")
-        assert disk.read(4088, 24) == b"\xf8\xf9" + b"x" * 20 + b"\x0e\x0f"
-        assert {at: len(piece) for at, piece in disk.pieces().items()} == {0: 8192, 12_288: 4096}
-        assert disk.pieces()[12_288][:2] == b"y\x01"
 
 
 def test_a_screen_becomes_a_picture() -> None:

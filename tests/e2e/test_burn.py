@@ -156,10 +156,10 @@ def test_a_wrong_digest_of_a_file_is_found_before_the_card_is_touched(
     [
         (b"", "the file is empty"),
         (b"#!/bin/sh\necho not a disk\n" * 9, "it is a text"),
-        (b"QFI\xfb" + bytes(9000), "it is a QCOW2 disk"),
+        (b"QFI\xfb" + bytes(9000), "it is a qcow2 disk"),
         (bytes(40_000), "its first sector is empty"),
         (bytes(0x8001) + b"CD001" + bytes(9000), "it holds an ISO 9660 filesystem"),
-        (b"PK\3\4" + bytes(900), "is zip"),
+        (b"PK\3\4" + bytes(900), "is a zip archive"),
         (b"\xfd7zXZ\0" + bytes(900), "damaged"),
     ],
 )

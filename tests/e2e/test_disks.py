@@ -273,11 +273,11 @@ def test_a_size_that_no_table_speaks_of_is_refused_at_once(bench: Bench, tmp_pat
 APPLIANCES = {
     "text": "bad: ends at byte 6 without the block of zeros that ends a tar",
     "nothing": "bad: the file is empty",
-    "a tar of text": "bad: not an OVA but compressed with gzip",
+    "a tar of text": "bad: not an OVA but gzip data",
     "qcow2": "bad: not an OVA but a qcow2 disk",
     "vmdk": "bad: not an OVA but a VMDK disk",
     "vhdx": "bad: not an OVA but a VHDX disk",
-    "dynamic VHD": "bad: not an OVA but a VHD disk",
+    "dynamic VHD": "bad: not an OVA but a dynamic VHD disk",
     "no root": "bad: not an OVA but a raw disk\n  hint: give an appliance",
 }
 

@@ -288,7 +288,7 @@ def _members(change: str) -> Members:
         ("bad envelope", "a.ovf: line 1"),
         ("two disks", r"2 disks with content \(vmdisk0, d2\)"),
         ("no disk", "0 disks with content"),
-        ("gzip disk", "compressed with gzip"),
+        ("gzip disk", "photon.vmdk is compressed with gzip"),
         ("chunks", "split in chunks"),
     ],
 )

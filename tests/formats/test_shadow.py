@@ -40,3 +40,17 @@ def test_what_is_not_on_the_disk_is_refused(offset: int, length: int, tmp_path: 
             ShadowDisk(below).write(offset, bytes(length))
         with pytest.raises(FormatError):
             ShadowDisk(below).read(offset, length)
+
+
+def test_blocks_that_changed_are_told_by_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(SIZE))
+    with FileDisk(path) as below:
+        disk = ShadowDisk(below)
+        disk.write(3 * 65536 - 1, b"xy")
+        changes = disk.changes()
+    assert {at: len(block) for at, block in changes.items()} == {
+        131072: 65536,
+        196608: SIZE - 196608,
+    }
+    assert changes[131072][-1:] + changes[196608][:1] == b"xy"

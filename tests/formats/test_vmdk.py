@@ -452,7 +452,7 @@ def _at(offset: int, layout: str, value: int) -> Callable[[bytearray], None]:
     ("change", "message"),
     [
         pytest.param(_at(0, "<I", 0x56444D4C), "begins with b'LMDV'", id="magic"),
-        pytest.param(_at(0, "<I", 0x44574F43), "vmfsSparse", id="cowd"),
+        pytest.param(_at(0, "<I", 0x44574F43), "a VMFS sparse disk", id="cowd"),
         pytest.param(_at(4, "<I", 4), "version 4", id="version"),
         pytest.param(_at(8, "<I", 0x20001), "not compressed", id="plain"),
         pytest.param(_at(8, "<I", 0x10001), "no markers", id="unmarked"),

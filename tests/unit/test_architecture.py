@@ -21,6 +21,7 @@ FLOOR = {
     "reproducible",
     "host",
     "digests",
+    "sums",
     "image_names",
     "facts",
     "sizes",

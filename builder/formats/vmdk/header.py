@@ -23,10 +23,11 @@ Little endian; 512 bytes; offsets and counts in sectors of 512 bytes.
 import struct
 
 from builder.errors import FormatError
+from builder.formats import magic
 from builder.formats.disk import KIB, MIB, SECTOR
 from builder.structs import Struct
 
-MAGIC = b"KDMV"
+(MAGIC,) = magic.VMDK.magics
 HEADER_SIZE = 512
 NEWLINES = b"\n \r\n"
 AT_END = 0xFFFF_FFFF_FFFF_FFFF
@@ -46,15 +47,6 @@ MAXIMUM_GRAIN_SIZE = MIB
 
 _LAYOUT = struct.Struct("<4sIIQQQQIQQQB4sH433x")
 _VERSIONS = range(1, 4)
-_OTHER_MAGICS = (
-    (b"COWD", "a vmfsSparse or version 1 sparse extent"),
-    (b"# Di", "a descriptor file, whose disk lies in another file"),
-    (b"\x0d\x60\x1b\xae", "an SE sparse extent"),
-    (b"\xbe\xba\xfe\xca", "an SE sparse extent"),
-    (b"QFI\xfb", "a qcow2 image"),
-    (b"vhdx", "a VHDX image"),
-    (b"\x1f\x8b", "gzip data"),
-)
 
 
 class SparseHeader(Struct, frozen=True):
@@ -165,7 +157,5 @@ def _is_grain_size(sectors: int) -> bool:
 
 def _describe(raw: bytes) -> str:
     """Say what a file is that has another magic."""
-    for magic, what in _OTHER_MAGICS:
-        if raw.startswith(magic):
-            return f"is {what}"
-    return f"begins with {raw[:4]!r}"
+    kind = magic.identify(raw)
+    return f"is {kind.noun}" if kind else f"begins with {raw[:4]!r}"
