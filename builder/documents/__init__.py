@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from builder.documents.letters import OddLetter, iter_odd_letters, odd_blank_hint
 from builder.documents.nodes import Node, Parser, Position, Trouble, UnreadableError
 from builder.documents.secrets import hide, hide_unread, is_secret, without_secrets
 from builder.errors import KeyPath, Place, Problem, SpecError
@@ -74,6 +75,10 @@ class Document:
     def odd_keys(self) -> Iterator[KeyPath]:
         """Yield the path of each key that is no text by itself: a number, true, false, null."""
         yield from _odd_keys(self._root, ())
+
+    def odd_letters(self) -> Iterator[OddLetter]:
+        """Yield the typographic quotes and blanks that are part of keys and values."""
+        return iter_odd_letters(self.value)
 
     def _place(self, position: Position) -> Place:
         """Return a position as a place in this file."""
@@ -172,7 +177,9 @@ def _error(troubles: list[Trouble], lines: tuple[str, ...], path: Path) -> SpecE
     """Return trouble as an error that is shown with its lines."""
     shown = Document(path, None, Node(None, Position(1, 1)), lines)
     problems = []
-    for position, code, message, hint in sorted(troubles):
+    for position, code, message, said in sorted(troubles):
+        line = lines[position.line - 1] if position.line <= len(lines) else ""
+        hint = (odd_blank_hint(line) if code == "YAML001" else "") or said
         place = Place(path, *position)
         excerpt = shown.excerpt(place)
         problems.append(Problem(message, code, hint, place=place, excerpt=excerpt))

@@ -12,6 +12,7 @@ from builder.features.secret_files import text_file
 from builder.features.sources import guest_path, local_path
 from builder.features.tree import Attributes, content_change, file_change, tree_changes
 from builder.guest import modes
+from builder.guest.vital import is_vital, is_vital_directory
 from builder.guestpath import GuestPath
 
 FORMS = ("content", "source", "symlink", "directory", "lines", "absent")
@@ -30,6 +31,8 @@ def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         yield Fault("/ is the image itself; wanted a path below it", "FILE001", path=("path",))
     elif isinstance(path, Fault):
         yield path
+    elif form := _breaks(given[0], path):
+        yield Fault(f"no machine lives without the base's {path}", "FILE008", form, (given[0],))
     elif isinstance(mode, Fault):
         yield mode
     else:
@@ -37,6 +40,14 @@ def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         named = "owner" in entry or "group" in entry
         attributes = Attributes(mode, owner if named else None)
         yield from _form_changes(given[0], entry, path, attributes, context)
+
+
+def _breaks(form: str, path: GuestPath) -> str:
+    """Return a hint where an entry takes away what a machine cannot live without."""
+    if form == "absent" and is_vital(path):
+        return "name what is to go below it"
+    is_taken = form in {"symlink", "content", "lines"} and is_vital_directory(path)
+    return "name a path below it" if is_taken else ""
 
 
 def _form_changes(

@@ -5,10 +5,11 @@ from typing import Any
 
 from builder.changes import SetPassword
 from builder.engine.text.accounts import LOCKED, NEVER_DAYS
-from builder.errors import Fault, FaultError
+from builder.errors import Fault, FaultError, Severity
 from builder.features import Context, Wish
 from builder.features.sources import at
 from builder.guest.password import check_hash, derived_salt, hash_password
+from builder.guest.weak import weakness
 from builder.secret import read_secret
 
 FORMS = ("env", "file", "random", "locked", "hash")
@@ -27,29 +28,34 @@ def wish_password(user: str, value: Mapping[str, Any], context: Context) -> Iter
             yield Fault(message, "USR004", "add password: …", (user, "expire"))
         return
     try:
-        hashed = _hash_of(user, value["password"], context)
+        hashed, weak = _hash_of(user, value["password"], context)
     except FaultError as error:
         yield at(error.fault, user, "password")
         return
+    if weak:
+        hint = "choose a longer one, or random: true"
+        message = f"the password of {user} {weak}: guessing finds it"
+        path = (user, "password")
+        yield Fault(message, "USR012", hint, path, Severity.WARNING)
     expire = value.get("expire", "never")
     days = expire if isinstance(expire, int) else NEVER_DAYS
     drawn = "random" in value["password"]
     yield SetPassword(user, hashed, days, expire == _FIRST_LOGIN, drawn)
 
 
-def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> str:
-    """Return the hash that one of the five forms means.
+def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> tuple[str, str]:
+    """Return the hash that one of the five forms means, and why its password is weak.
 
     Raises:
         FaultError: the form is none of the five, or what it refers to is missing or weak.
     """
     match form:
         case {"locked": True, **rest} if not rest:
-            return LOCKED
+            return LOCKED, ""
         case {"hash": stated, **rest} if not rest:
             text = stated if isinstance(stated, str) else read_secret(stated, context.directory)
             check_hash(text, release=context.release)
-            return text
+            return text, ""
         case {"random": True, **rest} if not rest:
             import secrets
 
@@ -66,7 +72,9 @@ def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> str:
         case _:
             plain = read_secret(form, context.directory)
     _check_strength(plain)
-    return hash_password(plain, salt=derived_salt(plain, context.name, user))
+    hashed = hash_password(plain, salt=derived_salt(plain, context.name, user))
+    names = (user, context.name, str(context.overlay.get("hostname", "")))
+    return hashed, weakness(plain, names)
 
 
 def _check_strength(plain: str) -> None:

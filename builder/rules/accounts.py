@@ -183,6 +183,13 @@ RULES: tuple[Rule, ...] = (
         "shares would change owner between builds. Choose one from 1000 up. The spec's builds then "
         "agree with each other.",
     ),
+    warning(
+        "USR012",
+        "a weak password",
+        "Programs that guess try short passwords, common ones, rows of the keyboard, and names "
+        "that the machine tells by itself: those of the account and the host. Photon's own rules "
+        "for passwords would refuse them when typed.",
+    ),
     error(
         "USR010",
         "the file with the ssh key cannot be read",

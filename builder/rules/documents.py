@@ -1,6 +1,17 @@
 """Explanations of what may be wrong with a file as YAML, and with its values by the schema."""
 
-from builder.rules.model import Rule, error
+from collections.abc import Iterator
+
+from builder.rules.model import Finding, Rule, Subject, error, warning
+
+
+def _odd_letters(subject: Subject) -> Iterator[Finding]:
+    """Find letters that were probably meant as others."""
+    every = (subject.spec.document, *(overlay.document for overlay in subject.spec.overlays))
+    for document in {id(each): each for each in every}.values():
+        for path, at_key, message, hint in document.odd_letters():
+            yield Finding(message, document, path, hint, at_key)
+
 
 RULES: tuple[Rule, ...] = (
     error(
@@ -39,6 +50,14 @@ RULES: tuple[Rule, ...] = (
         "YAML015",
         "a control character",
         "Invisible characters come in by copy and paste, or the file is not text.",
+    ),
+    warning(
+        "YAML016",
+        "typographic quotes or blanks",
+        "Word processors and web pages put other letters in the place of straight quotes and plain "
+        "spaces. To YAML they are letters like any other, so they become part of the key or the "
+        "value.",
+        _odd_letters,
     ),
     error("YAML020", "no such file", "A bare name is looked up in specs/."),
     error("YAML021", "a folder in the place of a file", "Name the YAML file in it."),

@@ -49,6 +49,13 @@ RULES: tuple[Rule, ...] = (
         "text is known goes under content or source.",
     ),
     error(
+        "FILE008",
+        "something that no machine lives without",
+        "Without /usr, /etc, /boot, the programs that start a machine, or its accounts, nothing "
+        "boots and nobody logs in; a link or a file in the place of such a directory does the "
+        "same. Name the file that is meant.",
+    ),
+    error(
         "FIL010",
         "a file that would never be seen",
         "/run, /proc, /sys, /dev and /tmp are fresh filesystems at every boot; what the image has "

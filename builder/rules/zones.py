@@ -4,6 +4,7 @@ Source: IANA Time Zone Database, names of zones and links; builder/data/zones.tx
 the base has a zone is known when it is opened.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,34 @@ from pathlib import Path
 from builder.rules.model import Finding, Rule, Subject, error, find
 from builder.suggest import nearest
 
+_OFFSET = re.compile(r"(?:UTC|GMT) ?([+-])0?([0-9]|1[0-4])(?::?00)?")
+_ABBREVIATIONS = {
+    "CEST": "Europe/Amsterdam",
+    "BST": "Europe/London",
+    "WEST": "Europe/Lisbon",
+    "EEST": "Europe/Helsinki",
+    "MSK": "Europe/Moscow",
+    "EDT": "America/New_York",
+    "CST": "America/Chicago",
+    "CDT": "America/Chicago",
+    "MDT": "America/Denver",
+    "PST": "America/Los_Angeles",
+    "PDT": "America/Los_Angeles",
+    "AKST": "America/Anchorage",
+    "BRT": "America/Sao_Paulo",
+    "JST": "Asia/Tokyo",
+    "KST": "Asia/Seoul",
+    "SGT": "Asia/Singapore",
+    "HKT": "Asia/Hong_Kong",
+    "AEST": "Australia/Sydney",
+    "AEDT": "Australia/Sydney",
+    "ACST": "Australia/Adelaide",
+    "AWST": "Australia/Perth",
+    "NZST": "Pacific/Auckland",
+    "NZDT": "Pacific/Auckland",
+    "SAST": "Africa/Johannesburg",
+}
+"""Abbreviations that are no zones, to a zone that has them."""
 _SPELT_OUT = "write Area/City, such as Europe/Amsterdam"
 
 
@@ -30,10 +59,15 @@ def is_zone(name: str) -> bool:
 def zone_hint(name: str) -> str:
     """Return a hint at the zone that was meant, by its whole name or by its city."""
     zones = _zones()
+    if offset := _OFFSET.fullmatch(name):
+        fixed = f"Etc/GMT{'-' if offset[1] == '+' else '+'}{int(offset[2])}"
+        return f"write {fixed}, whose sign is the other" if fixed in zones else _SPELT_OUT
+    if city := _ABBREVIATIONS.get(name.upper(), ""):
+        return f"write {city}, or another city of that time; {name} is an abbreviation"
     if name.isupper() and "/" not in name:
         return _SPELT_OUT
-    city = nearest(name.rpartition("/")[2].replace(" ", "_"), zones.values())
-    cities = [zone for zone, last in zones.items() if last == city]
+    last_part = nearest(name.rpartition("/")[2].replace(" ", "_"), zones.values())
+    cities = [zone for zone, last in zones.items() if last == last_part]
     meant = nearest(name, cities) or nearest(name, zones) or next(iter(cities), "")
     return f"did you mean {meant}?" if meant else _SPELT_OUT
 

@@ -10,35 +10,12 @@ from typing import Any, NamedTuple, Protocol
 
 from builder.documents.secrets import is_secret
 from builder.errors import KeyPath
+from builder.schema.aliases import ADVICE, ALIASES
 from builder.schema.hints import bound_hint, form_hint, type_hint
 from builder.schema.words import describe, kinds_in_words
 from builder.suggest import nearest
 
 _MANY, _TOO_MANY = 12, 60
-_ALIASES = {
-    "apps": "compose",
-    "containers": "compose",
-    "address": "addresses",
-    "ip": "addresses",
-    "nameservers": "dns",
-    "tz": "timezone",
-    "host": "hostname",
-    "sshd": "ssh",
-    "passwd": "password",
-    "passphrase": "psk",
-    "authorized_keys": "ssh_keys",
-    "kernel": "kernel_arguments",
-    "runcmd": "first_boot",
-    "bootcmd": "first_boot",
-    "netmask": "addresses",
-    "prefix": "addresses",
-    "gateway4": "gateway",
-    "routers": "gateway",
-    "volumes": "mounts",
-    "fstab": "mounts",
-    "rpms": "packages",
-    "systemd": "units",
-}
 
 
 class Sentence(NamedTuple):
@@ -118,8 +95,13 @@ def _known(key: str, known: list[str], error: Error) -> str:
     meant = nearest(key, known)
     if key in inner:
         return f"move `{key}` under `overlay`"
-    if not meant and _ALIASES.get(key.lower()) in known:
-        meant = _ALIASES[key.lower()]
+    word = key.lower().replace("-", "_")
+    alias = ALIASES.get(word, "")
+    if word in ADVICE:
+        return ADVICE[word]
+    if alias in inner and alias not in known:
+        return f"write `{alias}` under `overlay`"
+    meant = alias if alias in known else meant
     listed = ", ".join(sorted(known))
     if not meant:
         return f"known: {listed}" if len(known) <= _TOO_MANY else "check its spelling"

@@ -92,6 +92,11 @@ class _Reading(Struct):
         value = self.document.value
         return value if isinstance(value, dict) else {}
 
+    def blame_letters(self, overlays: Iterable[Overlay]) -> None:
+        """Name the letters that may be the cause of what is wrong."""
+        documents = {id(d): d for d in (self.document, *(each.document for each in overlays))}
+        self.problems += odd_letters(documents.values())
+
     def blame(self, faults: Iterable[Fault]) -> None:
         """Turn faults of the spec's file into problems."""
         for fault in faults:
@@ -99,6 +104,15 @@ class _Reading(Struct):
             excerpt = self.document.excerpt(place)
             problem = Problem(fault.message, fault.code, fault.hint, fault.severity, place, excerpt)
             self.problems.append(problem)
+
+
+def odd_letters(documents: Iterable[Document]) -> Iterator[Problem]:
+    """Yield a warning for each typographic quote or blank that is part of a key or a value."""
+    for document in documents:
+        for path, at_key, message, hint in document.odd_letters():
+            place = document.place(path, key=at_key)
+            excerpt = document.excerpt(place)
+            yield Problem(message, "YAML016", hint, Severity.WARNING, place, excerpt)
 
 
 def load_spec(
@@ -131,6 +145,7 @@ def load_spec(
     lacks = tuple(published.iter_faults(start, kinds.named(values), targets)) if start else ()
     if reading.problems or start is None:
         reading.blame(lacks)
+        reading.blame_letters(overlays)
         raise SpecError(tuple(sorted(set(reading.problems), key=problem_order)))
     name = values.get("name", path.stem)
     output = texts.with_texts(values.get("output") or {}, path.parent)

@@ -583,6 +583,7 @@ def test_every_rule_with_a_check_is_broken_by_a_test() -> None:
         "PKG006",
         "PKG007",
         "DSK002",
+        "YAML016",
         "HWV001",
         "HWV002",
         "SIZ001",
