@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder import __version__, reproducible
 from builder.addresses import shown
@@ -18,7 +18,7 @@ from builder.artifact import (
 )
 from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.cache import Cache
-from builder.errors import HostError
+from builder.errors import HostError, Problem, Severity
 from builder.features import discover as discover_features
 from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
@@ -30,9 +30,13 @@ from builder.structs import replace
 from builder.support import check_support, features_for
 from builder.told_name import Renaming, naming
 
+if TYPE_CHECKING:
+    from builder.leaks import Leak
+
 __all__ = ["Outcome", "Request", "build", "find_standing", "key_of", "prepare", "with_downloads"]
 
 SCHEMA = "photon-builder/provenance/v1"
+LEAK = "SEC006"
 _HELD = "another process holds that folder"
 
 
@@ -91,7 +95,7 @@ def build(request: Request, cache: Cache, progress: Progress | None = None) -> O
         ) from error
     for text in drawn:
         request.announce(f"{outcome.artifact.name}: {text}")
-    return replace(outcome, warnings=plan.warnings)
+    return replace(outcome, warnings=(*plan.warnings, *outcome.warnings))
 
 
 def find_standing(request: Request) -> Outcome | None:
@@ -165,6 +169,7 @@ def _make(
     """Make, prove and publish from a base that is here."""
     cache, progress, key = tools
     started = reproducible.timestamp()
+    from builder.leaks import leaks_beside
     from builder.verify import verify  # read while the base is digested, as is the recipe
 
     inputs = plan.downloads()
@@ -175,13 +180,29 @@ def _make(
         made = request.target.recipe(_job(request, plan, opened, (staging.fd, started, progress)))
         digests = opened.check()
         wanted = wanted_of(request, plan, started)
-        verify(staging.path, wanted, request.target.work_out, full=False, name=artifact.name)
+        work_out = request.target.work_out
+        proof = verify(staging.path, wanted, work_out, full=False, name=artifact.name)
         record = _provenance(request, plan, opened, made)
         record |= {"inputs": fetched_rows(inputs, plan), "key": key, "timestamp": started}
         record["base"]["digests"] = digests
         what = _publication(artifact, made, record)
         publish(staging, what, lambda: progress.phase(f"waiting for {request.output}: {_HELD}"))
-    return Outcome(artifact, made.sha256, made.size, built=True)
+    texts = {path.name: text.encode() for path, text in what.texts.items()}
+    leaks = leaks_of((*proof.leaks, *leaks_beside(wanted, texts)), artifact.name)
+    warnings = tuple(problem for problem in leaks if request.spec.heeds(problem))
+    return Outcome(artifact, made.sha256, made.size, built=True, warnings=warnings)
+
+
+def leaks_of(leaks: Iterable["Leak"], name: str) -> tuple[Problem, ...]:
+    """Return secrets outside of their place as warnings.
+
+    Args:
+        leaks: What was found.
+        name: The artifact's.
+    """
+    return tuple(
+        Problem(f"{name}: {leak.message}", LEAK, leak.hint, Severity.WARNING) for leak in leaks
+    )
 
 
 def _publication(artifact: Path, made: Made, record: Mapping[str, Any]) -> Publication:

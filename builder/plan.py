@@ -27,6 +27,7 @@ from builder.features import Because, Context, Feature, Wish
 from builder.features.companions import with_companions
 from builder.features.tree import tree_changes
 from builder.plain import row_of
+from builder.secret import Secrets, collecting
 from builder.spec import Overlay, Spec
 from builder.structs import Struct, replace
 
@@ -51,10 +52,17 @@ class Step(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What will be done, in canonical order: the order of the spec does not matter."""
+    """What will be done, in canonical order: the order of the spec does not matter.
+
+    Attributes:
+        steps: The changes.
+        warnings: What is doubtful about them.
+        secrets: What was read by reference, to be found in no other place.
+    """
 
     steps: tuple[Step, ...]
     warnings: tuple[Problem, ...] = ()
+    secrets: Secrets = Secrets()
 
     @property
     def digest(self) -> str:
@@ -128,12 +136,13 @@ def make_plan(
     known = facts or facts_of("")
     base = Context(spec.name, spec.path.parent, known.release, known.arch, facts=known)
     base = replace(base, announce=announce)
-    decided = _decided(_steps(spec, tuple(features), base, problems), problems)
+    with collecting() as secrets:
+        decided = _decided(_steps(spec, tuple(features), base, problems), problems)
     problems = [problem for problem in tolerate(problems, tolerated) if spec.heeds(problem)]
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError(tuple(problems))
     ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
-    return Plan(tuple(ordered), tuple(problems))
+    return Plan(tuple(ordered), tuple(problems), Secrets(secrets))
 
 
 def tolerate(problems: Iterable[Problem], codes: Collection[str]) -> Iterator[Problem]:

@@ -5,7 +5,9 @@ What is read stays in memory. Messages name the reference, never the secret.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,30 @@ from builder.errors import Fault, FaultError
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _LONGEST = 64 * 1024
 _HINT = "write {env: NAME} or {file: path}, and keep the secret out of the spec"
+
+
+_CRYPT = re.compile(r"\$[0-9a-z]+\$")
+"""How the hash of a password begins, which is no secret of its own: it stands in shadow(5)."""
+
+_collected: ContextVar[set[str] | None] = ContextVar("collected", default=None)
+
+
+class Secrets(frozenset[str]):
+    """Secrets that were read; none of them is shown by a traceback or a log."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} secrets>"
+
+
+@contextmanager
+def collecting() -> Iterator[set[str]]:
+    """Collect what :func:`read_secret` returns until the end of the block."""
+    found: set[str] = set()
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
 
 
 def read_secret(reference: Mapping[str, Any] | str, directory: Path) -> str:
@@ -29,6 +55,15 @@ def read_secret(reference: Mapping[str, Any] | str, directory: Path) -> str:
         FaultError: SEC001 no reference, SEC002 no such variable, SEC003 no such file, or an
             empty one.
     """
+    text = _read(reference, directory)
+    collected = _collected.get()
+    if collected is not None and not _CRYPT.match(text):
+        collected.add(text)
+    return text
+
+
+def _read(reference: Mapping[str, Any] | str, directory: Path) -> str:
+    """Return the secret that a reference means."""
     match reference:
         case {"env": str(name)}:
             return _from_environment(name)

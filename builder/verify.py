@@ -21,6 +21,7 @@ from builder.errors import FormatError, GuestError, VerifyError
 from builder.formats.filesystem import Kind, Node
 from builder.images import Image, open_image
 from builder.job import Wanted
+from builder.leaks import Leak, find_leaks
 from builder.structs import Struct
 
 WorkOut: TypeAlias = Callable[[Tree, Wanted], list[FileOp]]
@@ -47,10 +48,12 @@ class Proof(Struct, frozen=True):
     Attributes:
         kind: Container of the artifact.
         steps: Steps of the plan that were read out of it.
+        leaks: Where secrets stand outside of their place.
     """
 
     kind: str
     steps: int
+    leaks: tuple[Leak, ...] = ()
 
 
 def verify(
@@ -74,15 +77,23 @@ def verify(
         with open_image(artifact) as image:
             image.check(full)
             if wanted is None:
-                return Proof(image.kind, 0)
+                return Proof(image.kind, 0, _leaks_of_any(image) if full else ())
             root = image.root()
             missing = [difference(root, op) for op in (work_out or _lowered)(root, wanted)]
             missing += _hardware(image, wanted)
             if missing:
                 raise UnlikeSpecError(shown, tuple(missing))
-            return Proof(image.kind, len(wanted.plan.steps))
+            return Proof(image.kind, len(wanted.plan.steps), find_leaks(image, wanted, full=full))
     except (FormatError, GuestError) as error:
         raise VerifyError(f"{shown}: {error}", hint=error.hint) from error
+
+
+def _leaks_of_any(image: Image) -> tuple[Leak, ...]:
+    """Return the private keys that anybody can read; a container without a system has none."""
+    try:
+        return find_leaks(image, None, full=True)
+    except (FormatError, GuestError):
+        return ()
 
 
 def _hardware(image: Image, wanted: Wanted) -> list[str]:

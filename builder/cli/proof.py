@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.artifact import digest_of, read_provenance
-from builder.build import Request, prepare, wanted_of
+from builder.artifact import digest_of, provenance_path, read_provenance
+from builder.build import Request, leaks_of, prepare, wanted_of
 from builder.cli.answers import write_result
 from builder.cli.options import (
     PATH,
@@ -17,12 +17,16 @@ from builder.cli.options import (
     read_spec,
     reporter,
     target_of,
+    warn,
 )
 from builder.errors import VerifyError
 from builder.job import Wanted
 from builder.plan import Plan
 from builder.plan_record import Difference, name_of, since
 from builder.structs import Struct
+
+if TYPE_CHECKING:
+    from builder.leaks import Leak
 
 _LATEST = 1 << 36
 _MOST = 5
@@ -72,16 +76,39 @@ def verify(
         proof = proofs.verify(artifact, wanted, work_out, full=True)
     except proofs.UnlikeSpecError as error:
         raise _explained(error.missing, artifact, record, asked) from error
+    leaks = (*proof.leaks, *_beside(artifact, wanted))
+    _warn_of(leaks, artifact, asked)
     held = f", and all {proof.steps} changes of the plan are in it" if wanted is not None else ""
     if spec is not None and wanted is None:
         held = "; what was drawn for it cannot be worked out again, so its payload was not compared"
     held += _edited(asked.edited, "; since the build the spec changed: ") if asked else ""
     write_result(
         "verify",
-        {"artifact": str(artifact), "kind": proof.kind, "steps": proof.steps},
+        {
+            "artifact": str(artifact),
+            "kind": proof.kind,
+            "steps": proof.steps,
+            "leaks": [leak.message for leak in leaks],
+        },
         as_json=as_json,
         text=f"{artifact}: a sound {proof.kind}{held}\n",
     )
+
+
+def _warn_of(leaks: "tuple[Leak, ...]", artifact: Path, asked: _Asked | None) -> None:
+    """Say where secrets stand outside of their place."""
+    found = leaks_of(leaks, artifact.name)
+    warn(p for p in found if asked is None or asked.request.spec.heeds(p))
+
+
+def _beside(artifact: Path, wanted: Wanted | None) -> "list[Leak]":
+    """Return whether the provenance beside an artifact holds a secret of its spec."""
+    from builder.leaks import leaks_beside
+
+    path = provenance_path(artifact)
+    if wanted is None or not path.is_file():
+        return []
+    return leaks_beside(wanted, {path.name: path.read_bytes()})
 
 
 def _ask(request: Request, artifact: Path, record: Mapping[str, Any]) -> _Asked:

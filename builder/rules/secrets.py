@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from builder.rules.model import Finding, Rule, Subject, error, find
+from builder.rules.model import Finding, Rule, Subject, error, find, warning
 
 _KEY = "PRIVATE KEY-----"
 _TEXTS = {
@@ -50,5 +50,14 @@ RULES: tuple[Rule, ...] = (
         "Whoever reads the spec has the key. Keep it in a file outside the repository and name "
         "that under `source`; sshd makes host keys of its own on the first boot.",
         _private_keys,
+    ),
+    warning(
+        "SEC006",
+        "a secret outside of its place",
+        "A text that the spec has by reference also stands in a file that is not marked as secret, "
+        "or in the appliance's envelope; or a file that everybody can read holds a private key. "
+        "`build` looks into the files that it writes, `verify` wherever settings lie. Give each "
+        "text that holds a secret by reference; secrets of less than 8 characters are not looked "
+        "for. What is no secret needs no reference.",
     ),
 )

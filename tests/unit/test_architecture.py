@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "facts": set[str](),
     "scaffold": {"base_facts", "catalog", "features", "suggest", "targets"} | FLOOR,
     "plain": {"changes"} | FLOOR,
-    "plan": {"plain", "changes", "features", "spec", "documents"} | FLOOR,
+    "plan": {"secret", "plain", "changes", "features", "spec", "documents"} | FLOOR,
     "plan_record": {"changes", "plain", "plan"},
     "told_name": {"errors", "progress"},
     "support": {"changes", "features", "plan", "spec", "targets"} | FLOOR,
@@ -65,7 +65,8 @@ MAY_IMPORT = {
     "carriers": {"changes", "formats", "guest", "job", "plan", "roots"} | FLOOR,
     "sample": {"changes", "formats", "guest", "roots", "documents"} | FLOOR,
     "targets": {"carriers", "changes", "formats", "job", "plan", "roots", "sample"} | FLOOR,
-    "verify": {"carriers", "changes", "formats", "images", "job", "plan", "roots"} | FLOOR,
+    "leaks": {"changes", "engine", "formats", "images", "job"} | FLOOR,
+    "verify": {"leaks", "carriers", "changes", "formats", "images", "job", "plan", "roots"} | FLOOR,
     "burn": {"artifact", "cache", "carriers", "documents", "features", "fetch", "formats"}
     | {"plan", "roots", "schema", "spec", "verify"}
     | FLOOR,
