@@ -131,9 +131,10 @@ def _parts(job: Job, packing: Packing, disk: SparseDisk, footer: bytes) -> list[
 def _write(job: Job, parts: list[bytes | Window], compression: Compression) -> str:
     """Write the artifact and return its digest."""
     digest = RangeDigest("sha256")
-    packed = iter_packed(parts, compression, level=job.options.get("level"))
-    with job.progress.count("packing", None) as advance:
-        write_segments(job.fd, packed, [digest], advance)
+    total = sum(part.size if isinstance(part, Window) else len(part) for part in parts)
+    with job.progress.count("packing", total) as advance:
+        packed = iter_packed(parts, compression, level=job.options.get("level"), advance=advance)
+        write_segments(job.fd, packed, [digest])
     return digest.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -125,10 +126,11 @@ def _tell(row: Row, error: BuilderError | None) -> None:
     if error is not None:
         code, subject = error.exit_code, (row.spec, row.target)
         emit_problems(problems_of(error), exit_code=code, subject=subject)
-        sys.stderr.write(f"{_name(row)} failed:\n")
+        sys.stderr.write(f"{_clock()} {_name(row)} failed:\n")
         show_error(error)
     elif row.state is State.BUILT:
-        sys.stderr.write(f"{_name(row)}: built and verified\n")
+        because = f", because {row.reason}" if row.reason else ""
+        sys.stderr.write(f"{_clock()} {_name(row)}: built and verified{because}\n")
     if error is None:
         emit(
             "artifact",
@@ -144,7 +146,8 @@ def _tell(row: Row, error: BuilderError | None) -> None:
 
 def _text(summary: Summary, builds: Builds) -> str:
     """Return a run for people."""
-    lines = [f"{_name(row)}: {_outcome(row)}" for row in summary.rows]
+    lines = [f"started {summary.started}, took {summary.seconds:.1f} s"]
+    lines += [f"{_name(row)}: {_outcome(row)}" for row in summary.rows]
     if summary.build:
         lines.append(f"published {builds.directory / summary.build}, and moved {LATEST} to it")
     elif summary.latest:
@@ -153,6 +156,11 @@ def _text(summary: Summary, builds: Builds) -> str:
         lines.append("nothing was published")
     lines += [f"removed {builds.directory / name}" for name in summary.pruned]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _clock() -> str:
+    """Return the time of day, as the lines of a log begin with it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _name(row: Row) -> str:
@@ -164,7 +172,8 @@ def _outcome(row: Row) -> str:
     """Say what became of an artifact."""
     match row.state:
         case State.BUILT:
-            return f"built, {row.size / 1e6:.1f} MB in {row.seconds:.1f} s"
+            because = f", because {row.reason}" if row.reason else ""
+            return f"built, {row.size / 1e6:.1f} MB in {row.seconds:.1f} s{because}"
         case State.UNCHANGED:
             return f"unchanged since {row.build}"
         case State.KEPT:

@@ -23,7 +23,15 @@ from builder.formats.disk import KIB, MIB
 from builder.formats.empties import Empties
 from builder.formats.gz_zeros import InflateZeros
 from builder.formats.magic import FileType, Group
-from builder.formats.sparse import Piece, Window, is_zero, iter_pieces
+from builder.formats.sparse import (
+    CELL,
+    Window,
+    is_zero,
+    iter_counted,
+    iter_pieces,
+    iter_spelled_out,
+)
+from builder.progress import Advance
 
 __all__ = [
     "Compression",
@@ -242,34 +250,29 @@ def unpack_head(head: bytes) -> bytes:
         return b""
 
 
+_PACKERS = {
+    Compression.GZ: (gz.iter_gz, gz.DEFAULT_LEVEL, gz.PIECE, CELL),
+    Compression.XZ: (xz.iter_xz, xz.DEFAULT_LEVEL, xz.PIECE, MIB),
+    Compression.ZST: (zst.iter_zst, zst.DEFAULT_LEVEL, zst.PIECE, MIB),
+}
+"""How to pack, how hard, and the bytes of a piece and of the shortest hole that is told apart."""
+
+
 def iter_packed(
-    parts: Iterable[bytes | Window], kind: Compression, *, level: int | None = None
+    parts: Iterable[bytes | Window],
+    kind: Compression,
+    *,
+    level: int | None = None,
+    advance: Advance = lambda _: None,
 ) -> Iterator[bytes]:
-    """Yield the compressed stream of bytes and of windows with holes."""
-    match kind:
-        case Compression.GZ:
-            pieces = iter_pieces(parts, size=gz.PIECE)
-            yield from gz.iter_gz(pieces, level=gz.DEFAULT_LEVEL if level is None else level)
-        case Compression.XZ:
-            pieces = iter_pieces(parts, size=xz.PIECE, shortest_hole=MIB)
-            yield from xz.iter_xz(pieces, level=xz.DEFAULT_LEVEL if level is None else level)
-        case Compression.ZST:
-            pieces = iter_pieces(parts, size=zst.PIECE, shortest_hole=MIB)
-            yield from zst.iter_zst(pieces, level=zst.DEFAULT_LEVEL if level is None else level)
-        case Compression.NONE:
-            for piece in iter_pieces(parts, shortest_hole=MIB):
-                yield from _spelled_out(piece)
-
-
-def _spelled_out(piece: Piece) -> Iterator[bytes]:
-    """Yield a piece as bytes."""
-    if isinstance(piece, bytes):
-        yield piece
+    """Yield the compressed stream of bytes and of windows with holes, whose bytes are counted."""
+    if kind is Compression.NONE:
+        for piece in iter_counted(iter_pieces(parts, shortest_hole=MIB), advance):
+            yield from iter_spelled_out(piece)
         return
-    whole, rest = divmod(piece, MIB)
-    yield from (bytes(MIB) for _ in range(whole))
-    if rest:
-        yield bytes(rest)
+    pack, usual, size, hole = _PACKERS[kind]
+    pieces = iter_counted(iter_pieces(parts, size=size, shortest_hole=hole), advance)
+    yield from pack(pieces, level=usual if level is None else level)
 
 
 def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from builder.errors import FormatError, HostError
 from builder.formats.disk import GIB, KIB, MIB
 from builder.formats.kernel_copy import can_share, iter_copied
 from builder.formats.stream import write_all
+from builder.progress import Advance
 from builder.structs import Struct
 
 Piece = bytes | int
@@ -161,6 +162,24 @@ def iter_pieces(
             del held[:size]
     if held:
         yield bytes(held)
+
+
+def iter_counted(pieces: Iterable[Piece], advance: Advance) -> Iterator[Piece]:
+    """Yield pieces, and count their bytes, those of zeros too."""
+    for piece in pieces:
+        yield piece
+        advance(piece if isinstance(piece, int) else len(piece))
+
+
+def iter_spelled_out(piece: Piece) -> Iterator[bytes]:
+    """Yield a piece as bytes."""
+    if isinstance(piece, bytes):
+        yield piece
+        return
+    whole, rest = divmod(piece, MIB)
+    yield from (bytes(MIB) for _ in range(whole))
+    if rest:
+        yield bytes(rest)
 
 
 def iter_cells(window: Window) -> Iterator[tuple[int, bytes]]:

@@ -19,6 +19,7 @@ from builder.executors import Result, as_error, build_all
 from builder.nightly.carry import carry
 from builder.nightly.folder import Builds, build_name
 from builder.nightly.record import STATUS, SUMMARY, Row, State, Summary, failure, read_rows
+from builder.nightly.why import why_built
 from builder.progress import Progress, Silent
 from builder.structs import Struct, replace
 
@@ -115,20 +116,26 @@ def _look(builds: Builds) -> _Before:
 def _rows(wishes: Sequence[Wish], before: _Before, draft: Path, options: Options) -> Iterator[Row]:
     """Yield what became of everything, in the order of the specs, then what was not asked for."""
     decided = list(_decide(wishes, before, options.tell))
-    left = [replace(each, output=draft) for each in decided if isinstance(each, Request)]
+    asked_for = [each for each in decided if isinstance(each, Request)]
+    reasons = {each.artifact.name: _why(each, before) for each in asked_for}
+    left = [replace(each, output=draft) for each in asked_for]
+
+    def row_of(result: Result) -> Row:
+        name = result.request.artifact.name
+        return replace(_row(result, draft), reason=reasons.get(name, ""))
 
     def done(result: Result) -> None:
         found = result.found
-        options.tell(_row(result, draft), found if isinstance(found, BuilderError) else None)
+        options.tell(row_of(result), found if isinstance(found, BuilderError) else None)
 
     results = iter(build_all(left, done=done, show=options.show))
     for each in decided:
-        yield each if isinstance(each, Row) else _row(next(results), draft)
+        yield each if isinstance(each, Row) else row_of(next(results))
     if options.is_partial:
         asked = {wish.spec for wish in wishes}
         for row in before.rows.values():
             if row.spec not in asked:
-                yield replace(row, state=State.KEPT, exit_code=0, errors=(), problems=())
+                yield replace(row, state=State.KEPT, exit_code=0, errors=(), problems=(), reason="")
 
 
 def _decide(wishes: Sequence[Wish], before: _Before, tell: Tell) -> Iterator[Row | Request]:
@@ -169,6 +176,14 @@ def _decision(
     if standing is None:
         return request
     return _made(spec, request, standing, State.UNCHANGED, before.maker(name))
+
+
+def _why(request: Request, before: _Before) -> str:
+    """Return why an artifact is built; the night goes on whatever becomes of the answer."""
+    try:
+        return why_built(replace(request, output=before.folder))
+    except BuilderError:
+        return ""
 
 
 def _row(result: Result, draft: Path) -> Row:

@@ -42,6 +42,7 @@ class Row(Struct, frozen=True):
         seconds: How long building took.
         exit_code: That of the failure.
         errors: What went wrong, one sentence each.
+        reason: Why it was built, or was to be built.
         problems: The same as plain data, each with its code, place and hint.
     """
 
@@ -55,6 +56,7 @@ class Row(Struct, frozen=True):
     seconds: float = 0.0
     exit_code: int = 0
     errors: tuple[str, ...] = ()
+    reason: str = ""
     problems: tuple[Mapping[str, object], ...] = ()
 
     @property

@@ -100,7 +100,7 @@ def test_a_night_without_a_change_publishes_nothing_and_says_unchanged(bench: Be
     )
     assert everything(bench) == before
     done = bench.run("nightly")
-    assert done.out == (
+    assert done.out.partition("\n")[2] == (
         f"specs/a.yaml (ova): unchanged since {first['build']}\n"
         f"nothing new: output/nightly/latest stays {first['build']}\n"
     )
@@ -366,3 +366,28 @@ def test_no_specs_at_all_is_a_mistake(bench: Bench) -> None:
     assert (done.code, "has no spec" in done.err) == (2, True)
     missing = bench.run("nightly", "nope")
     assert (missing.code, "Traceback" in missing.err) == (3, False)
+
+
+def test_a_line_says_when_and_why_something_was_built(bench: Bench) -> None:
+    write(bench, "a")
+    clock = r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ specs/a.yaml \(ova\): built and verified, because "
+    first = bench.run("nightly")
+    assert re.search(f"{clock}there is no earlier build of it$", first.err, re.MULTILINE)
+    assert re.match(r"started 20\d\d-\S+, took \d+\.\d s\n", first.out)
+    write(bench, "a", host="other")
+    second = bench.run("nightly")
+    reason = r"the plan differs: \d changed"
+    assert re.search(f"{clock}{reason}$", second.err, re.MULTILINE), second.err
+    assert re.search(
+        rf"^specs/a.yaml \(ova\): built, .* s, because {reason}$", second.out, re.MULTILINE
+    )
+    (row,) = json.loads((latest(bench) / "summary.json").read_text())["artifacts"]
+    assert re.fullmatch(reason, row["reason"])
+    record = latest(bench) / "a.ova.provenance.json"
+    told = json.loads(record.read_text())
+    told["builder"]["version"], told["key"] = "0.0.9", "other"
+    record.unlink()
+    record.write_text(json.dumps(told))
+    assert "because photon-builder was 0.0.9, and is " in bench.run("nightly").out
+    write(bench, "a", host="other", more="output: {cpus: 3}\n")
+    assert "what the spec has under `output`" in bench.run("nightly").out

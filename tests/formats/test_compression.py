@@ -209,3 +209,18 @@ def test_a_stream_that_passes_by_is_unpacked(kind: Compression, step: int, tmp_p
     pieces = (raw[at : at + step] for at in range(0, len(raw), step))
     found = b"".join(iter_unpacked_pieces(pieces, name="x"))
     assert found == b"head" + (tmp_path / "in").read_bytes() + b"tail"
+
+
+@pytest.mark.parametrize("kind", [Compression.GZ, Compression.XZ, Compression.ZST])
+def test_packing_counts_all_that_it_takes(kind: Compression, tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    with path.open("wb") as stream:
+        stream.write(os.urandom(3 << 20))
+        stream.truncate(100 << 20)
+    counted: list[int] = []
+    with path.open("rb") as stream:
+        parts: list[bytes | Window] = [b"head", Window(stream.fileno(), 0, 100 << 20)]
+        for _ in iter_packed(parts, kind, advance=counted.append):
+            pass
+    assert sum(counted) == 4 + (100 << 20)
+    assert len(counted) > 2

@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "samples": {"artifact", "base", "formats", "images", "roots", "sample"} | FLOOR,
     "trust": {"base", "cache", "catalog", "fetch", "lock", "spec", "targets"} | FLOOR,
     "imager": {"artifact", "formats", "targets"} | FLOOR,
-    "nightly": {"artifact", "build", "executors", "formats"} | FLOOR,
+    "nightly": {"artifact", "build", "executors", "formats", "plan_record"} | FLOOR,
     "inputs": {"cache", "changes", "fetch", "images", "plan", "roots"} | FLOOR,
     "pinning": {"fetch", "formats"} | FLOOR,
     "doctor": {"formats"} | FLOOR,
