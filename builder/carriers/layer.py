@@ -1,4 +1,4 @@
-"""File operations as a tar: what an installer unpacks, and what a container layer holds.
+"""File operations as a tar: what a container layer holds.
 
 Format: POSIX.1-2001 pax; removals are whiteouts as in the OCI image spec v1.1, "Representing
 Changes". The same operations and time give the same bytes: names are sorted, and nothing of
@@ -17,8 +17,6 @@ from builder.changes import FileOp, MakeDirectory, MakeSymlink, Owner, Remove, W
 from builder.errors import HostError
 
 WHITEOUT = ".wh."
-UNLESS = "PHOTON-BUILDER.unless"
-"""Vendor's keyword (pax: VENDOR.keyword) with a path that makes an entry superfluous."""
 
 _EMPTY = Blob.of(b"")
 
@@ -45,8 +43,6 @@ def write_layer(out: BinaryIO, ops: Iterable[FileOp], *, mtime: int, prefix: str
 def _entry(op: FileOp) -> tuple[tarfile.TarInfo, Blob]:
     """Return header and content of the entry that stands for an operation."""
     entry, content = tarfile.TarInfo(op.path.lstrip("/")), _EMPTY
-    if isinstance(op, WriteFile | MakeSymlink) and op.unless is not None:
-        entry.pax_headers = {UNLESS: op.unless}
     match op:
         case WriteFile(mode=mode, owner=owner):
             content = op.content

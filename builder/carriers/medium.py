@@ -1,4 +1,4 @@
-"""Carry a plan on Photon's installation media: a kickstart, its payload, and the boot menus.
+"""Carry a plan on Photon's installation media: a kickstart, a bundle, and the boot menus.
 
 What a medium shall hold is worked out as file operations on the medium's own tree. Making it is
 adding them to the base; proving it is working them out once more on the finished file, where
@@ -11,6 +11,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.carriers import menus, script
+from builder.carriers.bundle import make_bundle
 from builder.carriers.kickstart import InstallerInput, kickstart_password, render
 from builder.carriers.repository import add_packages, check_names, keep
 from builder.changes import (
@@ -39,7 +40,7 @@ from builder.structs import Struct
 
 DIRECTORY = guest("/photon-builder")
 KICKSTART = join(DIRECTORY, "ks.json")
-PAYLOAD = join(DIRECTORY, "payload.tar")
+BUNDLE = join(DIRECTORY, "bundle.pyz")
 _LARGEST_INLINE = 8 << 20
 _SECONDS = 5
 _LOCKED = SetPassword("root", "*")
@@ -96,17 +97,17 @@ def installation(root: Tree, wanted: Wanted, defaults: Defaults) -> list[FileOp]
         **wanted.sections["install"],
     }
     install_keys.check_bootmode(install.get("bootmode", ""), arch)
-    given = render(wanted.plan.steps, wanted.timestamp)
-    payload = given.payload(wanted.timestamp)
+    given = render(wanted.plan.steps)
+    bundle = make_bundle(given.steps, wanted.timestamp)
     kept = OverlayTree(root)
     keys = _keys(given, install, known)
     names = {*keys["additional_packages"]}
     added = add_packages(kept, given.rpms, wanted.timestamp)
     check_names(root, {*names, install["linux_flavor"]} - {_ALWAYS, *added})
-    keys |= {"additional_packages": sorted({*names, *added}), **_delivery(payload, known)}
+    keys |= {"additional_packages": sorted({*names, *added}), **_delivery(bundle, known)}
     for op in (
         WriteFile(KICKSTART, Blob.text(install_keys.format_kickstart(keys, known))),
-        *([WriteFile(PAYLOAD, payload)] if known.copies_files else []),
+        *([WriteFile(BUNDLE, bundle)] if known.copies_files else []),
         *menus.edit_menus(kept, _entry(wanted.name, install), wanted.timestamp),
     ):
         keep(kept, op)
@@ -120,7 +121,7 @@ def warn(sections: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _keys(given: InstallerInput, install: Mapping[str, Any], known: Installer) -> dict[str, Any]:
-    """Return the kickstart's keys, but for how the payload is delivered."""
+    """Return the kickstart's keys, but for how the bundle is delivered."""
     keys = {
         **install_keys.make_disk_keys(install, known),
         **install_keys.make_package_keys(install, (_ALWAYS, *given.packages), known),
@@ -131,21 +132,21 @@ def _keys(given: InstallerInput, install: Mapping[str, Any], known: Installer) -
     return keys
 
 
-def _delivery(payload: Blob, known: Installer) -> dict[str, Any]:
-    """Return the keys that bring the payload into the system, and run it there."""
+def _delivery(bundle: Blob, known: Installer) -> dict[str, Any]:
+    """Return the keys that bring the bundle into the system, and run it there."""
     lines = script.BOOTSTRAP.splitlines()
     if known.copies_files:
         return {
-            "additional_files": [{f"{known.media}{PAYLOAD}": script.PAYLOAD}],
+            "additional_files": [{f"{known.media}{BUNDLE}": script.PAYLOAD}],
             "postinstall": lines,
         }
-    if payload.size > _LARGEST_INLINE:
+    if bundle.size > _LARGEST_INLINE:
         raise GuestError(
-            f"{known.name} copies no files, and {payload.size} bytes are too many for a kickstart",
+            f"{known.name} copies no files, and {bundle.size} bytes are too many for a kickstart",
             code="INS006",
             hint="use a newer ISO",
         )
-    with payload.open() as stream:
+    with bundle.open() as stream:
         text = base64.encodebytes(stream.read()).decode().splitlines()
     return {"postinstall": [lines[0], script.INLINE_HEAD, *text, "EOF", *lines[1:]]}
 

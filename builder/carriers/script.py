@@ -1,4 +1,4 @@
-"""The shell around the installed system's steps: constant texts, the values are arguments.
+"""The shell around an installed system's plan: it runs the bundle, and tells on the first boot.
 
 POSIX sh. The installer ignores exit statuses, so every step is recorded, and a unit reads the
 record on the first boot: to the console and the journal, and by failing when a step has.
@@ -9,8 +9,8 @@ from builder.guestpath import guest, join
 STATE = guest("/var/lib/photon-builder/install")
 """Holds the record and the log of the installation."""
 
-PAYLOAD = guest("/var/photon-builder-payload.tar")
-"""Where the installer puts the payload; its directory is there before post-install."""
+PAYLOAD = guest("/var/photon-builder.pyz")
+"""Where the installer puts the bundle; its directory is there before post-install."""
 
 UNIT = "photon-builder-installed.service"
 UNIT_PATH = join(guest("/etc/systemd/system"), UNIT)
@@ -18,73 +18,6 @@ WANTS_PATH = join(guest("/etc/systemd/system/multi-user.target.wants"), UNIT)
 TELLER = guest("/usr/libexec/photon-builder/installed")
 OWN = (STATE, UNIT_PATH, WANTS_PATH, TELLER)
 """What an installed system has and an edited disk has not."""
-
-HEAD = f"""\
-#!/bin/sh
-# Carries out what the spec asks for, in the system that has just been installed.
-umask 022
-export LC_ALL=C SYSTEMD_OFFLINE=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={STATE}/install
-record={STATE}/record
-total=0
-failed=0
-
-step() {{
-  label=$1
-  shift
-  total=$((total + 1))
-  if "$@"; then
-    printf 'ok %s\\n' "$label" >>"$record"
-  else
-    status=$?
-    failed=$((failed + 1))
-    printf 'FAILED %s (status %s)\\n' "$label" "$status" >>"$record"
-  fi
-}}
-
-in_guest() {{
-  python3 -m in_guest "$@"
-}}
-
-unit() {{ # $1 state, $2 unit, $3 whether it may be absent
-  name=$(in_guest own-name "$2")
-  found=$?
-  [ "$found:$3" = 3:optional ] && return 0
-  [ "$found" = 0 ] || {{ echo "there is no unit $2"; return 1; }}
-  case $1 in
-    enabled)
-      systemctl unmask "$name" && systemctl enable "$name" || return 1
-      if [ "$(systemctl is-enabled "$name")" = static ]; then
-        echo "$name has no [Install] section: it cannot be enabled"
-        return 1
-      fi
-      in_guest set-preset "$name" enable ;;
-    disabled)
-      systemctl unmask "$name" && in_guest drop-links "$name" &&
-        in_guest set-preset "$name" disable ;;
-    masked)
-      systemctl mask "$name" && in_guest set-preset "$name" disable ;;
-  esac
-}}
-
-stock() {{ # $1 unit that runs on every disk image: an installer may have masked it
-  name=$(in_guest own-name "$1")
-  found=$?
-  [ "$found" = 3 ] && return 0
-  [ "$found" = 0 ] || return 1
-  [ "$(systemctl is-enabled "$name")" = enabled ] && return 0
-  systemctl unmask "$name" && systemctl enable "$name"
-}}
-
-keep() {{ # what the installer writes after this script is put back on the first boot
-  mkdir -p {STATE}/late && cp -a "$1" {STATE}/late/
-}}
-
-"""
-TAIL = f"""\
-
-printf 'finished: %s steps, %s failed\\n' "$total" "$failed" >>"$record"
-rm -rf {STATE}/install {PAYLOAD}
-"""
 
 _TELLER_TEXT = f"""\
 #!/bin/sh
@@ -122,10 +55,6 @@ StandardError=journal+console
 [Install]
 WantedBy=multi-user.target
 """
-_UNPACK = (
-    "import sys, tarfile; t = tarfile.open(sys.argv[1]); "
-    't.extractall(members=[m for m in t if m.name.startswith("install/")])'
-)
 BOOTSTRAP = f"""\
 #!/bin/sh
 # The unit that tells comes first: it has to be there when all else fails.
@@ -141,15 +70,13 @@ chmod 700 {STATE}
 chmod 600 {PAYLOAD}
 cd {STATE} || exit 1
 echo 'begun' >record
-exec >log 2>&1
-if python3 -c '{_UNPACK}' {PAYLOAD}; then
-  sh install/script
-else
-  echo 'FAILED to unpack {PAYLOAD}' >>record
-fi
+PATH=/usr/bin:/bin python3 -I -S {PAYLOAD} apply / --record record >log 2>&1
+rm -f {PAYLOAD}
 exit 0
 """
-"""What the kickstart holds of it all; the rest is in the payload."""
+"""What the kickstart holds of it all; the rest is in the bundle.
+
+The installer's own environment is not the bundle's: no variable, no module of another."""
 
 INLINE_HEAD = f"base64 -d >{PAYLOAD} <<'EOF'"
-"""Begins a payload inside the kickstart, for an installer that copies no files."""
+"""Begins a bundle inside the kickstart, for an installer that copies no files."""

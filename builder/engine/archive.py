@@ -19,6 +19,14 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LARGE = 1 << 31
 
 
+class ChangedError(PlanError):
+    """Content that is no longer what it was when the plan was made."""
+
+    def __init__(self, name: str, digest: str) -> None:
+        super().__init__(f"{name} is not what it was when the plan was made")
+        self.digest = digest
+
+
 class Packing(Store):
     """Collects what a document refers to."""
 
@@ -111,11 +119,19 @@ class _Member:
 
 
 def write_archive(out: BinaryIO, store: Packing, more: Mapping[str, Blob]) -> None:
-    """Write a zip of what a document refers to, and of other members."""
+    """Write a zip of what a document refers to, and of other members.
+
+    Raises:
+        ChangedError: some content is not what it was.
+    """
     everything = sorted([*more.items(), *store.members()], key=lambda item: item[0])
     with zipfile.ZipFile(out, "w") as archive:
         for name, blob in everything:
             info = zipfile.ZipInfo(name, _EPOCH)
+            found = hashlib.sha256()
             with archive.open(info, "w", force_zip64=blob.size >= _LARGE) as to:
                 for piece in blob.chunks():
+                    found.update(piece)
                     to.write(piece)
+            if found.hexdigest() != blob.sha256:
+                raise ChangedError(name, blob.sha256)

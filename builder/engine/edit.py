@@ -46,7 +46,7 @@ def keep(tree: OverlayTree, op: FileOp) -> None:
     node = tree.lstat(path)
     if isinstance(op, MakeDirectory) and node is not None and node.kind is Kind.SYMLINK:
         path = _directory_behind(tree, path)
-    _refuse_volatile(op.path, path)
+    refuse_volatile(op.path, path)
     if isinstance(op, Remove) and node is None:
         return
     _make_parents(tree, parent(path))
@@ -62,7 +62,7 @@ def _directory_behind(tree: Tree, link: GuestPath) -> GuestPath:
     return path
 
 
-def _refuse_volatile(asked: GuestPath, path: GuestPath) -> None:
+def refuse_volatile(asked: GuestPath, path: GuestPath) -> None:
     """Refuse to write where nobody would ever see it."""
     for hidden in VOLATILE:
         if path.startswith(f"{hidden}/"):

@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 import shutil
-import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -85,8 +85,8 @@ def test_every_installer_gets_a_kickstart_that_it_knows(
         assert "additional_files" not in kickstart
         assert kickstart["postinstall"][1].startswith("base64 -d")
     else:
-        source = f"{media.media}/photon-builder/payload.tar"
-        assert kickstart["additional_files"] == [{source: "/var/photon-builder-payload.tar"}]
+        source = f"{media.media}/photon-builder/bundle.pyz"
+        assert kickstart["additional_files"] == [{source: "/var/photon-builder.pyz"}]
 
 
 def test_both_firmwares_start_the_installation_and_keep_the_attended_one(
@@ -134,20 +134,18 @@ def test_no_password_is_in_clear_on_the_medium(medium: Path, bench: Bench) -> No
     assert PASSWORD.encode() not in iso.read_bytes()
 
 
-def test_the_payload_holds_the_files_and_the_script(
+def test_the_bundle_holds_the_plan_and_the_files(
     medium: Path, bench: Bench, tmp_path: Path
 ) -> None:
     iso = bench.build(write_spec(bench, medium), **ENVIRONMENT)
-    payload = tmp_path / "payload.tar"
-    payload.write_bytes(read(iso, "/photon-builder/payload.tar", tmp_path))
-    with tarfile.open(payload) as tar:
-        members = {entry.name: entry for entry in tar.getmembers()}
-        script = tar.extractfile("install/script")
-        assert script is not None
-        text = script.read().decode()
-    assert members["root/opt/app/run"].mode == 0o755
-    assert "unit enabled docker.service" in text
-    judge("sh", "-n", text=text)
+    bundle = tmp_path / "bundle.pyz"
+    bundle.write_bytes(read(iso, "/photon-builder/bundle.pyz", tmp_path))
+    with zipfile.ZipFile(bundle) as archive:
+        steps = json.loads(archive.read("plan.json"))["steps"]
+        (script,) = (step for step in steps if step.get("path") == "/opt/app/run")
+        content = archive.read(f"contents/{script['content']['sha256']}")
+    assert (script["mode"], content) == ("0755", b"#!/bin/sh\n")
+    assert "SetUnitState docker.service" in [f"{s['do']} {s.get('unit')}" for s in steps]
 
 
 def test_the_same_inputs_give_the_same_bytes(medium: Path, bench: Bench) -> None:
@@ -164,7 +162,7 @@ def test_foreign_readers_find_it_sound_and_the_rest_as_it_was(medium: Path, benc
     assert {(row["sign"], row["path"]) for row in rows} == {
         ("+", "/photon-builder"),
         ("+", "/photon-builder/ks.json"),
-        ("+", "/photon-builder/payload.tar"),
+        ("+", "/photon-builder/bundle.pyz"),
         ("~", "/isolinux/isolinux.cfg"),
         ("~", "/isolinux/menu.cfg"),
         ("~", "/boot/grub2/grub.cfg"),
@@ -230,7 +228,7 @@ def test_every_key_of_the_install_section_reaches_the_medium(
     assert "Volume id: EDGE_1\n" in judge("isoinfo", "-d", "-i", iso).stdout
 
 
-@pytest.mark.parametrize("path", ["ks.json", "payload.tar"])
+@pytest.mark.parametrize("path", ["ks.json", "bundle.pyz"])
 def test_a_medium_that_lost_something_is_not_proved(
     path: str, medium: Path, bench: Bench, tmp_path: Path
 ) -> None:
@@ -362,7 +360,7 @@ def test_the_sample_medium_shows_everything_without_a_download(
     text = text.replace("{file: x, sha256: }", "{sample: true}")
     iso = bench.build(bench.write("specs/edge.yaml", text), **ENVIRONMENT)
     kickstart = json.loads(read(iso, "/photon-builder/ks.json", tmp_path))
-    assert kickstart["additional_files"][0].keys() == {"/mnt/media/photon-builder/payload.tar"}
+    assert kickstart["additional_files"][0].keys() == {"/mnt/media/photon-builder/bundle.pyz"}
     assert "does not boot" in read(iso, "/README.txt", tmp_path).decode()
     told = json.loads(bench.run("inspect", iso, "--json").out)
     assert (told["boots"], told["release"]) == (2, "VMware Photon OS 5.0")

@@ -54,6 +54,12 @@ def test_the_day_moves_with_the_hash_and_the_age(hashed: str, max_days: int) -> 
     assert _line(later).split(":")[2] == "20500"
 
 
+def test_a_password_that_an_installer_set_with_a_wrong_clock_has_not_expired() -> None:
+    year_2000 = "root:$6$x:10957:0:90:7:::\n"
+    text = accounts.set_password(year_2000, "root", "$6$x", accounts.Ageing(20000, 90, False))
+    assert _line(text).split(":")[2] == "20000"
+
+
 def test_the_day_is_never_zero_by_accident() -> None:
     text = accounts.set_password(SHADOW, "root", "!", accounts.Ageing(0, 99999, must_change=False))
     assert _line(text).split(":")[2] == "1"

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from builder.carriers.edit import operations
-from builder.carriers.in_guest import files, units
 from builder.changes import EnsureLine, RequireModule
 from builder.engine.text.kernel_modules import module_names
 from builder.errors import GuestError, Severity
@@ -52,21 +51,6 @@ def test_a_base_without_lists_says_nothing() -> None:
     assert operations(root, steps(RequireModule("x")), 0) == []
     make(root, FOLDER)
     assert operations(root, steps(RequireModule("x")), 0) == []
-
-
-def test_both_carriers_read_the_lists_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "6.1.10"
-    folder.mkdir()
-    monkeypatch.setattr(units, "MODULES", str(tmp_path))
-    units.require_module("anything")
-    for file, text in LISTS.items():
-        (folder / file).write_text(text)
-    for name in HAS:
-        units.require_module(name)
-    with pytest.raises(files.RefusedError, match="no module wireguard"):
-        units.require_module("wireguard")
 
 
 def test_the_names_are_those_of_modprobe(tmp_path: Path) -> None:

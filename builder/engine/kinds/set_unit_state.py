@@ -55,17 +55,23 @@ _STATE: forms.Form[UnitState] = forms.Form(
 class SetUnitState(Change):
     """Enable, disable or mask a systemd unit, as ``systemctl --root`` would, with a preset line.
 
-    ``if_present`` makes a unit that the base does not have nothing to do instead of an error.
+    Attributes:
+        unit: Its name.
+        state: What systemd should do with it.
+        if_present: Whether a unit that the base does not have is nothing to do, and no error.
+        preset: Whether a preset line says so, too; without one, an update of the package decides.
     """
 
     unit: str
     state: UnitState
     if_present: bool = False
+    preset: bool = True
 
     FORMS: ClassVar[forms.Forms] = {
         "unit": forms.TEXT,
         "state": _STATE,
         "if_present": forms.FLAG,
+        "preset": forms.FLAG,
     }
 
     @property
@@ -124,7 +130,8 @@ class SetUnitState(Change):
             # By the name that was given: a mask of ctrl-alt-del.target leaves reboot.target alone.
             unit = self.unit
             yield from unit_links.set_mask(unit, tree)
-        yield from unit_links.add_preset(unit, tree, enable=self._enables())
+        if self.preset:
+            yield from unit_links.add_preset(unit, tree, enable=self._enables())
 
     def _is_coming(self, tree: Tree, known: Knowledge) -> bool:
         """Tell whether packages that wait for the first boot bring the unit, or may do so."""

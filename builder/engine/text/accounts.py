@@ -60,8 +60,9 @@ class Ageing(NamedTuple):
 def set_password(shadow: str, user: str, hashed: str, ageing: Ageing) -> str:
     """Return ``shadow`` with a user's hash and ageing set.
 
-    The account no longer expires or goes inactive. The day of the last change stays
-    when the hash, the age limit and ``must_change`` hold already.
+    The account no longer expires or goes inactive. The day of the last change stays when the
+    hash, the age limit and ``must_change`` hold already, unless the password has expired by it:
+    an installer may have set the same one while its clock was wrong.
 
     Raises:
         GuestError: ``shadow`` has no such user.
@@ -70,9 +71,17 @@ def set_password(shadow: str, user: str, hashed: str, ageing: Ageing) -> str:
     limit, must_change = str(ageing.max_days), ageing.must_change
     held = (fields[1], fields[4], fields[2] == "0") == (hashed, limit, must_change)
     changed = 0 if must_change else max(ageing.day, 1)
-    last = fields[2] if held and fields[2] else str(changed)
+    is_kept = held and not _has_expired(fields[2], ageing)
+    last = fields[2] if is_kept else str(changed)
     wanted = [user, hashed, last, fields[3] or "0", limit, WARN_DAYS, "", "", fields[8]]
     return _put(shadow, user, wanted)
+
+
+def _has_expired(last: str, ageing: Ageing) -> bool:
+    """Tell whether a password that was changed on a day has expired, or no day is known."""
+    if not (last.isascii() and last.isdigit() and len(last) <= _MAX_DIGITS):
+        return True
+    return not ageing.must_change and int(last) + ageing.max_days < ageing.day
 
 
 def set_passwd_x(passwd: str, user: str) -> str:
