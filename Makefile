@@ -9,7 +9,7 @@ PROGRAM = $(VENV)/bin/photon-builder
 PYTHON  = $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install image nightly burn plan targets doctor setup judges check format test test-fast bench docs clean
+.PHONY: help install image nightly burn plan targets doctor setup judges check format test test-fast bench golden docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ test-fast: setup ## the quick tests alone
 
 bench: setup judges ## measure against cp and the qemu-img route, in one run
 	@$(PYTHON) -m tools.bench
+
+golden: setup ## write anew what the example specs mean, tests/golden, for the diff to show
+	@$(PYTHON) -m tools.golden
 
 docs: setup ## write docs/reference.md anew
 	@$(PYTHON) tools/reference.py

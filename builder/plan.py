@@ -79,17 +79,15 @@ class Plan(Struct, frozen=True):
         """Return the plan with what the spec's own keys ask for, and nothing else."""
         return replace(self, steps=tuple(step for step in self.steps if step.place is not None))
 
-    def rows(self) -> list[dict[str, object]]:
-        """Return the plan as plain data, secrets as digests or not at all."""
-        return [
-            {
-                **row_of(step.change),
-                "from": step.origin,
-                "place": str(step.place or ""),
-                "reason": step.reason,
-            }
+    def plain(self) -> dict[str, Any]:
+        """Return the plan as its document has it: contents by digest, secrets by number."""
+        from builder.engine.document import Document, Entry, Unstored, to_plain
+
+        told = (
+            Entry(step.change, step.origin, str(step.place or ""), step.reason)
             for step in self.steps
-        ]
+        )
+        return to_plain(Document(tuple(told)), Unstored())
 
     def downloads(self) -> list[tuple[WriteFile, Download]]:
         """Return the changes whose content has to be fetched before it can be written."""

@@ -27,7 +27,7 @@ SCHEMAS: Mapping[str, str] = {
     "lock": "`lock`: `rows`: images and bases that were recorded",
     "ls": "`ls`: `files`",
     "nightly": "`nightly`, and its summary.json and status.json",
-    "plan": "`plan`: `plans`, one for each target",
+    "plans": "`plan`: `plans`, one for each target; each has the document of its `plan`",
     "targets": "`targets`: `targets`",
     "verify": "`verify`: `artifact`, `kind`, `steps`",
 }

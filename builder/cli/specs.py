@@ -107,12 +107,12 @@ def plan(spec: str, **choices: Unpack[Planning]) -> None:
                 "digest": made.digest,
                 "downloads": [d.url for _, d in made.downloads()],
                 "images": image_rows(read),
-                "steps": made.rows(),
+                "plan": made.plain(),
                 "since_last_build": before.difference and before.difference.plain(),
             }
         )
         text += _shown(plan_lines(request, made, origin, before, verbose=choices["verbose"]))
-    write_result("plan", {"plans": results}, as_json=choices["as_json"], text=text)
+    write_result("plans", {"plans": results}, as_json=choices["as_json"], text=text)
 
 
 def _shown(lines: Iterable[Line]) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import zipfile
 from typing import BinaryIO, Dict, Iterable, List, Mapping, Tuple, cast
 
-from .blobs import Blob
+from .blobs import Blob, Download
 from .document import Unstored, word_of
 from .errors import PlanError
 from .forms import Json, Store
@@ -35,8 +35,9 @@ class Packing(Store):
         self.secrets: List[Blob] = []
 
     def put(self, blob: Blob) -> Json:
-        """Keep content by its digest."""
-        self.contents[blob.sha256] = blob
+        """Keep content by its digest; what is still to be fetched stays a download."""
+        if not isinstance(blob.source, Download):
+            self.contents[blob.sha256] = blob
         return word_of(blob)
 
     def hide(self, blob: Blob) -> Json:
@@ -71,6 +72,8 @@ class Unpacking(Store):
         digest, size = (word.get("sha256"), word.get("size")) if isinstance(word, dict) else (0, 0)
         if not isinstance(digest, str) or type(size) is not int:
             raise PlanError(f"the plan has {word!r} where a digest and a size are wanted")
+        if "url" in word:
+            return Blob(digest, size, Download(str(word["url"]), str(word.get("name", ""))))
         member = self._member(f"contents/{digest}")
         if member.file_size != size:
             raise PlanError(f"{digest} has {member.file_size} bytes; the plan says {size}")

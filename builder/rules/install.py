@@ -76,8 +76,9 @@ RULES: tuple[Rule, ...] = (
     ),
     error(
         "INS006",
-        "a payload that is too large for an old installer",
-        "That of 3.0 GA copies no files from the medium, so all has to lie in its kickstart.",
+        "more than an installation can carry",
+        "The plan and its files are one bundle that Python runs: at most 65,000 files and 4 GiB. "
+        "The installer of 3.0 GA copies no files: all has to lie in its kickstart, 8 MiB at most.",
     ),
     error(
         "PKG010",

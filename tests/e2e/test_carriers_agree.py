@@ -39,6 +39,7 @@ from tests.support.chroot import Row, lay_out, rows_of, run_inside
 from tests.support.judges import judge
 from tests.support.photon_releases import RELEASES
 from tests.support.photon_root import PLACEMENT, small_tree
+from tests.support.pythons import python37
 from tests.support.roots import steps, walk
 from tests.support.tree import Directory, File, Link, Tree
 
@@ -358,9 +359,8 @@ def test_the_unit_that_tells_is_one_that_systemd_takes(tmp_path: Path) -> None:
     assert script.UNIT in judge("systemd-analyze", "verify", "--man=no", unit, check=False).stderr
 
 
-def test_the_homelab_is_the_same_whichever_way_it_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def homelab(monkeypatch: pytest.MonkeyPatch) -> tuple[Change, ...]:
+    """Return what the homelab asks for, but for packages; what it downloads stands in."""
     monkeypatch.setenv("ROOT_PASSWORD", "s3cret")
     monkeypatch.setenv("PIHOLE_PASSWORD", "s3cret too")
     features = discover()
@@ -369,11 +369,29 @@ def test_the_homelab_is_the_same_whichever_way_it_comes(
     )
     plan = make_plan(spec, features, facts=facts_of("3.0"))
     plan = plan.with_content({c.sha256: Blob.of(b"binary") for c in _downloads(plan.changes)})
-    changes = tuple(c for c in plan.changes if type(c).__name__ != "InstallPackages")
-    edited, installed, record = both(tmp_path, *changes)
+    return tuple(c for c in plan.changes if type(c).__name__ != "InstallPackages")
+
+
+def test_the_homelab_is_the_same_whichever_way_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited, installed, record = both(tmp_path, *homelab(monkeypatch))
     assert record[-1] == f"finished: {len(record) - 1} steps, 0 failed", record
     assert {"/mnt/nfs", "/opt/compose/pihole/compose.yaml"} <= installed.keys()
     assert installed == edited
+
+
+def test_the_homelab_is_the_same_under_the_oldest_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = homelab(monkeypatch)
+    memory, root, bundle = in_memory(tree()), tmp_path / "root", tmp_path / "bundle.pyz"
+    edit(memory, steps(*changes), NOW)
+    lay_out(tree(), root)
+    bundle.write_bytes(make_bundle(steps(*changes), NOW).open().read())
+    for verb in ("apply", "check"):
+        judge(python37(), "-I", "-S", bundle, verb, root)
+    assert rows_of(root) == walk(memory)
 
 
 def _downloads(changes: tuple[Change, ...]) -> list[Blob]:

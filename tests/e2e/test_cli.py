@@ -179,7 +179,7 @@ def test_looking_at_what_is_not_there_is_a_sentence(
 
 def test_plan_tells_every_change_with_its_place(built: Bench) -> None:
     rows = json.loads(built.run("plan", "specs/edge.yaml", "--json", **SECRET).out)["plans"]
-    steps = {step.get("path"): step for step in rows[0]["steps"]}
+    steps = {step.get("path"): step for step in rows[0]["plan"]["steps"]}
     assert steps["/opt/app/run"]["place"].endswith("specs/edge.yaml:8:10")
     assert re.fullmatch("[0-9a-f]{64}", rows[0]["digest"])
     assert rows[0]["artifact"] == "output/edge.ova"

@@ -150,6 +150,6 @@ def test_a_secret_that_changes_is_a_change_and_is_not_shown(bench: Bench) -> Non
 
 def test_json_has_every_step(spec: Path, bench: Bench) -> None:
     (row,) = json.loads(bench.run("plan", spec, "--json").out)["plans"]
-    reset = [step for step in row["steps"] if step["from"] == "default: identity"]
+    reset = [step for step in row["plan"]["steps"] if step["from"] == "default: identity"]
     assert len(reset) == 16
     assert all(step["reason"] for step in reset)

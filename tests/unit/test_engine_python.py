@@ -2,7 +2,6 @@
 
 import ast
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,25 +10,12 @@ from pathlib import Path
 import pytest
 
 from builder.engine.kinds import KINDS
+from tests.support.pythons import python37
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "builder/engine"
 MODULES = sorted(ENGINE.rglob("*.py"))
 OLDEST = (3, 7)
-
-
-def python37() -> str:
-    """Return an interpreter of the engine's oldest version; skip without one."""
-    kept = Path.home() / ".pyenv/versions"
-    found = sorted(kept.glob("3.7.*/bin/python3.7")) if kept.is_dir() else []
-    for candidate in (*found, shutil.which("python3.7")):
-        if candidate and runs(candidate):
-            return str(candidate)
-    pytest.skip("no python3.7 on this machine")
-
-
-def runs(python: Path | str) -> bool:
-    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def imports(path: Path) -> Iterator[str]:
