@@ -20,14 +20,14 @@ class BuildersKnowledge(Knowledge):
 
     def brings(self, packages: Sequence[str], unit: str, tree: Tree) -> bool | None:
         """Tell whether packages bring a unit; ``None`` when nobody knows."""
-        return _facts(tree).brings(packages, unit)
+        return facts_of_tree(tree).brings(packages, unit)
 
     def package_for(self, unit: str, tree: Tree) -> str:
         """Return the package that would bring a unit; empty when nobody knows."""
-        return _facts(tree).package_for_unit(unit)
+        return facts_of_tree(tree).package_for_unit(unit)
 
 
-def _facts(tree: Tree) -> Facts:
+def facts_of_tree(tree: Tree) -> Facts:
     """Return what is known of the base that a tree is."""
     texts = (read_text(tree, path, missing="") for path in (OS_RELEASE, PHOTON_RELEASE))
     try:

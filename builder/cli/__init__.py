@@ -40,6 +40,8 @@ COMMANDS = {
     "cat": "look",
     "diff": "look",
     "verify": "proof",
+    "verify": "look",
+    "apply": "apply",
     "boot": "boot",
     "devices": "devices",
     "nightly": "nightly",

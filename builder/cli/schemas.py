@@ -7,6 +7,7 @@ SCHEMAS: Mapping[str, str] = {
     "errors": "any command that fails: `exit_code`, `problems`",
     "boot": "`boot --test`: `artifact`, `passed`, `results`",
     "build": "`build`: `artifacts`; one that failed has `exit_code` and `problems`",
+    "apply": "`apply`: `operations`, as sentences",
     "burn": "`burn`: a line each, `event` is phase, progress or result; with `--to-file`, one "
     "document",
     "cache-add": "`cache add`: `sha256`, `size`, `path`, `is`",

@@ -57,6 +57,9 @@ MAY_IMPORT = {
     "cache": FLOOR,
     "catalog": {"documents"} | FLOOR,
     "fetch": {"cache", "catalog"} | FLOOR,
+    "application": {"cache", "carriers", "changes", "features", "fetch", "guest", "plan", "request"}
+    | {"support"}
+    | FLOOR,
     "artifact": FLOOR,
     "guestpath": {"engine"},
     "request": {"lock", "spec", "targets"} | FLOOR,
