@@ -22,8 +22,8 @@ _FOLDERS = (
 )
 """Where settings lie, in a system and on an installation medium."""
 
-_PLACES = frozenset({"/photon-builder/payload.tar", "/etc/shadow", "/etc/shadow-"})
-"""Files that hold secrets by their nature: the payload of a medium, hashes of passwords."""
+_PLACES = frozenset({"/photon-builder/bundle.pyz", "/etc/shadow", "/etc/shadow-"})
+"""Files that hold secrets by their nature: the bundle of a medium, hashes of passwords."""
 
 _LARGEST = 1 << 20
 _SHORTEST = 8

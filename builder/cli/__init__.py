@@ -40,7 +40,6 @@ COMMANDS = {
     "cat": "look",
     "diff": "look",
     "verify": "proof",
-    "verify": "look",
     "apply": "apply",
     "boot": "boot",
     "devices": "devices",

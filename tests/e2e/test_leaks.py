@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.carriers.medium import PAYLOAD
+from builder.carriers.medium import BUNDLE
 from builder.leaks import _PLACES
 from tests.support.judges import judge
 from tests.support.program import Bench
@@ -89,9 +89,9 @@ def test_a_key_is_found_without_a_spec(bench: Bench) -> None:
     assert "/var/srv/web/tls.pem holds a private key" in asked.err
 
 
-def test_the_payload_of_a_medium_is_a_place_of_secrets() -> None:
-    assert str(PAYLOAD) in _PLACES
-    assert Path(PAYLOAD).is_absolute()
+def test_the_bundle_of_a_medium_is_a_place_of_secrets() -> None:
+    assert str(BUNDLE) in _PLACES
+    assert Path(BUNDLE).is_absolute()
 
 
 def test_a_container_without_a_system_is_sound_all_the_same(bench: Bench) -> None:
