@@ -1,5 +1,6 @@
 """Arguments that several commands share."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,8 @@ from builder.cli.events import Telling, emit_problems
 from builder.cli.report import show_problems
 from builder.errors import Problem, Severity, SpecError, UsageError
 from builder.facts import Facts, releases
-from builder.lock import read_lock
+from builder.features import Feature
+from builder.lock import Lock, read_lock
 from builder.spec import Base, Choice, FileBase, SampleBase, Spec, choose
 from builder.targets import Target
 
@@ -91,19 +93,49 @@ def read_checked(name: str, base: str | None = None) -> tuple[Spec, tuple[Proble
     """
     from builder import features, rules, targets
     from builder.base import find_facts
-    from builder.spec import load_spec
+    from builder.documents import problem_order
+    from builder.spec import InvalidSpecError, load_spec
+    from builder.spec.drafts import independent
 
     known = targets.discover()
     path = find_spec(name)
     locked = read_lock(path.parent)
-    spec = load_spec(
-        path, features=features.discover(), targets=known, locked=locked, base=base_of(base)
-    )
+    try:
+        spec = load_spec(
+            path, features=features.discover(), targets=known, locked=locked, base=base_of(base)
+        )
+    except InvalidSpecError as error:
+        found = [_faults_of_parts(each, locked) for each in error.drafts]
+        more = independent(found, error.problems)
+        raise SpecError(tuple(sorted((*error.problems, *more), key=problem_order))) from error
     bases = find_facts(spec, _targets(spec.choice), locked)
     problems = rules.check_rules(spec, bases)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError((*problems, *_faults_of_plan(spec, bases.values(), problems)))
     return spec, problems
+
+
+def _faults_of_parts(spec: Spec, locked: Lock) -> Iterator[Problem]:
+    """Yield what rules and features find wrong with a spec that has parts that are not valid."""
+    from builder import features, rules
+    from builder.base import find_facts
+
+    bases = find_facts(spec, _targets(spec.choice), locked)
+    yield from rules.check_parts(spec, bases)
+    for facts in tuple(bases.values()) or (None,):
+        for feature in features.discover():
+            with contextlib.suppress(Exception):  # it stumbles over what is told already
+                yield from _faults_of_feature(spec, feature, facts)
+
+
+def _faults_of_feature(spec: Spec, feature: Feature, facts: Facts | None) -> Iterator[Problem]:
+    """Yield what one feature finds wrong."""
+    from builder.plan import make_plan
+
+    try:
+        yield from make_plan(spec, (feature,), facts=facts).warnings
+    except SpecError as error:
+        yield from error.problems
 
 
 def _faults_of_plan(

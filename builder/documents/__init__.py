@@ -6,17 +6,25 @@ door to PyYAML, and takes its pure scanner alone, whether libyaml is there or no
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from builder.documents.letters import OddLetter, iter_odd_letters, odd_blank_hint
 from builder.documents.nodes import Node, Parser, Position, Trouble, UnreadableError
+from builder.documents.pruning import without
 from builder.documents.secrets import hide, hide_unread, is_secret, without_secrets
 from builder.errors import KeyPath, Place, Problem, SpecError
 
-__all__ = ["Document", "is_secret", "load_document", "parse_document", "problem_order"]
+__all__ = [
+    "Document",
+    "is_secret",
+    "load_document",
+    "load_with_problems",
+    "parse_document",
+    "problem_order",
+]
 
 MIB = 1 << 20
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -41,6 +49,8 @@ class Document:
     value: Any
     _root: Node = field(repr=False, compare=False)
     _lines: tuple[str, ...] = field(repr=False, compare=False)
+    _whole: Node | None = field(default=None, repr=False, compare=False)
+    """The file as it was written, of which ``_root`` may be a part."""
 
     def place(self, keypath: KeyPath, *, key: bool = False) -> Place:
         """Return where a value was written, or its key; the nearest known one above it, if need be.
@@ -66,11 +76,18 @@ class Document:
         """Return the source line at ``place``, with anything that looks like a secret left out."""
         if not 0 < place.line <= len(self._lines):
             return ""
-        if self._root.children:
-            line = hide(self._root, place.line, self._lines[place.line - 1])
+        whole = self._whole or self._root
+        if whole.children:
+            line = hide(whole, place.line, self._lines[place.line - 1])
         else:
             line = hide_unread(self._lines, place.line)
         return without_secrets(line.rstrip().replace("\t", " "))
+
+    def without(self, paths: Collection[KeyPath]) -> "Document":
+        """Return the document without what lies at some paths."""
+        cut = [path for path in paths if path]
+        root = without(self._root, cut) if cut else self._root
+        return replace(self, value=root.value, _root=root, _whole=self._whole or self._root)
 
     def odd_keys(self) -> Iterator[KeyPath]:
         """Yield the path of each key that is no text by itself: a number, true, false, null."""
@@ -96,6 +113,30 @@ def load_document(path: Path, *, limit: int = MIB, is_own: bool = False) -> Docu
     Raises:
         SpecError: it cannot be read, or is no single YAML 1.2 document.
     """
+    return parse_document(_read(path, limit), path, is_own=is_own)
+
+
+def load_with_problems(
+    path: Path, *, takes_last: bool = False
+) -> tuple[Document, tuple[Problem, ...]]:
+    """Read a YAML file, and return what is wrong with it that did not end reading.
+
+    Args:
+        path: The file.
+        takes_last: Whether the last of several equal keys counts, instead of the first.
+
+    Raises:
+        SpecError: it cannot be read, or is no single YAML 1.2 document.
+    """
+    return _parse(_read(path, MIB), path, takes_last=takes_last)
+
+
+def _read(path: Path, limit: int) -> str:
+    """Return the text of a file.
+
+    Raises:
+        SpecError: it cannot be read, or is too large.
+    """
     try:
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
@@ -109,7 +150,7 @@ def load_document(path: Path, *, limit: int = MIB, is_own: bool = False) -> Docu
         raise _refusal(path, "YAML022", f"cannot be read: {reason}", hint) from error
     if len(content) > limit:
         raise _refusal(path, "YAML023", f"is larger than {limit} bytes; is it the right file?")
-    return parse_document(_decode(content, path), path, is_own=is_own)
+    return _decode(content, path)
 
 
 def parse_document(text: str, path: Path, *, is_own: bool = False) -> Document:
@@ -117,6 +158,20 @@ def parse_document(text: str, path: Path, *, is_own: bool = False) -> Document:
 
     Raises:
         SpecError: it is no single YAML 1.2 document; every duplicate key is listed.
+    """
+    document, problems = _parse(text, path, is_own=is_own)
+    if problems:
+        raise SpecError(problems)
+    return document
+
+
+def _parse(
+    text: str, path: Path, *, is_own: bool = False, takes_last: bool = False
+) -> tuple[Document, tuple[Problem, ...]]:
+    """Return YAML text as a document, and the keys that are there twice.
+
+    Raises:
+        SpecError: it is no single YAML 1.2 document.
     """
     text = text.removeprefix("\ufeff")
     lines = tuple(_LINE_BREAK.split(text))
@@ -126,14 +181,15 @@ def parse_document(text: str, path: Path, *, is_own: bool = False) -> Document:
         position = Position(len(before), len(before[-1]) + 1)
         message = f"found the control character U+{ord(odd[0]):04X}; wanted text"
         raise _error([Trouble(position, "YAML015", message, "delete it")], lines, path)
-    parser = Parser(text, lambda position: _letter(lines, position), is_own=is_own)
+    parser = Parser(
+        text, lambda position: _letter(lines, position), is_own=is_own, takes_last=takes_last
+    )
     try:
         root = parser.parse()
     except UnreadableError as error:
         raise _error(error.troubles, lines, path) from None
-    if parser.troubles:
-        raise _error(parser.troubles, lines, path)
-    return Document(path, root.value, root, lines)
+    troubles = _error(parser.troubles, lines, path).problems if parser.troubles else ()
+    return Document(path, root.value, root, lines), troubles
 
 
 def _odd_keys(node: Node, path: KeyPath) -> Iterator[KeyPath]:

@@ -90,11 +90,17 @@ class Parser:
     """Makes the nodes of one text."""
 
     def __init__(
-        self, text: str, letter_at: Callable[[Position], str], *, is_own: bool = False
+        self,
+        text: str,
+        letter_at: Callable[[Position], str],
+        *,
+        is_own: bool = False,
+        takes_last: bool = False,
     ) -> None:
         self.troubles: list[Trouble] = []
         self._loader = (_FAST_LOADER if is_own else _LOADER)(text)
         self._letter_at = letter_at
+        self._takes_last = takes_last
         self._anchors: dict[str, Node | None] = {}
         self._expanded = 0
 
@@ -173,7 +179,7 @@ class Parser:
         return node
 
     def _mapping(self, event: events.Event, depth: int) -> Node:
-        """Return a mapping; keys that come twice are noted, and the first one stays."""
+        """Return a mapping; keys that come twice are noted, and one of them stays."""
         node = Node({}, _position(event))
         merged: list[tuple[Position, Node]] = []
         while not isinstance(item := self._loader.get_event(), events.MappingEndEvent):
@@ -186,6 +192,9 @@ class Parser:
                 message = f"the key `{key}` is here a second time, after line {first}"
                 hint = "drop one of the two"
                 self.troubles.append(Trouble(position, "YAML002", message, hint))
+                if self._takes_last:
+                    node.value[key] = child.value
+                    node.add(key, child)
             else:
                 node.keys[key] = position
                 node.value[key] = child.value

@@ -4,6 +4,7 @@ Each module here is one area, a tuple ``RULES``; the file is enough. Codes of fa
 features, documents, schema, carriers and the plan raise have their explanation here too.
 """
 
+import contextlib
 import functools
 import importlib
 import pkgutil
@@ -16,7 +17,16 @@ from builder.rules.model import Finding, Rule, Subject
 from builder.spec import Spec
 from builder.suggest import did_you_mean
 
-__all__ = ["Finding", "Rule", "Subject", "check_rules", "discover", "explain", "problem_of"]
+__all__ = [
+    "Finding",
+    "Rule",
+    "Subject",
+    "check_parts",
+    "check_rules",
+    "discover",
+    "explain",
+    "problem_of",
+]
 
 
 @functools.cache
@@ -52,6 +62,18 @@ def check_rules(spec: Spec, bases: Mapping[str, Facts] | None = None) -> tuple[P
     """
     problems = dict.fromkeys(_iter_problems(Subject(spec, bases or {})))
     return tuple(sorted(filter(spec.heeds, problems), key=problem_order))
+
+
+def check_parts(spec: Spec, bases: Mapping[str, Facts]) -> Iterator[Problem]:
+    """Yield every breach of a rule by a spec with parts that are not valid.
+
+    A rule that stumbles over one of them finds nothing more.
+    """
+    subject = Subject(spec, bases)
+    for rule in discover():
+        with contextlib.suppress(Exception):
+            for finding in rule.check(subject) if rule.check else ():
+                yield problem_of(rule, finding)
 
 
 def _iter_problems(subject: Subject) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from builder.documents import Document, parse_document, problem_order
-from builder.errors import Problem
+from builder.errors import KeyPath, Problem
 from builder.facts import releases
 from builder.features import Feature
 from builder.schema.patterns import compile_pattern
@@ -210,8 +210,14 @@ def _sections_schema(targets: Mapping[str, Entry]) -> dict[str, Any]:
 
 def check_schema(document: Document, schema: Mapping[str, Any]) -> tuple[Problem, ...]:
     """Return everything in a document that does not fit a schema, in the order of the lines."""
+    found = dict.fromkeys(problem for problem, _ in find_misfits(document, schema))
+    return tuple(sorted(found, key=problem_order))
+
+
+def find_misfits(document: Document, schema: Mapping[str, Any]) -> list[tuple[Problem, KeyPath]]:
+    """Return everything in a document that does not fit a schema, each with its path."""
     if fits(document.value, schema):
-        return ()
+        return []
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
@@ -219,8 +225,8 @@ def check_schema(document: Document, schema: Mapping[str, Any]) -> tuple[Problem
         Draft202012Validator, {"pattern": _iter_mismatches}
     )  # type: ignore[no-untyped-call]
     errors = validator(schema).iter_errors(document.value)
-    found = {_problem(sentence, document): None for sentence in iter_sentences(errors)}
-    return tuple(sorted(found, key=problem_order))
+    sentences = list(iter_sentences(errors))
+    return [(_problem(sentence, document), sentence.path) for sentence in sentences]
 
 
 def _iter_mismatches(

@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.documents import Document, load_document, problem_order
+from builder.documents import Document, load_with_problems, problem_order
 from builder.errors import Fault, Problem, Severity, SpecError
 from builder.features import Feature
 from builder.image_names import Pin
 from builder.lock import Lock
-from builder.schema import Entry, check_schema, overlay_schema, spec_schema
+from builder.schema import Entry, find_misfits, overlay_schema, spec_schema
 from builder.schema.words import FILE_NAME
 from builder.spec import base as bases
 from builder.spec import published, texts
 from builder.spec import targets as kinds
 from builder.spec.base import Base, CatalogBase, FileBase, SampleBase, UrlBase
 from builder.spec.choice import Choice, Omission, choose
+from builder.spec.drafts import Sketch, Wrong, bases_for, draft
 from builder.spec.overlays import Overlay, find_overlay, overlay_folders, read_overlay
 from builder.structs import Struct, field, replace
 
@@ -31,6 +32,7 @@ __all__ = [
     "CatalogBase",
     "Choice",
     "FileBase",
+    "InvalidSpecError",
     "Omission",
     "Overlay",
     "SampleBase",
@@ -79,12 +81,22 @@ class Spec(Struct, frozen=True):
         return problem.severity is Severity.ERROR or problem.code not in self.allow
 
 
+class InvalidSpecError(SpecError):
+    """A spec that is not valid; ``drafts`` are what can still be judged of it."""
+
+    def __init__(self, problems: tuple[Problem, ...], drafts: tuple[Spec, ...] = ()) -> None:
+        super().__init__(problems)
+        self.drafts = drafts
+
+
 class _Reading(Struct):
     """A spec that is being read, with what was found wrong so far."""
 
     document: Document
     features: tuple[Feature, ...]
     problems: list[Problem] = field(default_factory=list)
+    wrong: list[Wrong] = field(default_factory=list)
+    lacks_overlay: bool = False
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -104,6 +116,13 @@ class _Reading(Struct):
             excerpt = self.document.excerpt(place)
             problem = Problem(fault.message, fault.code, fault.hint, fault.severity, place, excerpt)
             self.problems.append(problem)
+            self.wrong.append(Wrong(self.document, fault.path))
+
+    def check(self, document: Document, schema: Mapping[str, Any]) -> None:
+        """Take note of what does not fit a schema."""
+        for problem, path in find_misfits(document, schema):
+            self.problems.append(problem)
+            self.wrong.append(Wrong(document, path))
 
 
 def odd_letters(documents: Iterable[Document]) -> Iterator[Problem]:
@@ -133,20 +152,21 @@ def load_spec(
         base: What to start from instead of the file's base.
 
     Raises:
-        SpecError: with everything found wrong, in the order of the places.
+        InvalidSpecError: with what is wrong by itself, in the order of the places, and drafts in
+            which the rest can be judged.
     """
-    reading = _Reading(load_document(path), tuple(features))
+    read_document, twice = load_with_problems(path)
+    reading = _Reading(read_document, tuple(features), list(twice))
     document, values, lock = reading.document, reading.values, locked or Lock()
     schema = spec_schema(reading.features, targets, examples=False)
-    reading.problems += check_schema(document, schema)
+    reading.check(document, schema)
     reading.blame(_iter_faults(reading, targets, lock.files))
     overlays = tuple(_iter_overlays(reading, overlay_folders(path)))
     start = _start(reading, lock, base)
     lacks = tuple(published.iter_faults(start, kinds.named(values), targets)) if start else ()
     if reading.problems or start is None:
         reading.blame(lacks)
-        reading.blame_letters(overlays)
-        raise SpecError(tuple(sorted(set(reading.problems), key=problem_order)))
+        raise _invalid(reading, overlays, start, targets)
     name = values.get("name", path.stem)
     output = texts.with_texts(values.get("output") or {}, path.parent)
     sections = kinds.sections(values, targets)
@@ -154,6 +174,65 @@ def load_spec(
     read = Spec(path, name, chosen, start, overlays, output, sections, document, lock.images)
     read = replace(read, allow=frozenset(values.get("allow", ())))
     return replace(read, choice=choose(chosen, start, targets), lacks=lacks)
+
+
+def _invalid(
+    reading: _Reading,
+    overlays: tuple[Overlay, ...],
+    start: Base | None,
+    targets: Mapping[str, Entry],
+) -> InvalidSpecError:
+    """Return the error that has all that is wrong by itself."""
+    drafts = _drafts(reading, overlays, start, targets)
+    reading.blame_letters(overlays)
+    return InvalidSpecError(tuple(sorted(set(reading.problems), key=problem_order)), drafts)
+
+
+def _drafts(
+    reading: _Reading,
+    overlays: tuple[Overlay, ...],
+    start: Base | None,
+    targets: Mapping[str, Entry],
+) -> tuple[Spec, ...]:
+    """Return the two drafts of a spec that is not valid; none when much of it is not there."""
+    path = reading.document.path
+    if reading.lacks_overlay or not isinstance(reading.document.value, dict):
+        return ()
+    whole, as_written = reading.document, overlays
+    if any(problem.code == "YAML002" for problem in reading.problems):
+        whole, _ = load_with_problems(path, takes_last=True)
+        as_written = tuple(_with_inline(whole, overlays))
+    one, other = bases_for(start)
+    drafts = (
+        draft(reading.document, overlays, one, targets, reading.wrong),
+        draft(whole, as_written, other, targets),
+    )
+    return tuple(_finished(each, targets) for each in drafts)
+
+
+def _with_inline(document: Document, overlays: Iterable[Overlay]) -> Iterator[Overlay]:
+    """Yield overlays, the inline one as another reading of the file has it."""
+    for overlay in overlays:
+        inline = document.value.get(_INLINE)
+        is_inline = overlay.prefix == (_INLINE,) and isinstance(inline, dict)
+        yield replace(overlay, document=document, values=inline) if is_inline else overlay
+
+
+def _finished(sketch: Sketch, targets: Mapping[str, Entry]) -> Spec:
+    """Return a draft as a spec."""
+    document, values = sketch.document, sketch.values
+    output, sections = values.get("output"), kinds.sections(values, targets)
+    return Spec(
+        document.path,
+        str(values.get("name", document.path.stem)),
+        sketch.targets,
+        sketch.base,
+        sketch.overlays,
+        output if isinstance(output, dict) else {},
+        {key: value for key, value in sections.items() if isinstance(value, dict)},
+        document,
+        choice=choose(sketch.targets, sketch.base, targets),
+    )
 
 
 def _start(reading: _Reading, lock: Lock, instead: Base | None) -> Base | None:
@@ -192,6 +271,7 @@ def _iter_overlays(reading: _Reading, folders: tuple[Path, ...]) -> Iterator[Ove
         found = find_overlay(name, folders)
         if isinstance(found, Fault):
             reading.blame([replace(found, path=("overlays", index))])
+            reading.lacks_overlay = True
         else:
             yield from _named_overlay(reading, found)
     inline = reading.values.get(_INLINE)
@@ -205,8 +285,9 @@ def _named_overlay(reading: _Reading, folder: Path) -> Iterator[Overlay]:
         overlay = read_overlay(folder)
     except SpecError as error:
         reading.problems += error.problems
+        reading.lacks_overlay = True
         return
     document = overlay.document
     schema = overlay_schema(reading.features, examples=False)
-    reading.problems += check_schema(document, schema)
+    reading.check(document, schema)
     yield overlay

@@ -623,7 +623,8 @@ def test_every_kind_of_error_has_a_code_that_is_explained() -> None:
     kinds: list[type[BuilderError]] = [BuilderError]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    told_otherwise = {SpecError, FaultError, builder.executors.NotStartedError}
+    with_codes_inside = {SpecError, *SpecError.__subclasses__(), FaultError}
+    told_otherwise = {*with_codes_inside, builder.executors.NotStartedError}
     for kind in {*kinds} - told_otherwise:
         rule = rules.explain(kind.usual_code)
         assert f"exit code {kind.exit_code}" in rule.explanation, kind
