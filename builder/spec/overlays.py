@@ -12,6 +12,8 @@ from builder.suggest import nearest
 FILE = "overlay.yaml"
 FILES = "files"
 _FOLDER = "overlays"
+_OWN = Path(__file__).resolve().parents[2] / _FOLDER
+"""Beside the program, where that runs from a checkout."""
 
 
 class Overlay(Struct, frozen=True):
@@ -37,7 +39,9 @@ class Overlay(Struct, frozen=True):
 def overlay_folders(spec_path: Path) -> tuple[Path, ...]:
     """Return the folders that may hold named overlays, the preferred one first."""
     beside = spec_path.parent
-    return (beside.parent / _FOLDER, beside / _FOLDER, Path(_FOLDER))
+    above = beside.parent if beside.name not in {"", ".."} else beside / ".."
+    folders = (above / _FOLDER, beside / _FOLDER, Path(_FOLDER))
+    return (*folders, *([_OWN] if _OWN.is_dir() else []))
 
 
 def find_overlay(name: str, folders: tuple[Path, ...]) -> Path | Fault:

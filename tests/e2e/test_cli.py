@@ -12,7 +12,7 @@ import pytest
 from builder.cli import run
 from builder.rules import discover as discover_rules
 from tests.support.judges import judge
-from tests.support.program import Bench
+from tests.support.program import PROJECT, Bench
 
 COMMANDS = (
     "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "facts",
@@ -30,7 +30,7 @@ overlay:
   users: {root: {password: {env: ROOT_PASSWORD}}}
   files: [{path: /opt/app/run, content: "#!/bin/sh\\n"}]
 """
-SECRET = {"ROOT_PASSWORD": "s3cret"}
+SECRET = {"ROOT_PASSWORD": "s3cret-word"}
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_an_answer_can_be_had_as_json(arguments: list[str], built: Bench) -> Non
     done = built.run(*arguments, "--json", **SECRET)
     assert done.code == 0, done.err
     assert re.fullmatch(r"photon-builder/[a-z-]+/v1", json.loads(done.out)["schema"])
-    assert "s3cret" not in done.out
+    assert "s3cret-word" not in done.out
 
 
 def test_the_schema_is_one_and_fits_the_spec(bench: Bench) -> None:
@@ -438,3 +438,34 @@ def test_check_says_what_the_base_lacks_beside_what_is_wrong_anyway(bench: Bench
     assert {"SWAP002", "CFG005", "NET018"} <= set(
         re.findall(r"[A-Z]+[0-9]{3}", second.out + second.err)
     )
+
+
+def test_overlays_are_found_beside_the_program_and_else_it_says_where_it_looked(
+    bench: Bench,
+) -> None:
+    text = "version: 1\nname: a\ntarget: ova\nbase: {sample: true}\noverlays: [NAME]\noverlay: {}\n"
+    bench.write("a.yaml", text.replace("NAME", "pihole"))
+    done = bench.run("check", "a.yaml", PIHOLE_PASSWORD="x", ROOT_PASSWORD="x")
+    assert done.code == 0, done.err
+    bench.write("b.yaml", text.replace("NAME", "pihola"))
+    done = bench.run("check", "b.yaml")
+    assert done.code == 3
+    assert f"looked for ../overlays/pihola, overlays/pihola, {PROJECT}/overlays/pihola" in done.err
+    assert "did you mean pihole?" in done.err
+
+
+def test_overlays_above_the_folder_of_a_spec_are_found_from_that_folder(bench: Bench) -> None:
+    text = "version: 1\nname: a\ntarget: ova\nbase: {sample: true}\noverlays: [mine]\n"
+    bench.write("specs/a.yaml", text)
+    bench.write("overlays/mine/overlay.yaml", "hostname: edge-1\n")
+    there = Bench(bench.directory / "specs")
+    done = there.run("plan", "a.yaml")
+    assert done.code == 0, done.err
+    assert "overlays/mine/overlay.yaml:1" in done.out
+
+
+def test_make_prints_the_exit_code_of_the_program(bench: Bench) -> None:
+    spec = bench.write("bad.yaml", "version: 1\n")
+    told = judge("make", "-C", PROJECT, "image", f"SPEC={spec}", check=False)
+    assert told.returncode == 2
+    assert re.search(r"Error 3$", told.stderr, re.MULTILINE)

@@ -118,3 +118,33 @@ def test_the_line_for_cron_has_its_five_fields_and_runs_a_command_that_exists() 
     minute, hour, *days, user = line.split()[:6]
     assert (int(minute) < 60, int(hour) < 24, days, user) == (True, True, ["*"] * 3, "photon")
     assert re.search(r"photon-builder nightly --keep \d+", line)
+
+
+def test_the_reference_names_every_variable_that_the_program_reads() -> None:
+    """Judged by the sources: each name that is given to the environment there."""
+    text = (ROOT / "docs/reference.md").read_text()
+    named = set()
+    for path in (ROOT / "builder").rglob("*.py"):
+        source = path.read_text()
+        found = re.findall(r"os\.environ(?:\.get\(|\[)\"([A-Z_]+)\"", source)
+        if "os.environ.get(VARIABLE" in source:
+            found += re.findall(r"^VARIABLE = \"([A-Z_]+)\"", source, re.MULTILINE)
+        named |= set(found)
+    assert {"PHOTON_BUILDER_CACHE", "PHOTON_BUILDER_OUTPUT", "NO_COLOR"} <= named
+    assert not {name for name in named if f"`{name}`" not in text}
+
+
+def test_the_reference_has_every_key_of_base_and_every_exit_code() -> None:
+    text = (ROOT / "docs/reference.md").read_text()
+    base = text.partition("## `base`")[2].partition("\n## ")[0]
+    for key in ("release", "revision", "arch", "url", "file", "sample", "sha256", "sha512", "md5"):
+        assert f"\n| `{key}` |" in base
+    codes = text.partition("## Exit codes")[2].partition("\n## ")[0]
+    told = [int(code) for code in re.findall(r"^\| (\d+) \|", codes, re.MULTILINE)]
+    assert told == [*range(13), 130]
+
+
+def test_the_codes_that_the_reference_explains_exist() -> None:
+    known = {rule.code for rule in discover_rules()}
+    text = (ROOT / "docs/reference.md").read_text().partition("## Keys of an overlay")[0]
+    assert set(re.findall(r"\b[A-Z]{3}\d{3}\b", text)) <= known
