@@ -54,9 +54,10 @@ def test_the_day_moves_with_the_hash_and_the_age(hashed: str, max_days: int) -> 
     assert _line(later).split(":")[2] == "20500"
 
 
-def test_a_password_that_an_installer_set_with_a_wrong_clock_has_not_expired() -> None:
-    year_2000 = "root:$6$x:10957:0:90:7:::\n"
-    text = accounts.set_password(year_2000, "root", "$6$x", accounts.Ageing(20000, 90, False))
+@pytest.mark.parametrize("day", [10957, 20001], ids=["in 2000", "on its own day"])
+def test_the_day_on_which_an_installer_set_the_same_password_does_not_stay(day: int) -> None:
+    before = f"root:$6$x:{day}:0:90:7:::\n"
+    text = accounts.set_password(before, "root", "$6$x", accounts.Ageing(20000, 90, False))
     assert _line(text).split(":")[2] == "20000"
 
 

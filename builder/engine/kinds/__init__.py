@@ -6,7 +6,7 @@ an answer: an abstract class cannot be the value of an entry.
 
 from __future__ import annotations
 
-from typing import Mapping, Tuple, Type
+from typing import FrozenSet, Mapping, Tuple, Type
 
 from ..change import Change
 from ..ops import MakeDirectory, MakeSymlink, Remove, WriteFile
@@ -23,6 +23,7 @@ from .set_password import SetPassword
 from .set_unit_state import SetUnitState, UnitState
 
 __all__ = [
+    "BOARDS",
     "KINDS",
     "STAGES",
     "AddGroup",
@@ -67,3 +68,6 @@ STAGES = (
 
 KINDS: Mapping[str, Type[Change]] = {kind.__name__: kind for stage in STAGES for kind in stage}
 """Every kind by its name in a plan document."""
+
+BOARDS: FrozenSet[Type[Change]] = frozenset({SetFirmware})
+"""Kinds that only the card of a board can take: its firmware reads a config.txt."""

@@ -61,8 +61,8 @@ def set_password(shadow: str, user: str, hashed: str, ageing: Ageing) -> str:
     """Return ``shadow`` with a user's hash and ageing set.
 
     The account no longer expires or goes inactive. The day of the last change stays when the
-    hash, the age limit and ``must_change`` hold already, unless the password has expired by it:
-    an installer may have set the same one while its clock was wrong.
+    hash, the age limit and ``must_change`` hold already, unless it is after today or the password
+    has expired by it: an installer has set the same one on its own day, or with a wrong clock.
 
     Raises:
         GuestError: ``shadow`` has no such user.
@@ -71,17 +71,17 @@ def set_password(shadow: str, user: str, hashed: str, ageing: Ageing) -> str:
     limit, must_change = str(ageing.max_days), ageing.must_change
     held = (fields[1], fields[4], fields[2] == "0") == (hashed, limit, must_change)
     changed = 0 if must_change else max(ageing.day, 1)
-    is_kept = held and not _has_expired(fields[2], ageing)
+    is_kept = held and _is_likely(fields[2], ageing)
     last = fields[2] if is_kept else str(changed)
     wanted = [user, hashed, last, fields[3] or "0", limit, WARN_DAYS, "", "", fields[8]]
     return _put(shadow, user, wanted)
 
 
-def _has_expired(last: str, ageing: Ageing) -> bool:
-    """Tell whether a password that was changed on a day has expired, or no day is known."""
+def _is_likely(last: str, ageing: Ageing) -> bool:
+    """Tell whether a field is a day up to today by which the password has not expired."""
     if not (last.isascii() and last.isdigit() and len(last) <= _MAX_DIGITS):
-        return True
-    return not ageing.must_change and int(last) + ageing.max_days < ageing.day
+        return False
+    return ageing.must_change or ageing.day - ageing.max_days <= int(last) <= ageing.day
 
 
 def set_passwd_x(passwd: str, user: str) -> str:
