@@ -15,12 +15,14 @@ from typing import Any
 from builder.addresses import shown
 from builder.artifact import locked, write_beside
 from builder.digests import check_digests
-from builder.errors import HostError, UsageError
+from builder.errors import HostError, SpecError, UsageError
 from builder.image_names import Pin, parse_image_name
 from builder.structs import Struct, field
 
 NAME = "photon-builder.lock"
 _SCHEMA = "photon-builder/lock/v1"
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading raises where a value is missing, or is another one."""
 
 
 class Lock(Struct, frozen=True):
@@ -40,7 +42,7 @@ def read_lock(directory: Path) -> Lock:
     """Return what the lock file of a folder of specs records; nothing when there is none.
 
     Raises:
-        UsageError: it is damaged.
+        SpecError: it is damaged; everything wrong is listed with its line.
         HostError: it cannot be read.
     """
     path = directory / NAME
@@ -51,16 +53,15 @@ def read_lock(directory: Path) -> Lock:
     except OSError as error:
         raise HostError(f"{path}: {error.strerror or error}") from error
     try:
-        record = json.loads(text)
+        record = json.loads(text, object_pairs_hook=_once)
         if record["schema"] != _SCHEMA:
-            raise UsageError(f"{path}: found schema {record['schema']}, wanted {_SCHEMA}")
+            raise ValueError(record["schema"])
         files = {_key(name): check_digests(found) for name, found in record["files"].items()}
         images = dict(map(_parse_image, record.get("images", {}).items()))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(
-            f"{path}: is no lock file of photon-builder",
-            hint="restore it from version control, or remove it and run `photon-builder lock`",
-        ) from error
+    except (*_DAMAGED, UsageError) as error:
+        from builder.lock_faults import find_problems
+
+        raise SpecError(find_problems(path, text, _SCHEMA)) from error
     return Lock(files, images)
 
 
@@ -89,6 +90,14 @@ def amend_lock(
         known = read_lock(directory)
         merged = Lock({**known.files, **(files or {})}, {**known.images, **(images or {})})
         return write_lock(directory, merged)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of an object; a key that is there twice raises ValueError."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _key(name: str) -> str:

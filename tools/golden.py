@@ -29,7 +29,8 @@ _SIZE = re.compile(r'ovf:size="\d+"')
 def iter_golden(spec: Path) -> Iterator[tuple[str, str]]:
     """Yield name and text of everything that follows from a spec."""
     from builder.build import prepare
-    from builder.cli.options import chosen_targets, question, read_spec
+    from builder.cli.options import chosen_targets, question
+    from builder.cli.reading import read_spec
     from builder.errors import SpecError
 
     os.environ.update(ENVIRONMENT)
@@ -53,7 +54,8 @@ def iter_made(spec: Path, release: str, target_name: str) -> Iterator[tuple[str,
     """Yield the kickstart or the envelope of the artifact of one target."""
     from builder.build import build
     from builder.cache import Cache
-    from builder.cli.options import chosen_targets, question, read_spec
+    from builder.cli.options import chosen_targets, question
+    from builder.cli.reading import read_spec
     from builder.images import open_image
     from builder.structs import replace
 

@@ -10,9 +10,9 @@ from builder.cli.options import (
     chosen_targets,
     json_option,
     question,
-    read_spec,
     reporter,
 )
+from builder.cli.reading import read_spec
 from builder.errors import UsageError
 from builder.printable import printable
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from builder.cli.boot_report import Told
-from builder.cli.options import PATH, default_output, json_option, read_spec, target_of
+from builder.cli.options import PATH, default_output, json_option, target_of
+from builder.cli.reading import read_spec
 from builder.errors import HostError, UsageError, VerifyError
 from builder.structs import Struct, replace
 

@@ -18,11 +18,11 @@ from builder.cli.options import (
     default_output,
     json_option,
     question,
-    read_spec,
     reporter,
     target_option,
     warn,
 )
+from builder.cli.reading import read_spec
 from builder.cli.together import build_together, emit_artifact, row_of, summary
 from builder.cli.trust import say_trusted, trust_option
 from builder.lock import read_lock

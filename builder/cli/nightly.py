@@ -20,9 +20,9 @@ from builder.cli.options import (
     default_output,
     find_spec,
     json_option,
-    read_spec,
     reporter,
 )
+from builder.cli.reading import read_spec
 from builder.cli.report import show_error
 from builder.cli.trust import say_trusted, trust_option
 from builder.errors import BuilderError, UsageError, problems_of

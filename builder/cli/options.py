@@ -1,9 +1,8 @@
 """Arguments that several commands share."""
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,10 +12,9 @@ from builder import progress
 from builder.artifact import read_provenance
 from builder.cli.events import Telling, emit_problems
 from builder.cli.report import show_problems
-from builder.errors import Problem, Severity, SpecError, UsageError
-from builder.facts import Facts, releases
-from builder.features import Feature
-from builder.lock import Lock, read_lock
+from builder.errors import Problem, UsageError
+from builder.facts import releases
+from builder.lock import read_lock
 from builder.spec import Base, Choice, FileBase, SampleBase, Spec, choose
 from builder.targets import Target
 
@@ -68,92 +66,6 @@ def find_spec(name: str) -> Path:
     return next((candidate for candidate in candidates if candidate.exists()), path)
 
 
-def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spec:
-    """Read a spec and check it by every rule; warnings are shown.
-
-    Args:
-        name: As the command line has it.
-        quiet: Whether warnings are kept back.
-        base: What ``--base`` has.
-
-    Raises:
-        SpecError: with everything found wrong.
-    """
-    spec, problems = read_checked(name, base)
-    if not quiet:
-        warn(problems)
-    return spec
-
-
-def read_checked(name: str, base: str | None = None) -> tuple[Spec, tuple[Problem, ...]]:
-    """Return a spec, and what the rules warn of.
-
-    Raises:
-        SpecError: with everything found wrong.
-    """
-    from builder import features, rules, targets
-    from builder.base import find_facts
-    from builder.documents import problem_order
-    from builder.spec import InvalidSpecError, load_spec
-    from builder.spec.drafts import independent
-
-    known = targets.discover()
-    path = find_spec(name)
-    locked = read_lock(path.parent)
-    try:
-        spec = load_spec(
-            path, features=features.discover(), targets=known, locked=locked, base=base_of(base)
-        )
-    except InvalidSpecError as error:
-        found = [_faults_of_parts(each, locked) for each in error.drafts]
-        more = independent(found, error.problems)
-        raise SpecError(tuple(sorted((*error.problems, *more), key=problem_order))) from error
-    bases = find_facts(spec, _targets(spec.choice), locked)
-    problems = rules.check_rules(spec, bases)
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        raise SpecError((*problems, *_faults_of_plan(spec, bases.values(), problems)))
-    return spec, problems
-
-
-def _faults_of_parts(spec: Spec, locked: Lock) -> Iterator[Problem]:
-    """Yield what rules and features find wrong with a spec that has parts that are not valid."""
-    from builder import features, rules
-    from builder.base import find_facts
-
-    bases = find_facts(spec, _targets(spec.choice), locked)
-    yield from rules.check_parts(spec, bases)
-    for facts in tuple(bases.values()) or (None,):
-        for feature in features.discover():
-            with contextlib.suppress(Exception):  # it stumbles over what is told already
-                yield from _faults_of_feature(spec, feature, facts)
-
-
-def _faults_of_feature(spec: Spec, feature: Feature, facts: Facts | None) -> Iterator[Problem]:
-    """Yield what one feature finds wrong."""
-    from builder.plan import make_plan
-
-    try:
-        yield from make_plan(spec, (feature,), facts=facts).warnings
-    except SpecError as error:
-        yield from error.problems
-
-
-def _faults_of_plan(
-    spec: Spec, bases: Iterable[Facts], known: tuple[Problem, ...]
-) -> Iterator[Problem]:
-    """Yield what else the features find wrong with a spec that breaks a rule already."""
-    from builder import features
-    from builder.plan import make_plan
-
-    found: list[Problem] = []
-    for facts in tuple(bases) or (None,):
-        try:
-            found += make_plan(spec, features.discover(), facts=facts).warnings
-        except SpecError as error:
-            found += error.problems
-    yield from (problem for problem in dict.fromkeys(found) if problem not in known)
-
-
 def warn(problems: Iterable[Problem]) -> None:
     """Show what is not wrong enough to stop, each once in a run of the program."""
     shown = _shown()
@@ -199,10 +111,10 @@ def chosen_targets(spec: Spec, wanted: tuple[str, ...]) -> list[Target]:
             hint="photon-builder catalog lists what was published; photon-builder targets, what "
             "can be built",
         )
-    return _targets(choice)
+    return targets_of(choice)
 
 
-def _targets(choice: Choice) -> list[Target]:
+def targets_of(choice: Choice) -> list[Target]:
     """Return the targets of a choice."""
     from builder import targets
 

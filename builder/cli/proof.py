@@ -14,11 +14,11 @@ from builder.cli.options import (
     base_option,
     json_option,
     question,
-    read_spec,
     reporter,
     target_of,
     warn,
 )
+from builder.cli.reading import read_spec
 from builder.errors import VerifyError
 from builder.job import Wanted
 from builder.plan import Plan

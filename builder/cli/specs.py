@@ -18,12 +18,11 @@ from builder.cli.options import (
     find_spec,
     json_option,
     question,
-    read_checked,
-    read_spec,
     target_option,
     warn,
 )
 from builder.cli.plan_text import Line, compare_with_last, fit, image_rows, plan_lines
+from builder.cli.reading import read_checked, read_spec
 from builder.cli.report import show_problems
 from builder.errors import (
     BuilderError,

@@ -13,7 +13,41 @@ def _odd_letters(subject: Subject) -> Iterator[Finding]:
             yield Finding(message, document, path, hint, at_key)
 
 
+_RECORDED = (
+    "photon-builder.lock is written by the program and kept in version control: it holds later "
+    "builds to the digests that were seen first. "
+)
+
 RULES: tuple[Rule, ...] = (
+    error(
+        "LCK001",
+        "a lock file that is not JSON",
+        _RECORDED + "A merge may have left its marks: keep one of the sides. A file that is lost "
+        "can be recorded anew, by trusting what is seen now: `photon-builder lock SPEC`.",
+    ),
+    error(
+        "LCK002",
+        "a lock file without its sections",
+        _RECORDED + "It has `schema`, `files` and `images`, each of the latter a mapping.",
+    ),
+    error(
+        "LCK003",
+        "a lock file of another version",
+        _RECORDED + "Its `schema` names the format. Use the version of photon-builder that wrote "
+        "it, or record it anew.",
+    ),
+    error(
+        "LCK004",
+        "a digest of a base that is none",
+        _RECORDED + "Under `files` each base has digests: md5, sha1, sha256 or sha512, and as many "
+        "hex digits as the algorithm has.",
+    ),
+    error(
+        "LCK005",
+        "an image that is not recorded well",
+        _RECORDED + "Under `images` each name with its tag has the `digest` that the tag meant, "
+        "and the digest of each of its `platforms`.",
+    ),
     error(
         "YAML001",
         "not valid YAML",

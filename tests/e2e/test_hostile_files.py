@@ -202,7 +202,7 @@ def test_a_disk_is_not_written_over_its_own_image_nor_unasked_over_another(
 def test_a_lock_file_that_is_none_is_a_sentence(content: bytes, bench: Bench) -> None:
     bench.write("specs/edge.yaml", SPEC.format(target="ova", base="{sample: true}", overlay=""))
     (bench.directory / "specs/photon-builder.lock").write_bytes(content)
-    is_sentence(bench, "check", "edge", codes=(2,))
+    is_sentence(bench, "check", "edge", codes=(3,))
 
 
 @pytest.mark.parametrize("amount", ["nan", "inf", "-1"])

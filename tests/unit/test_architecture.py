@@ -73,7 +73,8 @@ MAY_IMPORT = {
     "burn": {"artifact", "cache", "carriers", "documents", "features", "fetch", "formats"}
     | {"plan", "roots", "schema", "spec", "verify"}
     | FLOOR,
-    "lock": {"artifact"} | FLOOR,
+    "lock": {"artifact", "lock_faults"} | FLOOR,
+    "lock_faults": {"documents"} | FLOOR,
     "executors": {"build", "cache", "formats", "relay"} | FLOOR,
     "recognise": {"catalog", "features", "suggest"} | FLOOR,
     "relay": FLOOR,

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import UsageError
+from builder.errors import SpecError
 from builder.image_names import Pin
 from builder.lock import NAME, Lock, read_lock, write_lock
+from tests.support.program import Bench
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 LOCK = Lock(
@@ -59,14 +60,90 @@ def test_a_changed_digest_changes_its_own_line_only(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_by_name(images: object, tmp_path: Path) -> None:
     record = {"schema": "photon-builder/lock/v1", "files": {}, "images": images}
     (tmp_path / NAME).write_text(json.dumps(record))
-    with pytest.raises(UsageError, match=NAME):
+    with pytest.raises(SpecError) as caught:
         read_lock(tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.place
+    assert problem.place.file.name == NAME
 
 
 def test_a_file_of_a_later_version_says_its_schema(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text('{"schema": "photon-builder/lock/v9", "files": {}}')
-    with pytest.raises(UsageError, match="v9"):
+    with pytest.raises(SpecError) as caught:
         read_lock(tmp_path)
+    (problem,) = caught.value.problems
+    assert (problem.code, "v9" in problem.message) == ("LCK003", True)
+
+
+DAMAGED = """\
+{
+  "schema": "photon-builder/lock/v1",
+  "files": {
+    "a.ova": {"sha256": "12"},
+    "b.ova": {"sha255": "SHA"},
+    "c.ova": 5,
+    "d.ova": {"md5": ["MD5"]},
+    "https://me:hunter2@x/e.ova": {"sha1": "z"}
+  },
+  "images": {
+    "docker.io/a/a:1": {"digest": "sha256:1", "platforms": {}},
+    "NOT A NAME": {},
+    "docker.io/a/b:1": {"digest": "SHA", "platforms": {"linux/amd64": 7}}
+  }
+}
+""".replace("SHA", ONE)
+
+
+def test_everything_wrong_with_a_file_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(DAMAGED)
+    with pytest.raises(SpecError) as caught:
+        read_lock(tmp_path)
+    found = [(p.place.line, p.code) for p in caught.value.problems if p.place]
+    assert found == [
+        *((line, "LCK004") for line in (4, 5, 6, 7, 8)),
+        *((line, "LCK005") for line in (11, 12, 13)),
+    ]
+    for problem in caught.value.problems:
+        assert (
+            problem.excerpt.strip() in DAMAGED.replace("me:hunter2@", "…@")
+            or "…" in problem.excerpt
+        )
+        assert "hunter2" not in problem.excerpt + problem.message
+        assert "photon-builder lock" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "code"),
+    [
+        ('{\n"schema": "photon-builder/lock/v1",\n<<<<<<< ours\n"files": {}}', 3, "LCK001"),
+        ('{"schema": "photon-builder/lock/v1",\n"files": {},\n"files": {}}', 3, "YAML002"),
+        ('{"schema": "photon-builder/lock/v1",\n"files": {}', 2, "LCK001"),
+        ("[1]", 1, "LCK002"),
+        ("", 1, "LCK001"),
+    ],
+)
+def test_what_a_merge_leaves_is_told_with_its_line(
+    text: str, line: int, code: str, tmp_path: Path
+) -> None:
+    (tmp_path / NAME).write_text(text)
+    with pytest.raises(SpecError) as caught:
+        read_lock(tmp_path)
+    problem = caught.value.problems[0]
+    assert problem.place
+    assert (problem.place.line, problem.code) == (line, code)
+
+
+def test_a_lock_and_a_spec_that_are_wrong_are_told_in_one_run(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write(NAME, DAMAGED)
+    head = "version: 1\ntarget: ova\nbase: {url: 'https://x/y.ova'}\n"
+    bench.write("lab.yaml", head + "overlay: {hostnaem: x}\n")
+    for command in ("check", "plan", "build", "lock"):
+        done = bench.run(command, "lab.yaml", "--json")
+        codes = [problem["code"] for problem in json.loads(done.out)["problems"]]
+        assert (done.code, codes.count("LCK004"), codes.count("LCK005")) == (3, 5, 3)
+        assert codes.count("SCH002") == (command != "lock"), codes
+        assert "BASE002" not in codes
 
 
 def test_an_address_of_an_earlier_version_is_read_without_its_secrets(tmp_path: Path) -> None:

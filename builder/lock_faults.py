@@ -1,0 +1,130 @@
+"""What is wrong with a lock file: all of it, each with its line, and what to do."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from builder.digests import ALGORITHMS, check_digests
+from builder.documents import Document, parse_document
+from builder.documents.secrets import without_secrets
+from builder.errors import BuilderError, Fault, KeyPath, Place, Problem, SpecError
+from builder.image_names import parse_image_name
+
+_RESTORE = "restore it from version control, or remove it and run `photon-builder lock SPEC`"
+_AGAIN = "remove the entry and run `photon-builder lock SPEC`, which records it anew"
+_MARKS = "<<<<<<<", "=======", ">>>>>>>"
+
+
+def find_problems(path: Path, content: bytes, schema: str) -> tuple[Problem, ...]:
+    """Return everything that is wrong with the content of a lock file.
+
+    Args:
+        path: The file.
+        content: What is in it.
+        schema: What its ``schema`` has to be.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        return (_unread(path, "", Place(path, line, 1), f"byte {error.start} is not UTF-8"),)
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        lines = text.split("\n")
+        place = Place(path, error.lineno, error.colno)
+        return (_unread(path, lines[error.lineno - 1], place, error.msg),)
+    except (RecursionError, ValueError):
+        return (_unread(path, "", Place(path, 1, 1), "it is nested too deeply"),)
+    try:
+        document = parse_document(text, path)
+    except SpecError as error:
+        return error.problems
+    faults = list(_iter_faults(record, schema)) or [Fault("it cannot be read", "LCK002", _RESTORE)]
+    return tuple(_placed(document, faults))
+
+
+def _unread(path: Path, line: str, place: Place, reason: str) -> Problem:
+    """Return the problem of a file that is no JSON."""
+    hint = "a merge left its marks: keep one side" if line.startswith(_MARKS) else _RESTORE
+    message = f"{path.name} is not valid JSON: {reason}"
+    return Problem(message, "LCK001", hint, place=place, excerpt=without_secrets(line))
+
+
+def _placed(document: Document, faults: Iterable[Fault]) -> Iterator[Problem]:
+    """Yield faults with their places."""
+    for fault in faults:
+        place, excerpt = document.spot(fault.path)
+        yield Problem(fault.message, fault.code, fault.hint, place=place, excerpt=excerpt)
+
+
+def _iter_faults(record: object, schema: str) -> Iterator[Fault]:
+    """Yield what is wrong with a lock file as plain data."""
+    if not isinstance(record, dict):
+        message = f"found {_kind(record)}; wanted a mapping with schema, files and images"
+        yield Fault(message, "LCK002", _RESTORE)
+        return
+    found = record.get("schema")
+    if found != schema:
+        message = f"found the schema {found!r}; wanted {schema!r}"
+        yield Fault(message, "LCK003", _RESTORE, ("schema",))
+    for key in ("files", "images"):
+        section = record.get(key, {} if key == "images" else None)
+        if not isinstance(section, dict):
+            message = f"`{key}`: found {_kind(section)}; wanted a mapping"
+            yield Fault(message, "LCK002", _RESTORE, (key,))
+            continue
+        for name, value in section.items():
+            yield from (_file_faults if key == "files" else _image_faults)(name, value)
+
+
+def _file_faults(name: str, value: object) -> Iterator[Fault]:
+    """Yield what is wrong with the digests of a base."""
+    if not isinstance(value, dict):
+        message = f"found {_kind(value)}; wanted its digests: sha256 and 64 hex digits"
+        yield Fault(message, "LCK004", _AGAIN, ("files", name))
+        return
+    for algorithm, digest in value.items():
+        path: KeyPath = ("files", name, algorithm)
+        if algorithm not in ALGORITHMS:
+            message = f"{algorithm!r} is not a known digest; wanted one of {', '.join(ALGORITHMS)}"
+            yield Fault(message, "LCK004", _AGAIN, path)
+        elif not isinstance(digest, str):
+            message = f"{algorithm}: found {_kind(digest)}; wanted {ALGORITHMS[algorithm]} digits"
+            yield Fault(message, "LCK004", _AGAIN, path)
+        else:
+            try:
+                check_digests({algorithm: digest})
+            except BuilderError as error:
+                yield Fault(str(error), "LCK004", _AGAIN, path)
+
+
+def _image_faults(name: str, value: object) -> Iterator[Fault]:
+    """Yield what is wrong with what an image's tag meant."""
+    path: KeyPath = ("images", name)
+    try:
+        parse_image_name(name)
+    except ValueError as error:
+        yield Fault(str(error), "LCK005", _AGAIN, path)
+        return
+    platforms = value.get("platforms") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(platforms, dict):
+        message = "wanted a mapping with `digest` and `platforms`"
+        yield Fault(message, "LCK005", _AGAIN, path)
+        return
+    digests: dict[KeyPath, object] = {(*path, "digest"): value.get("digest")}
+    digests |= {(*path, "platforms", key): digest for key, digest in platforms.items()}
+    for at, digest in digests.items():
+        try:
+            parse_image_name(f"{name}@{digest}")
+        except ValueError:
+            message = f"found {digest!r}; wanted sha256: and 64 hex digits"
+            yield Fault(message, "LCK005", _AGAIN, at)
+
+
+def _kind(value: object) -> str:
+    """Return what kind of value it is."""
+    kinds: Mapping[type, str] = {dict: "a mapping", list: "a list", str: "text", bool: "a truth"}
+    if value is None:
+        return "nothing"
+    return kinds.get(type(value), "a number")
