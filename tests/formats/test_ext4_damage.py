@@ -184,6 +184,30 @@ def test_a_flipped_byte_of_metadata_is_noticed_by_its_checksum(tmp_path: Path) -
             write(Ext4(MemoryDisk(content), 0, timestamp=0), "/x", b"x")
 
 
+@pytest.mark.parametrize("variant", ["photon", "uninit_bg"])
+def test_a_damaged_descriptor_of_a_group_that_is_not_needed_is_noticed(
+    variant: str, tmp_path: Path
+) -> None:
+    """Judged by e2fsck, which finds the damage too, and edits nothing then without repairing."""
+    image = make_image(tmp_path / "image", variant, size=4096 * MIB)
+    said = judge("dumpe2fs", "-h", image).stdout
+    wide = re.search(r"Group descriptor size: +(\d+)", said)
+    block = re.search(r"Block size: +(\d+)", said)
+    assert block
+    at = max(int(block[1]), 2048) + 20 * (int(wide[1]) if wide else 32) + 0x1E
+    with image.open("r+b") as stream:
+        stream.seek(at)
+        byte = stream.read(1)[0]
+        stream.seek(at)
+        stream.write(bytes([byte ^ 0x40]))
+    assert judge("e2fsck", "-fn", image, check=False).returncode == 4
+    with FileDisk(image, writable=True) as disk:
+        filesystem = Ext4(disk, 0, timestamp=0)
+        write(filesystem, "/x", b"x")
+        with pytest.raises(FormatError, match=r"group descriptor 20: checksum"):
+            filesystem.flush()
+
+
 @pytest.mark.parametrize("size", [0, 1023, 1024, 1500, 2047, 2048, 4096, 9000, MIB, 6 * MIB - 1])
 def test_a_truncated_filesystem_is_refused(size: int, tmp_path: Path) -> None:
     base = make_image(tmp_path / "image", size=6 * MIB).read_bytes()

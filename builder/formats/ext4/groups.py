@@ -63,6 +63,7 @@ class Groups:
         self._blocks: dict[int, bytes] = {}
         self._loaded: dict[int, Descriptor] = {}
         self._dirty: set[int] = set()
+        self._all_are_checked = False
         self._zones: dict[int, tuple[list[int], list[int]]] = {}
 
     def __getitem__(self, group: int) -> Descriptor:
@@ -134,7 +135,15 @@ class Groups:
         return range(first, min(first + size, superblock.groups_count))
 
     def flush(self) -> None:
-        """Write the descriptors that were touched."""
+        """Write the descriptors that were touched; all are checked before the first is.
+
+        Raises:
+            FormatError: one is damaged.
+        """
+        if self._dirty and not self._all_are_checked:
+            for group in range(self.volume.superblock.groups_count):
+                self[group]
+            self._all_are_checked = True
         for group in sorted(self._dirty):
             descriptor = self._loaded[group]
             if self.volume.superblock.has_group_checksums:
