@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from builder.digests import ALGORITHMS
-from builder.errors import UnsupportedError, UsageError
+from builder.digests import ALGORITHMS, check_digests
+from builder.errors import BuilderError, SpecError, UnsupportedError, UsageError
 from builder.structs import Struct, field, replace
 
 VARIABLE = "PHOTON_BUILDER_MIRRORS"
@@ -205,12 +205,27 @@ def _addressed(source: Source) -> Source:
 
 @cache
 def _entries() -> tuple[_Entry, ...]:
-    """Return the whole catalog in the order of the data: oldest first within a release."""
+    """Return the whole catalog."""
+    return read_catalog(_RELEASES)
+
+
+def read_catalog(path: Path) -> tuple[_Entry, ...]:
+    """Return a catalog in the order of its data: oldest first within a release.
+
+    Raises:
+        SpecError: its data are damaged; everything wrong is listed with its line.
+    """
     from builder.documents import load_document
 
-    document: Any = load_document(_RELEASES, limit=_MAX_SIZE, is_own=True).value
-    rows = [(stage, row) for stage in document["stages"] for row in stage["artifacts"]]
-    entries = [_make_entry(stage, row) for stage, row in rows]
+    document = load_document(path, limit=_MAX_SIZE, is_own=True)
+    value: Any = document.value
+    try:
+        rows = [(stage, row) for stage in value["stages"] for row in stage["artifacts"]]
+        entries = [_make_entry(stage, row) for stage, row in rows]
+    except (KeyError, TypeError, AttributeError, BuilderError) as error:
+        from builder.catalog_faults import find_problems
+
+        raise SpecError(find_problems(document)) from error
     uses = Counter(entry.source.filename for entry in entries)
     return tuple(_keyed(entry, uses[entry.source.filename] > 1) for entry in entries)
 
@@ -230,7 +245,7 @@ def _make_entry(stage: Mapping[str, Any], row: Mapping[str, Any]) -> _Entry:
     source = Source(
         filename=row.get("filename", unnamed),
         urls=(row.get("path", ""), *row.get("urls", ())),
-        digests={name: row[name] for name in ALGORITHMS if name in row},
+        digests=check_digests({name: row[name] for name in ALGORITHMS if name in row}),
         size=row.get("size"),
         release=release,
         revision=revision,

@@ -18,6 +18,7 @@ BuilderError                              exit   the user should
 which an error has unless it is given another one; ``builder.rules`` explains them all.
 """
 
+import errno
 from enum import StrEnum
 from pathlib import Path
 
@@ -45,8 +46,15 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "VerifyError",
+    "code_of",
     "problems_of",
 ]
+
+_CODES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "HOST002"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "HOST003"),
+    errno.ENOENT: "HOST004",
+}
 
 KeyPath = tuple[str | int, ...]
 """Where a value lies in a document: keys and list indices from the top."""
@@ -237,4 +245,13 @@ def problems_of(error: BuilderError) -> tuple[Problem, ...]:
     if isinstance(error, SpecError | UnsupportedError) and error.problems:
         return error.problems
     notes = tuple(getattr(error, "__notes__", ()))
-    return (Problem(str(error), error.code, error.hint, notes=notes),)
+    cause = error.__cause__
+    code = error.code
+    if code == HostError.usual_code and isinstance(cause, OSError):
+        code = code_of(cause) or code
+    return (Problem(str(error), code, error.hint, notes=notes),)
+
+
+def code_of(error: OSError) -> str:
+    """Return the code of a refusal of the system; empty for one that has none of its own."""
+    return _CODES.get(error.errno or 0, "")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from builder.errors import HostError
+from builder.errors import HostError, code_of
 
 _REFUSALS = {
     errno.ENOSPC: "there is no room left on its filesystem",
@@ -26,12 +26,6 @@ _REFUSALS = {
     errno.ENOENT: "there is no such file or folder",
     errno.ENOLCK: "its filesystem cannot lock files",
     errno.EIO: "the disk fails",
-}
-
-_CODES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "HOST002"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "HOST003"),
-    errno.ENOENT: "HOST004",
 }
 
 
@@ -76,11 +70,6 @@ def refusal(error: OSError, path: Path, *, hint: str = "") -> HostError:
     """Return the sentence for one refusal; the path in ``error`` is preferred."""
     reason = _REFUSALS.get(error.errno or 0, error.strerror or str(error))
     return HostError(f"{error.filename or path}: {reason}", hint=hint, code=code_of(error))
-
-
-def code_of(error: OSError) -> str:
-    """Return the code of a refusal of the system; empty for one that has none of its own."""
-    return _CODES.get(error.errno or 0, "")
 
 
 def flush_to_disk(path: Path) -> None:

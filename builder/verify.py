@@ -85,7 +85,9 @@ def verify(
                 raise UnlikeSpecError(shown, tuple(missing))
             return Proof(image.kind, len(wanted.plan.steps), find_leaks(image, wanted, full=full))
     except (FormatError, GuestError) as error:
-        raise VerifyError(f"{shown}: {error}", hint=error.hint) from error
+        text = str(error)
+        named = text if text.startswith(f"{shown}:") else f"{shown}: {text}"
+        raise VerifyError(named, hint=error.hint) from error
 
 
 def _leaks_of_any(image: Image) -> tuple[Leak, ...]:

@@ -20,6 +20,13 @@ _RECORDED = (
 
 RULES: tuple[Rule, ...] = (
     error(
+        "CAT001",
+        "a catalog that is damaged",
+        "builder/data/releases.yaml lists what Photon published: stages with release, revision and "
+        "artifacts, each of which has arch and target. It is a part of the program: install it "
+        "anew, or undo the edit.",
+    ),
+    error(
         "LCK001",
         "a lock file that is not JSON",
         _RECORDED + "A merge may have left its marks: keep one of the sides. A file that is lost "

@@ -53,6 +53,7 @@ FAILING = {
     "cache ls": ["cache", "ls", "more"],
     "doctor": ["doctor", "more"],
     "devices": ["devices", "more"],
+    "apply": ["apply", "bad", "--root", "nix"],
     "unknown": ["nix"],
 }
 
@@ -156,3 +157,9 @@ def test_the_same_error_has_one_exit_code_in_every_command(lab: Bench) -> None:
         name: lab.run(name, "none").code for name in ("check", "plan", "build", "fetch", "lock")
     }
     assert set(codes.values()) == {3}, codes
+
+
+def test_what_the_machine_refuses_has_a_code_by_its_kind(lab: Bench) -> None:
+    for arguments in (("inspect", "nix.ova"), ("cache", "add", "nix.ova"), ("ls", "nix.ova")):
+        (problem,) = json.loads(lab.run(*arguments, "--json").out)["problems"]
+        assert problem["code"] == "HOST004", arguments

@@ -55,7 +55,8 @@ MAY_IMPORT = {
     "support": {"changes", "features", "plan", "spec", "targets"} | FLOOR,
     "job": {"formats", "plan", "progress"},
     "cache": FLOOR,
-    "catalog": {"documents"} | FLOOR,
+    "catalog": {"catalog_faults", "documents"} | FLOOR,
+    "catalog_faults": {"documents"} | FLOOR,
     "fetch": {"cache", "catalog"} | FLOOR,
     "application": {"cache", "carriers", "changes", "features", "fetch", "guest", "plan", "request"}
     | {"support"}

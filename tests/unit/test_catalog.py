@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from builder import catalog
-from builder.catalog import MIRRORS, find_source, list_artifacts
+from builder.catalog import MIRRORS, find_source, list_artifacts, read_catalog
 from builder.digests import ALGORITHMS
-from builder.errors import UsageError
+from builder.errors import SpecError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -171,3 +171,20 @@ def test_the_catalog_loads_quickly() -> None:
         )
         spent.append(float(out.stdout))
     assert min(spent) < 0.03
+
+
+def test_a_damaged_catalog_is_told_at_once_with_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "releases.yaml"
+    path.write_text(
+        "stages:\n"
+        "- release: '5.0'\n"
+        "  artifacts:\n"
+        "  - {arch: x86_64, path: a}\n"
+        "  - {arch: x86_64, target: ova, urls: x, sha1: '12'}\n"
+        "  - 5\n"
+        "- {release: '4.0', revision: GA}\n"
+    )
+    with pytest.raises(SpecError) as caught:
+        read_catalog(path)
+    found = [(p.place.line, p.code) for p in caught.value.problems if p.place]
+    assert found == [(line, "CAT001") for line in (2, 4, 5, 5, 6, 7)]
