@@ -3,7 +3,8 @@
 PyYAML may or may not have libyaml, which takes other texts as YAML; so files of users are read
 without it, the same everywhere. Source: YAML 1.2.2, chapters 6 (white space), 7.3.3 (plain style)
 and 8.1.1 (block scalar headers). Beyond PyYAML's scanner: a tab separates words and may end a
-line; in brackets, too, a plain word may hold `?`, and begin with `?`, `:` or `-`.
+line; in brackets, too, a plain word may hold `?`, and begin with `?`, `:` or `-`; the name of an
+anchor may hold any sign but brackets and commas; a comment has a blank before it.
 """
 
 import re
@@ -27,6 +28,8 @@ _SPACES = re.compile(" *")
 _BLANK = re.compile("[ \t]*")
 _BLOCK_WORD = re.compile(f"(?:[^:{_BLANKS}]|:(?![{_BLANKS}]))*")
 _FLOW_WORD = re.compile(rf"(?:[^:,\[\]{{}}{_BLANKS}]|:(?![,\[\]{{}}{_BLANKS}]))*")
+_ANCHOR_SIGN = re.compile("[&*]")
+_ANCHOR = re.compile(rf"[^,\[\]{{}}{_BLANKS}]+")
 _HEADER = re.compile(r"([+-])?([1-9])?([+-])?")
 
 DEPTH = 64
@@ -67,11 +70,26 @@ class Scanner(yaml.SafeLoader):
         while True:
             in_line = self.flow_level or not self.allow_simple_key
             self._take(_BLANK if in_line else _SPACES)
-            self._take(_COMMENT)
+            if self.pointer == 0 or self.buffer[self.pointer - 1] in _BLANKS:
+                self._take(_COMMENT)
             if not self._line_break():
                 return
             if not self.flow_level:
                 self.allow_simple_key = True
+
+    def scan_anchor(self, token: type[Token]) -> Token:
+        """Return an anchor or an alias; its name ends at a blank or, as always, at a bracket."""
+        start = self._mark()
+        self._take(_ANCHOR_SIGN)
+        name = self._take(_ANCHOR)
+        if not name:
+            raise ScannerError(
+                "while scanning an anchor", start, "expected alphabetic or numeric character",
+                self._mark(),
+            )  # fmt: skip
+        untyped: Any = token
+        found: Token = untyped(name, start, self._mark())
+        return found
 
     def check_plain(self) -> bool:
         """Say whether a plain word begins here."""

@@ -34,6 +34,10 @@ TAKEN = [
     ("? a\n: b\n", {"a": "b"}),
     ("a: -1\nb: :c\nd: ?e\n", {"a": -1, "b": ":c", "d": "?e"}),
     ("%FOO bar\n---\na: 1\n", {"a": 1}),
+    ("key: &an:chor value\n", {"key": "value"}),
+    ("a: &x/y.z-1 b\nc: *x/y.z-1\n", {"a": "b", "c": "b"}),
+    ("[&a b, *a]", ["b", "b"]),
+    ("[a] #c\n", ["a"]),
 ]
 REFUSED = [
     "a:\n\tb: 1\n",
@@ -44,6 +48,9 @@ REFUSED = [
     "[a\n",
     "a: 'b\n",
     "a: b: c\n",
+    "[a]#c\n",
+    '"v"#c\n',
+    "a: & b\n",
 ]
 
 
