@@ -14,7 +14,7 @@ from typing import Any
 from builder.documents.letters import OddLetter, iter_odd_letters, odd_blank_hint
 from builder.documents.nodes import Node, Parser, Position, Trouble, UnreadableError
 from builder.documents.pruning import without
-from builder.documents.secrets import hide, hide_unread, is_secret, without_secrets
+from builder.documents.secrets import Secrets, hide_unread, is_secret, without_secrets
 from builder.errors import KeyPath, Place, Problem, SpecError
 
 __all__ = [
@@ -51,6 +51,7 @@ class Document:
     _lines: tuple[str, ...] = field(repr=False, compare=False)
     _whole: Node | None = field(default=None, repr=False, compare=False)
     """The file as it was written, of which ``_root`` may be a part."""
+    _found: list[Secrets] = field(default_factory=list, repr=False, compare=False)
 
     def place(self, keypath: KeyPath, *, key: bool = False) -> Place:
         """Return where a value was written, or its key; the nearest known one above it, if need be.
@@ -78,7 +79,7 @@ class Document:
             return ""
         whole = self._whole or self._root
         if whole.children:
-            line = hide(whole, place.line, self._lines[place.line - 1])
+            line = self._secrets(whole).hide(place.line, self._lines[place.line - 1])
         else:
             line = hide_unread(self._lines, place.line)
         return without_secrets(line.rstrip().replace("\t", " "))
@@ -96,6 +97,12 @@ class Document:
     def odd_letters(self) -> Iterator[OddLetter]:
         """Yield the typographic quotes and blanks that are part of keys and values."""
         return iter_odd_letters(self.value)
+
+    def _secrets(self, whole: Node) -> Secrets:
+        """Return where there is what may be secret; a part of the file is asked the same."""
+        if not self._found:
+            self._found.append(Secrets(whole))
+        return self._found[0]
 
     def _place(self, position: Position) -> Place:
         """Return a position as a place in this file."""

@@ -40,6 +40,9 @@ _USERINFO = re.compile(r"(://[^\s:@/]*:)\S+@")
 _QUERY = re.compile(r"(://[^\s?\"']*\?)[^\s\"']+")
 
 
+_FAR = Position(1 << 60, 1)
+
+
 def is_secret(path: KeyPath, value: object = "") -> bool:
     """Say whether a value at this path may be a secret."""
     names = [step for step in path if isinstance(step, str) and step != _NAMES]
@@ -65,21 +68,27 @@ def without_secrets(text: str) -> str:
     return _ASSIGNED.sub(r"\1…", line)
 
 
-def hide(root: Node, number: int, line: str) -> str:
-    """Return a line of a document with what may be secret in it left out.
+class Secrets:
+    """Where a document has what may be secret: looked for once, whatever is asked after."""
 
-    Args:
-        root: What the document says, and where.
-        number: Of the line, from one.
-        line: Its text.
-    """
-    starts = sorted({position for node, _ in _walk(root) for position in _positions(node)})
-    for start in sorted({node.position for node in _secrets(root)}, reverse=True):
-        after = bisect_right(starts, start)
-        end = starts[after] if after < len(starts) else Position(1 << 60, 1)
-        if start.line <= number and end > Position(number, 1):
-            line = _cut(line, number, start, end)
-    return line
+    def __init__(self, root: Node) -> None:
+        starts = sorted({position for node, _ in _walk(root) for position in _positions(node)})
+        self._starts = sorted({node.position for node in _secrets(root)})
+        after = [bisect_right(starts, start) for start in self._starts]
+        self._ends = [starts[at] if at < len(starts) else _FAR for at in after]
+
+    def hide(self, number: int, line: str) -> str:
+        """Return a line with what may be secret in it left out.
+
+        Args:
+            number: Of the line, from one.
+            line: Its text.
+        """
+        first = bisect_right(self._ends, Position(number, 1))
+        last = bisect_right(self._starts, Position(number + 1, 0))
+        for at in reversed(range(first, last)):
+            line = _cut(line, number, self._starts[at], self._ends[at])
+        return line
 
 
 def hide_unread(lines: Sequence[str], number: int) -> str:

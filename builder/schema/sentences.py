@@ -75,15 +75,20 @@ def _type(error: Error, path: KeyPath) -> Sentence:
     return Sentence(path, "SCH001", f"{_name(path)}: found {found}; wanted {wanted}", hint)
 
 
+_MOST_MEANT = 200
+"""Keys of which the nearest known one is looked for, which takes a while each."""
+
+
 def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Sentence]:
     """Yield a sentence for each key that is not known here, with the nearest one."""
     known = list(error.schema.get("properties", {}))
     patterns, newer = error.schema.get("patternProperties", {}), error.schema.get("x-newer", {})
-    for key in error.instance:
+    for at, key in enumerate(error.instance):
         if key in known or any(re.search(pattern, key) for pattern in patterns):
             continue
         where = f" of {_name(path)}" if path else ""
-        message, hint = f"`{key}` is no key{where}", _known(key, known, error)
+        message = f"`{key}` is no key{where}"
+        hint = _known(key, known, error) if at < _MOST_MEANT else "check its spelling"
         if key in newer:
             message, hint = f"`{key}` is a key of {newer[key]} and later", f"drop `{key}`"
         yield Sentence((*path, key), "SCH002", message, hint, at_key=True)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from builder import features, targets
 from builder.documents import Document, load_document, parse_document
 from builder.errors import Place, Problem, SpecError
+from builder.spec import load_spec
 
 FILE = Path("specs/x.yaml")
 
@@ -333,3 +335,15 @@ def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
 def test_a_document_has_the_positions_of_what_was_merged() -> None:
     document: Document = parse_document("x: &x\n  a: 1\ny:\n  <<: *x\n", FILE)
     assert document.place(("y", "a")) == Place(FILE, 2, 6)
+
+
+def test_a_file_of_thousands_of_wrong_lines_is_answered_at_once(tmp_path: Path) -> None:
+    lines = [f"k{at}: {{password: hunter{at}}}\n" for at in range(20_000)]
+    path = tmp_path / "a.yaml"
+    path.write_text("version: 1\nname: a\ntarget: ova\nbase: {sample: true}\n" + "".join(lines))
+    begun = time.monotonic()
+    with pytest.raises(SpecError) as caught:
+        load_spec(path, features=features.discover(), targets=targets.discover())
+    assert len(caught.value.problems) >= 100
+    assert not [found for found in caught.value.problems if "hunter" in found.excerpt]
+    assert time.monotonic() - begun < 20
