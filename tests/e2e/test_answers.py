@@ -24,7 +24,7 @@ base: {sample: true}
 overlay:
   users: {root: {password: {env: ROOT_PASSWORD}}}
 """
-SECRET = {"ROOT_PASSWORD": "s3cret-and-l0ng"}
+SECRET = {"ROOT_PASSWORD": "s3cret-edge-7-and-l0ng"}
 ERRORS = json.loads((PROJECT / "docs" / "errors.schema.json").read_text())
 
 FAILING = {

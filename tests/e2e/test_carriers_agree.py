@@ -361,8 +361,8 @@ def test_the_unit_that_tells_is_one_that_systemd_takes(tmp_path: Path) -> None:
 
 def homelab(monkeypatch: pytest.MonkeyPatch) -> tuple[Change, ...]:
     """Return what the homelab asks for, but for packages; what it downloads stands in."""
-    monkeypatch.setenv("ROOT_PASSWORD", "s3cret")
-    monkeypatch.setenv("PIHOLE_PASSWORD", "s3cret too")
+    monkeypatch.setenv("ROOT_PASSWORD", "s3cret-edge-7")
+    monkeypatch.setenv("PIHOLE_PASSWORD", "s3cret-edge-7 too")
     features = discover()
     spec = load_spec(
         PROJECT / "specs" / "homelab.yaml", features=features, targets=discover_targets()

@@ -30,7 +30,7 @@ overlay:
   users: {root: {password: {env: ROOT_PASSWORD}}}
   files: [{path: /opt/app/run, content: "#!/bin/sh\\n"}]
 """
-SECRET = {"ROOT_PASSWORD": "s3cret-word"}
+SECRET = {"ROOT_PASSWORD": "s3cret-edge-7-word"}
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_an_answer_can_be_had_as_json(arguments: list[str], built: Bench) -> Non
     done = built.run(*arguments, "--json", **SECRET)
     assert done.code == 0, done.err
     assert re.fullmatch(r"photon-builder/[a-z-]+/v1", json.loads(done.out)["schema"])
-    assert "s3cret-word" not in done.out
+    assert "s3cret-edge-7-word" not in done.out
 
 
 def test_the_schema_is_one_and_fits_the_spec(bench: Bench) -> None:

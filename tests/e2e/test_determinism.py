@@ -69,7 +69,7 @@ def furnish(directory: Path, base: Base, *, reverse: bool = False) -> Bench:
 
 def built(bench: Bench, *options: str, **extra: str) -> dict[str, bytes]:
     """Build and return every byte that was published."""
-    extra = {"ROOT_PASSWORD": "s3cret", "SOURCE_DATE_EPOCH": EPOCH, **extra}
+    extra = {"ROOT_PASSWORD": "s3cret-edge-7", "SOURCE_DATE_EPOCH": EPOCH, **extra}
     bench.build("specs/edge.yaml", *options, **extra)
     found = {path.name: path.read_bytes() for path in bench.output.iterdir()}
     assert sorted(found) == sorted(BUILT)
@@ -207,6 +207,6 @@ def test_nothing_of_this_machine_is_told(reference: dict[str, bytes], small_ova:
 
 def test_another_time_is_told_when_no_time_is_pinned(small_ova: Base, tmp_path: Path) -> None:
     bench = furnish(tmp_path, small_ova)
-    bench.build("specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    bench.build("specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     record = json.loads((bench.output / "edge.ova.provenance.json").read_text())
     assert int((bench.output / "edge.ova").stat().st_mtime) == record["timestamp"] > int(EPOCH)

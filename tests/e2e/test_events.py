@@ -26,7 +26,7 @@ overlay:
   hostname: lab-1
   users: {root: {password: {env: ROOT_PASSWORD}}}
 """
-SECRET = {"ROOT_PASSWORD": "s3cret-and-l0ng"}
+SECRET = {"ROOT_PASSWORD": "s3cret-edge-7-and-l0ng"}
 SCHEMA = json.loads((PROJECT / "docs" / "events.schema.json").read_text())
 CONTENT = bytes(range(256)) * 8192
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -247,7 +247,7 @@ def test_a_project_of_somebody_elses_takes_nothing_from_this_machine(bench: Benc
 
 def test_who_logs_in_reads_no_secret_of_a_project(bench: Bench) -> None:
     pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
-    for name, text in {"db.txt": "s3cret", "tls/server.pem": pem, "plain": "x"}.items():
+    for name, text in {"db.txt": "s3cret-edge-7", "tls/server.pem": pem, "plain": "x"}.items():
         bench.write(f"specs/app/{name}", text)
     compose = (
         "services: {a: {image: 'alpine:3', volumes: ['./tls:/tls', './plain:/plain'],"

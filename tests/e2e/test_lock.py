@@ -55,7 +55,7 @@ services:
     image: HOST/lab/web:${WEB:-stable}
     restart: always
 """
-SECRETS = {"ROOT_PASSWORD": "x", "KEY": "y"}
+SECRETS = {"ROOT_PASSWORD": "correct-horse-7", "KEY": "y"}
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ def test_an_override_of_the_users_own_is_a_contradiction(registry: Registry, ben
 
 
 def test_a_token_is_fetched_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password s3cret\n")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password s3cret-edge-7\n")
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     told = {"Docker-Content-Digest": TOLD}

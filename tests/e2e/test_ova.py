@@ -58,7 +58,7 @@ def write_spec(bench: Bench, base: Base, target: str = "ova", text: str = SPEC) 
 
 def build(bench: Bench, base: Base, target: str = "ova", *options: str) -> Path:
     spec = write_spec(bench, base, target)
-    return bench.build(spec, *options, ROOT_PASSWORD="s3cret", SOURCE_DATE_EPOCH=EPOCH)
+    return bench.build(spec, *options, ROOT_PASSWORD="s3cret-edge-7", SOURCE_DATE_EPOCH=EPOCH)
 
 
 BASES = {
@@ -109,7 +109,7 @@ def test_the_disk_of_an_appliance_grows_with_its_root(
     base = make_base(base_cache, recipe)
     target = "ova_uefi" if recipe.kind == "ova_uefi" else "ova"
     spec = write_spec(bench, base, target, f"{SPEC}disk: {{{{size: 40GiB}}}}\n")
-    ova = bench.build(spec, ROOT_PASSWORD="s3cret", SOURCE_DATE_EPOCH=EPOCH)
+    ova = bench.build(spec, ROOT_PASSWORD="s3cret-edge-7", SOURCE_DATE_EPOCH=EPOCH)
     opened = open_ova(ova, base.root_offset, tmp_path / "opened")
     opened.check()
     assert opened.raw.stat().st_size == 40 * GIB
@@ -119,7 +119,7 @@ def test_the_disk_of_an_appliance_grows_with_its_root(
     assert int(facts["Block count"]) * int(facts["Block size"]) > 39.9 * GIB
     assert opened.text("/etc/hostname") == "edge-1\n"
     assert json.loads(bench.run("inspect", ova, "--json").out)["disk_size"] == 40 * GIB
-    assert bench.run("verify", ova, spec, ROOT_PASSWORD="s3cret").code == 0
+    assert bench.run("verify", ova, spec, ROOT_PASSWORD="s3cret-edge-7").code == 0
 
 
 @pytest.mark.parametrize("recipe", CASES)
@@ -172,7 +172,7 @@ HARDWARE = "output: {{firmware: efi, secure_boot: true, cpus: CPUS, memory: 3072
 
 def test_verify_looks_at_the_hardware(small_ova: Base, bench: Bench) -> None:
     two, four = (SPEC + HARDWARE.replace("CPUS", count) for count in ("2", "4"))
-    secret = {"ROOT_PASSWORD": "s3cret"}
+    secret = {"ROOT_PASSWORD": "s3cret-edge-7"}
     artifact = bench.build(write_spec(bench, small_ova, text=two), **secret)
     assert bench.run("verify", artifact, bench.directory / "specs/edge.yaml", **secret).code == 0
     asked = bench.run("verify", artifact, write_spec(bench, small_ova, text=four), **secret)
@@ -182,7 +182,7 @@ def test_verify_looks_at_the_hardware(small_ova: Base, bench: Bench) -> None:
 
 
 def test_the_license_of_the_spec_takes_the_place_of_photons(small_ova: Base, bench: Bench) -> None:
-    secret = {"ROOT_PASSWORD": "s3cret"}
+    secret = {"ROOT_PASSWORD": "s3cret-edge-7"}
     bench.write("specs/terms.txt", "Our <own> terms.\n")
     text = SPEC + "output: {{eula: {{file: terms.txt}}}}\n"
     artifact = bench.build(write_spec(bench, small_ova, text=text), **secret)
@@ -204,7 +204,7 @@ def test_the_license_of_the_spec_takes_the_place_of_photons(small_ova: Base, ben
 def test_secure_boot_without_uefi_is_refused(small_ova: Base, bench: Bench) -> None:
     text = SPEC + "output: {{secure_boot: true}}\n"
     spec = write_spec(bench, small_ova, text=text)
-    done = bench.run("build", spec, ROOT_PASSWORD="s3cret")
+    done = bench.run("build", spec, ROOT_PASSWORD="s3cret-edge-7")
     assert "OUT006" in done.err
     assert "add firmware: efi" in done.err
     assert not list(bench.directory.glob("output/*.ova"))
@@ -240,7 +240,10 @@ def test_nothing_changed_is_nothing_done(small_ova: Base, bench: Bench) -> None:
 @pytest.mark.parametrize("change", ["spec", "touched artifact", "removed artifact", "epoch"])
 def test_something_changed_is_built_again(change: str, small_ova: Base, bench: Bench) -> None:
     artifact = build(bench, small_ova)
-    spec, environment = "specs/edge.yaml", {"ROOT_PASSWORD": "s3cret", "SOURCE_DATE_EPOCH": EPOCH}
+    spec, environment = (
+        "specs/edge.yaml",
+        {"ROOT_PASSWORD": "s3cret-edge-7", "SOURCE_DATE_EPOCH": EPOCH},
+    )
     match change:
         case "spec":
             path = bench.directory / spec
@@ -293,11 +296,11 @@ def test_the_content_of_a_base_counts_and_not_its_time_or_place(
 
 def test_a_secret_is_nowhere_but_in_the_image(small_ova: Base, bench: Bench) -> None:
     build(bench, small_ova)
-    done = bench.run("plan", "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    done = bench.run("plan", "specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     told = done.out + done.err
     told += "".join(path.read_text() for path in bench.output.iterdir() if path.suffix != ".ova")
     assert done.code == 0
-    assert "s3cret" not in told
+    assert "s3cret-edge-7" not in told
     assert "$6$" not in told
 
 
@@ -314,11 +317,11 @@ def test_verify_proves_the_file_and_finds_what_was_tampered_with(
     small_ova: Base, bench: Bench
 ) -> None:
     artifact = build(bench, small_ova)
-    good = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    good = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     assert (good.code, "all" in good.out) == (0, True), good.err
     path = bench.directory / "specs/edge.yaml"
     path.write_text(path.read_text().replace("edge-1", "edge-2"))
-    other = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    other = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     assert other.code == 11
     assert "/etc/hostname has other content" in other.err
     assert "edge.yaml was edited since the build: changed: /etc/hostname" in other.err
@@ -335,7 +338,7 @@ def test_verify_says_what_was_edited_though_the_file_still_holds(
     artifact = build(bench, small_ova)
     path = bench.directory / "specs/edge.yaml"
     path.write_text(path.read_text().replace("  hostname: edge-1\n", ""))
-    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     assert done.code == 0, done.err
     assert "since the build the spec changed: no longer asked for: /etc/" in done.out
 
@@ -347,13 +350,13 @@ def test_verify_tells_a_file_that_was_changed_from_a_spec_that_was_edited(
     path = bench.directory / "specs/edge.yaml"
     before = path.read_text()
     path.write_text(before.replace("edge-1", "edge-2"))
-    other = bench.build("specs/edge.yaml", "-o", "other", ROOT_PASSWORD="s3cret")
+    other = bench.build("specs/edge.yaml", "-o", "other", ROOT_PASSWORD="s3cret-edge-7")
     path.write_text(before)
     artifact.write_bytes(other.read_bytes())
-    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     assert done.code == 11
     assert "the file was changed after it was built" in done.err
     bench.output.joinpath("edge.ova.provenance.json").unlink()
-    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret")
+    done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     assert (done.code, "bug" in done.err) == (11, False)
     assert "was built from another spec, or specs/edge.yaml was edited since" in done.err

@@ -26,7 +26,7 @@ MORE = """
     - {path: /root/.ssh/config, content: "Host *\\n"}
     - {path: /opt/tree, source: tree}
 """
-SECRETS = {"ROOT_PASSWORD": "s3cret-Pass", "PIHOLE_PASSWORD": "hole"}
+SECRETS = {"ROOT_PASSWORD": "s3cret-edge-7-Pass", "PIHOLE_PASSWORD": "hole"}
 PLACES = {
     "/etc/hostname": (0o644, "file"),
     "/etc/shadow": (0o600, "file"),
@@ -164,7 +164,9 @@ def test_our_units_are_valid(machine: Machine) -> None:
     assert complaints == []
 
 
-@pytest.mark.parametrize(("password", "code"), [("s3cret-Pass", 0), ("changeme", 1), ("", 1)])
+@pytest.mark.parametrize(
+    ("password", "code"), [("s3cret-edge-7-Pass", 0), ("changeme", 1), ("", 1)]
+)
 def test_pam_takes_the_password_and_no_other(password: str, code: int, machine: Machine) -> None:
     found, told = machine.inside("su", "root", "-c", "id -u", user="65534", text=f"{password}\n")
     assert found == code, told

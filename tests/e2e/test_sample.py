@@ -28,7 +28,7 @@ overlay:
   hostname: lab-1
   users: {root: {password: {env: ROOT_PASSWORD}}}
 """
-SECRET = {"ROOT_PASSWORD": "s3cret"}
+SECRET = {"ROOT_PASSWORD": "s3cret-edge-7"}
 MADE = ("lab.ova", "lab.minimal.iso", "lab.ami.tar.gz", "lab.rpi3.raw.xz")
 SENTENCE = (
     "it was made from the sample base, which has no kernel and no boot loader: it does not boot"

@@ -22,7 +22,7 @@ overlay:
   hostname: lab-1
   users: {root: {password: {env: ROOT_PASSWORD}}}
 """
-SECRET = {"ROOT_PASSWORD": "s3cret"}
+SECRET = {"ROOT_PASSWORD": "s3cret-edge-7"}
 STAGES = re.compile(r"^lab \((\w+)\): (building|.* verified)", re.MULTILINE)
 
 

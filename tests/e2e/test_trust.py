@@ -30,7 +30,7 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An appliance that the program can edit."""
     bench = Bench(tmp_path_factory.mktemp("made"))
     spec = bench.write("specs/lab.yaml", SPEC.replace('release: "5.0"', "sample: true"))
-    bench.build(spec, ROOT_PASSWORD="x")
+    bench.build(spec, ROOT_PASSWORD="correct-horse-7")
     (made,) = (bench.directory / "cache" / "sample").glob("ova-*")
     return made.read_bytes()
 
@@ -45,7 +45,7 @@ def lab(bench: Bench, server: Served) -> tuple[Path, dict[str, str]]:
     """Write the spec; return the path of its lock file and what the environment has."""
     bench.write("specs/lab.yaml", SPEC)
     mirror = server.url.removesuffix("photon.ova")
-    environment = {"PHOTON_BUILDER_MIRRORS": mirror, "ROOT_PASSWORD": "x"}
+    environment = {"PHOTON_BUILDER_MIRRORS": mirror, "ROOT_PASSWORD": "correct-horse-7"}
     return bench.directory / "specs/photon-builder.lock", environment
 
 
@@ -58,7 +58,7 @@ def test_the_newest_release_is_checked_and_planned_without_a_digest(
     done = bench.run("plan", "lab", **mirror)
     assert done.code == 0
     assert f"{OVA}  (no digest was published: the first build trusts it" in done.out
-    assert bench.run("fetch", "--list", "lab", ROOT_PASSWORD="x").out == (
+    assert bench.run("fetch", "--list", "lab", ROOT_PASSWORD="correct-horse-7").out == (
         f"https://packages.broadcom.com/photon/5.0/GA/ova/{OVA}\n"
     )
     assert not server.log
