@@ -228,7 +228,7 @@ def find_misfits(document: Document, schema: Mapping[str, Any]) -> list[tuple[Pr
     errors = validator(schema).iter_errors(document.value)
     sentences = list(iter_sentences(errors))
     said = [_problem(sentence, document) for sentence in sentences[:_MOST_PROBLEMS]]
-    last = [said[-1]] * (len(sentences) - len(said))  # nobody reads a thousand
+    last = said[-1:] * (len(sentences) - len(said))  # nobody reads a thousand
     return list(zip(said + last, (sentence.path for sentence in sentences), strict=True))
 
 
