@@ -35,8 +35,8 @@ def build_disk_image(job: Job, packing: Packing) -> Made:
         GuestError: the plan does not fit the base.
     """
     with _place(job, is_plain=packing.chosen(job.options) == (Compression.NONE, False)) as fd:
-        job.progress.phase(f"unpacking {job.base.name}")
-        disk, packed = unpack_disk(job.base, fd)
+        with job.progress.count(f"unpacking {job.base.name}", None) as advance:
+            disk, packed = unpack_disk(job.base, fd, advance)
         with in_disk_of(job.base):
             fit_disk(disk, disk_size(job.sections), packing.multiple, job)
             root = open_root(disk, timestamp=job.timestamp)

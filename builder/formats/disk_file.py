@@ -19,6 +19,7 @@ from builder.formats.mbr import has_boot_signature
 from builder.formats.parallel import iter_ahead
 from builder.formats.sparse import SparseDisk, Window, copy_sparse, iter_told, write_sparse
 from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer
+from builder.progress import Advance
 from builder.structs import Struct
 
 
@@ -62,12 +63,15 @@ def is_packed_in_tar(path: Path) -> bool:
     return is_tar(_look(path)[1])
 
 
-def unpack_disk(path: Path, fd: int) -> tuple[SparseDisk, Packed]:
+def unpack_disk(
+    path: Path, fd: int, advance: Advance = lambda _: None
+) -> tuple[SparseDisk, Packed]:
     """Unpack the disk in a file into an empty file.
 
     Args:
         path: What is published, or made here.
         fd: Open for reading and writing; it is the disk afterwards.
+        advance: Told how many bytes came out.
 
     Raises:
         FormatError: the file is damaged, cut short, or holds no disk.
@@ -75,14 +79,14 @@ def unpack_disk(path: Path, fd: int) -> tuple[SparseDisk, Packed]:
     compression, inside = _look(path)
     member = ""
     if is_tar(inside):
-        with closing(iter_ahead(iter_told(iter_unpacked(path)))) as pieces:
+        with closing(iter_ahead(iter_told(iter_unpacked(path), advance))) as pieces:
             member = unpack_tar(pieces, fd, name=path.name).name
     else:
         check_head(inside, name=path.name)
         if compression is Compression.NONE:
             _copy(path, fd)
         else:
-            with closing(iter_ahead(iter_told(iter_unpacked(path)))) as pieces:
+            with closing(iter_ahead(iter_told(iter_unpacked(path), advance))) as pieces:
                 _write(pieces, fd, Bound(inside, name=path.name))
     size = os.fstat(fd).st_size
     footer = read_footer(fd, size, name=path.name)

@@ -108,12 +108,15 @@ def is_zero(data: bytes, start: int = 0, end: int | None = None) -> bool:
     return data.startswith(ZEROS if length == MIB else _zeros(length), start)
 
 
-def iter_told(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
-    """Yield the pieces, :data:`ZEROS` itself instead of a MiB that is equal to it.
+def iter_told(
+    pieces: Iterable[bytes], advance: Advance = lambda _: None
+) -> Generator[bytes, None, None]:
+    """Yield the pieces, counted; :data:`ZEROS` itself instead of a MiB that is equal to it.
 
     For whoever makes them in a thread: they take no memory then, and are not looked at again.
     """
     for piece in pieces:
+        advance(len(piece))
         yield ZEROS if len(piece) == MIB and is_zero(piece) else piece
 
 

@@ -18,6 +18,7 @@ from builder.formats.compression import (
     unpack_head,
 )
 from builder.formats.disk import MIB
+from builder.formats.disk_file import unpack_disk
 from builder.formats.passing import iter_unpacked_pieces
 from builder.formats.sparse import Window
 from tests.support.judges import judge
@@ -224,3 +225,14 @@ def test_packing_counts_all_that_it_takes(kind: Compression, tmp_path: Path) -> 
             pass
     assert sum(counted) == 4 + (100 << 20)
     assert len(counted) > 2
+
+
+def test_unpacking_a_disk_counts_all_that_comes_out(tmp_path: Path) -> None:
+    packed, disk = tmp_path / "disk.xz", tmp_path / "disk"
+    content = os.urandom(510) + b"\x55\xaa" + bytes(5 << 20)
+    packed.write_bytes(lzma.compress(content))
+    counted: list[int] = []
+    with disk.open("w+b") as stream:
+        unpack_disk(packed, stream.fileno(), counted.append)
+    assert sum(counted) == len(content)
+    assert disk.read_bytes() == content
