@@ -54,7 +54,7 @@ def _record(document: Document, directory: str, record: str) -> int:
     """Apply what fits; note what came of each step, as the first boot's report wants it."""
     time = _time_of(document)
     tree = DirectoryTree(directory, mtime=time)
-    results = apply_most(document.entries, tree, Knowledge(time))
+    results = apply_most(document.entries, tree, Knowledge(time, is_fresh=True))
     failed = sum(bool(result.error) for result in results)
     lines: List[str] = [
         f"FAILED {result.entry.change.subject} ({result.error})"

@@ -19,10 +19,13 @@ class Knowledge:
 
     Attributes:
         timestamp: Time of the plan, seconds since the epoch.
+        is_fresh: Whether an installer has just made the tree: it was told the same passwords, and
+            left days of its own, or of its packages.
     """
 
-    def __init__(self, timestamp: int) -> None:
+    def __init__(self, timestamp: int, *, is_fresh: bool = False) -> None:
         self.timestamp = timestamp
+        self.is_fresh = is_fresh
 
     @property
     def day(self) -> int:

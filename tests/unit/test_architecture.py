@@ -145,6 +145,12 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         assert there != "cli" or layer == "__main__", "nobody imports the command line"
 
 
+def test_formats_know_no_guest() -> None:
+    for path in (path for path in MODULES if here(path) == "formats"):
+        found = {name for name in imported(path) if name.startswith("builder.engine")}
+        assert found <= {"builder.engine.nodes"}, path
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_library_has_one_door(path: Path) -> None:
     for name in imported(path):

@@ -1,10 +1,14 @@
 import pytest
 
+from builder.blob import Blob
+from builder.changes import SetPassword, WriteFile
+from builder.engine.knowledge import Knowledge
 from builder.engine.text import accounts
 from builder.errors import FaultError, GuestError
 from builder.guest import password
 from builder.guestpath import guest
 from tests.support.judges import judge
+from tests.support.roots import merged_root
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\nbin:x:1:1::/dev/null:/bin/false\n"
 SHADOW = "root:$6$old$hash:0:0:90:7:5:1:\nbin:x:18000:0:90:7:::\n"
@@ -54,11 +58,15 @@ def test_the_day_moves_with_the_hash_and_the_age(hashed: str, max_days: int) -> 
     assert _line(later).split(":")[2] == "20500"
 
 
-@pytest.mark.parametrize("day", [10957, 20001], ids=["in 2000", "on its own day"])
-def test_the_day_on_which_an_installer_set_the_same_password_does_not_stay(day: int) -> None:
-    before = f"root:$6$x:{day}:0:90:7:::\n"
-    text = accounts.set_password(before, "root", "$6$x", accounts.Ageing(20000, 90, False))
-    assert _line(text).split(":")[2] == "20000"
+@pytest.mark.parametrize("day", [10957, 20001], ids=["of its packages", "its own"])
+def test_the_day_that_an_installer_left_with_the_same_password_does_not_stay(day: int) -> None:
+    root = merged_root()
+    before = f"root:$6$x:{day}:0:99999:7:::\n"
+    root.apply(WriteFile(guest("/etc/shadow"), Blob.text(before)))
+    known = Knowledge(20000 * 86400, is_fresh=True)
+    (op,) = SetPassword("root", "$6$x").lower(root, known)
+    assert isinstance(op, WriteFile)
+    assert op.content == Blob.text(before.replace(str(day), "20000"))
 
 
 def test_the_day_is_never_zero_by_accident() -> None:

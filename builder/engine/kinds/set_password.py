@@ -50,7 +50,7 @@ class SetPassword(Change):
 
     def lower(self, tree: Tree, known: Knowledge) -> Iterator[FileOp]:
         """Yield shadow(5), and the ``x`` in passwd(5) that points there."""
-        ageing = accounts.Ageing(known.day, self.max_days, self.must_change)
+        ageing = accounts.Ageing(known.day, self.max_days, self.must_change, known.is_fresh)
         yield from rewrite(
             tree,
             accounts.SHADOW,

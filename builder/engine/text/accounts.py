@@ -50,19 +50,20 @@ class Ageing(NamedTuple):
         day: Today, in days since 1970.
         max_days: Days until the password expires.
         must_change: Whether the first login asks for another.
+        dates_anew: Whether the day of an equal password is not trusted.
     """
 
     day: int
     max_days: int
     must_change: bool
+    dates_anew: bool = False
 
 
 def set_password(shadow: str, user: str, hashed: str, ageing: Ageing) -> str:
     """Return ``shadow`` with a user's hash and ageing set.
 
     The account no longer expires or goes inactive. The day of the last change stays when the
-    hash, the age limit and ``must_change`` hold already, unless it is after today or the password
-    has expired by it: an installer has set the same one on its own day, or with a wrong clock.
+    hash, the age limit and ``must_change`` hold already, unless ``dates_anew``.
 
     Raises:
         GuestError: ``shadow`` has no such user.
@@ -71,17 +72,10 @@ def set_password(shadow: str, user: str, hashed: str, ageing: Ageing) -> str:
     limit, must_change = str(ageing.max_days), ageing.must_change
     held = (fields[1], fields[4], fields[2] == "0") == (hashed, limit, must_change)
     changed = 0 if must_change else max(ageing.day, 1)
-    is_kept = held and _is_likely(fields[2], ageing)
+    is_kept = held and fields[2] and not ageing.dates_anew
     last = fields[2] if is_kept else str(changed)
     wanted = [user, hashed, last, fields[3] or "0", limit, WARN_DAYS, "", "", fields[8]]
     return _put(shadow, user, wanted)
-
-
-def _is_likely(last: str, ageing: Ageing) -> bool:
-    """Tell whether a field is a day up to today by which the password has not expired."""
-    if not (last.isascii() and last.isdigit() and len(last) <= _MAX_DIGITS):
-        return False
-    return ageing.must_change or ageing.day - ageing.max_days <= int(last) <= ageing.day
 
 
 def set_passwd_x(passwd: str, user: str) -> str:
