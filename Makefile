@@ -59,6 +59,7 @@ check: setup ## format, lint, types, spelling, generated docs, quick tests (a mi
 	@$(VENV)/bin/codespell
 	@$(PYTHON) tools/reference.py --check
 	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests/unit tests/formats
+	@$(PYTHON) -m tools.fuzz --cases 3
 
 format: setup ## format the code
 	@$(VENV)/bin/ruff format .
@@ -70,6 +71,9 @@ test: setup judges check ## everything: make check, then the program on real ima
 
 test-fast: setup ## the quick tests alone
 	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests
+
+fuzz: setup ## send every door what nobody should send, for SECONDS=60; SEED=N for other cases
+	@$(PYTHON) -m tools.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 bench: setup judges ## measure against cp and the qemu-img route, in one run
 	@$(PYTHON) -m tools.bench
