@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import HostError
+from builder.host import refusal
 from builder.structs import Struct
 from builder.sums import SUMS, merge_sums, parse_sums
 
@@ -85,10 +86,8 @@ def stage(directory: Path) -> Iterator[Staging]:
         _remove_stale(directory)
         staging = _nameless(directory) or _named(directory)
     except OSError as error:
-        raise HostError(
-            f"{directory}: {error.strerror or error}",
-            hint="choose a folder that can be written: --output DIR, or make OUTPUT=DIR",
-        ) from error
+        hint = "choose a folder that can be written: --output DIR, or make OUTPUT=DIR"
+        raise refusal(error, directory, hint=hint) from error
     try:
         yield staging
     finally:

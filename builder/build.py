@@ -18,8 +18,9 @@ from builder.artifact import (
 )
 from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.cache import Cache
-from builder.errors import HostError, Problem, Severity
+from builder.errors import Problem, Severity
 from builder.features import discover as discover_features
+from builder.host import refusal
 from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
 from builder.plan import Plan, make_plan
@@ -37,6 +38,7 @@ __all__ = ["Outcome", "Request", "build", "find_standing", "key_of", "prepare", 
 
 SCHEMA = "photon-builder/provenance/v1"
 LEAK = "SEC006"
+_OTHER_OUTPUT = "check free space and permissions (df, ls -ld), or choose another --output"
 _HELD = "another process holds that folder"
 
 
@@ -88,11 +90,7 @@ def build(request: Request, cache: Cache, progress: Progress | None = None) -> O
     try:
         outcome = _build(request, plan, origin, (cache, progress, key))
     except OSError as error:
-        where = error.filename or request.output
-        raise HostError(
-            f"{where}: {error.strerror or error}",
-            hint="check free space and permissions (df, ls -ld), or choose another --output",
-        ) from error
+        raise refusal(error, request.output, hint=_OTHER_OUTPUT) from error
     for text in drawn:
         request.announce(f"{outcome.artifact.name}: {text}")
     return replace(outcome, warnings=(*plan.warnings, *outcome.warnings))

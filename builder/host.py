@@ -23,9 +23,18 @@ _REFUSALS = {
     errno.ENOTDIR: "a file lies where a folder is wanted",
     errno.EEXIST: "a file lies where a folder is wanted",
     errno.EISDIR: "it is a folder; wanted a file",
-    errno.ENOENT: "there is no such file or folder",
+    errno.ENOENT: "no such file or folder",
     errno.ENOLCK: "its filesystem cannot lock files",
     errno.EIO: "the disk fails",
+}
+
+_HINTS = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "make room on that filesystem (df -h), or choose another folder",
+    ),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "get permission for that path, or choose another"),
+    errno.EROFS: "choose a folder that can be written",
 }
 
 
@@ -66,10 +75,18 @@ def host_errors(path: Path, *, hint: str = "") -> Iterator[None]:
         raise refusal(error, path, hint=hint) from error
 
 
-def refusal(error: OSError, path: Path, *, hint: str = "") -> HostError:
-    """Return the sentence for one refusal; the path in ``error`` is preferred."""
+def refusal(error: OSError, about: Path | str = "", *, hint: str = "") -> HostError:
+    """Return the sentence for one refusal.
+
+    Args:
+        error: What the system said; the path in it is preferred.
+        about: The path, or what was being done.
+        hint: What to do; empty takes the usual advice for the reason.
+    """
     reason = _REFUSALS.get(error.errno or 0, error.strerror or str(error))
-    return HostError(f"{error.filename or path}: {reason}", hint=hint, code=code_of(error))
+    where = error.filename or about
+    text = f"{where}: {reason}" if where else reason
+    return HostError(text, hint=hint or _HINTS.get(error.errno or 0, ""), code=code_of(error))
 
 
 def flush_to_disk(path: Path) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 from builder.addresses import shown
 from builder.artifact import locked, write_beside
 from builder.digests import check_digests
-from builder.errors import HostError, SpecError, UsageError
+from builder.errors import SpecError, UsageError
+from builder.host import refusal
 from builder.image_names import Pin, parse_image_name
 from builder.structs import Struct, field
 
@@ -51,7 +52,7 @@ def read_lock(directory: Path) -> Lock:
     except FileNotFoundError:
         return Lock()
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
     try:
         record = json.loads(text, object_pairs_hook=_once)
         if record["schema"] != _SCHEMA:

@@ -13,7 +13,8 @@ from builder.boot.checks import INSTALLATION, Result
 from builder.boot.machine import Machine, Setting, read_machine
 from builder.boot.qemu import EMPTY_DISK_SIZE
 from builder.boot.session import Session, start_machine
-from builder.errors import FormatError, HostError, UsageError, VerifyError
+from builder.errors import FormatError, UsageError, VerifyError
+from builder.host import refusal
 from builder.structs import replace
 
 _NAME = "the medium installs, and restarts the machine"
@@ -58,7 +59,7 @@ def make_empty_disk(path: Path) -> None:
     except FileExistsError as error:
         raise UsageError(f"{path}: is there already", hint="name a new file") from error
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def installed_machine(machine: Machine, disk: Path) -> Machine:

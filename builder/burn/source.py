@@ -27,6 +27,7 @@ from builder.formats.memory import MemoryDisk
 from builder.formats.partitions import describe_other
 from builder.formats.sparse import LARGEST_DISK, is_zero, iter_data
 from builder.formats.stream import BackgroundDigest, Span
+from builder.host import refusal
 from builder.progress import Progress
 from builder.structs import Struct, replace
 from builder.sums import SUMS, parse_sums
@@ -87,7 +88,7 @@ def open_source(path: Path, progress: Progress) -> Iterator[Image]:
                     return
             yield _packed(path, key, progress)
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def check_head(head: bytes, name: str) -> None:

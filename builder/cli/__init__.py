@@ -4,7 +4,6 @@ Results go to standard output, progress and messages to standard error. The comm
 read lazily, each from the module that holds it.
 """
 
-import errno
 import importlib
 import os
 import signal
@@ -17,6 +16,7 @@ from builder.cli.colour import with_colour_option
 from builder.cli.events import finish
 from builder.cli.streams import prepare_streams
 from builder.errors import BuilderError, HostError, InterruptError, UsageError, code_of
+from builder.host import refusal
 
 _NO_MEMORY = "there is not enough memory"
 _MORE_MEMORY = "close other programs, or raise the limits: ulimit -v, ulimit -u"
@@ -127,7 +127,7 @@ def _say(error: Exception) -> int:
         case BuilderError():
             return _tell(error)
         case OSError():
-            return _tell(_host_error(error))
+            return _tell(refusal(error))
         case MemoryError():
             return _tell(HostError(_NO_MEMORY, hint=_MORE_MEMORY))
         case RuntimeError() if "start new thread" in str(error):
@@ -185,18 +185,3 @@ def _interrupt(number: int, frame: object) -> None:
     """Turn a polite request to stop into the same clean end as Ctrl-C."""
     del number, frame
     raise KeyboardInterrupt
-
-
-def _host_error(error: OSError) -> HostError:
-    """Say what this machine refused."""
-    hints = {
-        errno.ENOSPC: "make room on that filesystem (df -h), or choose another folder",
-        errno.EACCES: "get permission for that path, or choose another",
-        errno.EROFS: "choose a folder that can be written",
-    }
-    where = f"{error.filename}: " if error.filename else ""
-    return HostError(
-        f"{where}{error.strerror or error}",
-        hint=hints.get(error.errno or 0, ""),
-        code=code_of(error),
-    )

@@ -11,7 +11,8 @@ import click
 from builder.cli.boot_report import Told
 from builder.cli.options import PATH, default_output, json_option, target_of
 from builder.cli.reading import read_spec
-from builder.errors import HostError, UsageError, VerifyError
+from builder.errors import UsageError, VerifyError
+from builder.host import refusal
 from builder.structs import Struct, replace
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def _read_script(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is no text in UTF-8") from error
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def _setting(machine: "Machine", choices: Choices) -> "Setting":

@@ -8,10 +8,9 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from builder.addresses import shown
-from builder.digests import PIECE
 from builder.errors import FetchError
 from builder.fetch.replies import contradicts, open_reply
-from builder.fetch.wire import MirrorError, PassingError, Patience, pause
+from builder.fetch.wire import MirrorError, PassingError, Patience, Retries
 from builder.progress import Progress
 
 _PATIENT = Patience()
@@ -80,18 +79,16 @@ def iter_file(
     Raises:
         FetchError: it is not to be had, or breaks off for good, or was replaced meanwhile.
     """
-    reading, failures = _Reading(url, start, patience), 0
-    while not reading.is_done:
-        before = reading.offset
-        try:
-            yield from reading.attempt()
-        except PassingError as error:
-            failures = 1 if reading.offset - before >= PIECE else failures + 1
-            if failures >= patience.attempts:
-                raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
-            pause(url, error, failures, patience, progress)
-        except MirrorError as error:
-            raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
+    reading, retries = _Reading(url, start, patience), Retries(url, patience, progress)
+    try:
+        while not reading.is_done:
+            before = reading.offset
+            try:
+                yield from reading.attempt()
+            except PassingError as error:
+                retries.wait(error, reading.offset - before)
+    except MirrorError as error:
+        raise FetchError(f"{shown(url)}: {error}", hint=_HINT) from error
 
 
 def read_patiently(url: str, progress: Progress, *, patience: Patience = _PATIENT) -> bytes | None:

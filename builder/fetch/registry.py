@@ -23,8 +23,8 @@ from builder.fetch.wire import (
     MirrorError,
     PassingError,
     Patience,
+    Retries,
     check_no_page,
-    pause,
     read_small,
     read_token,
     refusal,
@@ -110,19 +110,17 @@ class Registries:
 
     def _ask(self, url: str, accept: str) -> Answer:
         """Ask until there is an answer, or no hope of one."""
-        failures = 0
+        retries = Retries(url, self.patience, self.progress)
         self.progress.phase(f"asking {shown(url)}")
-        while True:
-            try:
-                with translated():
-                    return self._exchange(url, HEADERS | {"Accept": accept})
-            except PassingError as error:
-                failures += 1
-                if failures >= self.patience.attempts:
-                    raise _refusal(url, f"{error}, {failures} times") from error
-                pause(url, error, failures, self.patience, self.progress)
-            except MirrorError as error:
-                raise _refusal(url, str(error)) from error
+        try:
+            while True:
+                try:
+                    with translated():
+                        return self._exchange(url, HEADERS | {"Accept": accept})
+                except PassingError as error:
+                    retries.wait(error)
+        except MirrorError as error:
+            raise _refusal(url, str(error)) from error
 
     def _exchange(self, url: str, headers: Mapping[str, str]) -> Answer:
         """Ask once, and once more when a token is wanted first."""

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from builder.cache.writing import check_room
-from builder.digests import PIECE
 from builder.fetch.partial import Partial
 from builder.fetch.replies import RangeError, Reply, contradicts, open_reply
-from builder.fetch.wire import MirrorError, PassingError, Patience, pause
+from builder.fetch.wire import MirrorError, PassingError, Patience, Retries
 from builder.progress import Advance, Progress
 
 
@@ -29,7 +28,7 @@ class Transfer:
             MirrorError: it is not to be had there.
             HostError: it cannot be written.
         """
-        failures = 0
+        retries = Retries(url, self._patience, self._progress)
         done = self._is_complete()
         while not done:
             before = self._partial.size
@@ -37,11 +36,7 @@ class Transfer:
                 self._attempt(url, filename)
                 done = True
             except PassingError as error:
-                gained = self._partial.size - before
-                failures = 1 if gained >= PIECE else failures + 1
-                if failures >= self._patience.attempts:
-                    raise MirrorError(f"{error}, {failures} times") from error
-                pause(url, error, failures, self._patience, self._progress)
+                retries.wait(error, self._partial.size - before)
 
     def _is_complete(self) -> bool:
         """Whether all bytes are there already; more than all are thrown away."""

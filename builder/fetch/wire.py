@@ -71,15 +71,33 @@ class PassingError(MirrorError):
         self.wait_seconds = wait_seconds
 
 
-def pause(
-    url: str, error: PassingError, failures: int, patience: Patience, progress: Progress
-) -> None:
-    """Wait as long as the server asks, else longer each time; never all clients at once."""
-    backoff = patience.first_wait * 2 ** (failures - 1)
-    jittered = backoff * SystemRandom().uniform(0.5, 1)
-    seconds = min(max(jittered, error.wait_seconds), patience.longest_wait)
-    progress.phase(f"{shown(url)}: {error}; trying again in {seconds:.1f} s")
-    time.sleep(seconds)
+class Retries:
+    """Attempts at one address: how often, and how long to wait between them."""
+
+    def __init__(self, url: str, patience: Patience, progress: Progress) -> None:
+        self._url = url
+        self._patience = patience
+        self._progress = progress
+        self._failures = 0
+
+    def wait(self, error: PassingError, gained: int = 0) -> None:
+        """Wait as long as the server asks, else longer each time; never all clients at once.
+
+        Args:
+            error: What went wrong this time.
+            gained: Bytes that came before; a mebibyte begins the count anew.
+
+        Raises:
+            PassingError: it went wrong too often.
+        """
+        self._failures = 1 if gained >= PIECE else self._failures + 1
+        if self._failures >= self._patience.attempts:
+            raise PassingError(f"{error}, {self._failures} times") from error
+        backoff = self._patience.first_wait * 2 ** (self._failures - 1)
+        jittered = backoff * SystemRandom().uniform(0.5, 1)
+        seconds = min(max(jittered, error.wait_seconds), self._patience.longest_wait)
+        self._progress.phase(f"{shown(self._url)}: {error}; trying again in {seconds:.1f} s")
+        time.sleep(seconds)
 
 
 def refusal(response: "requests.Response", who: str = "it") -> MirrorError:

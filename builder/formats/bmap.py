@@ -23,10 +23,10 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from builder.errors import HostError
 from builder.formats.disk import KIB
 from builder.formats.parallel import iter_ordered
 from builder.formats.sparse import CELL, STRETCH, Window, is_zero, iter_data
+from builder.host import refusal
 
 BLOCK = 4 * KIB
 _NO_DIGEST = "0" * 64
@@ -93,7 +93,7 @@ class BackgroundMap:
         try:
             self._fd = os.open(path, os.O_RDONLY)
         except OSError as error:
-            raise HostError(f"{path}: {error.strerror or error}") from error
+            raise refusal(error, path) from error
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -114,7 +114,7 @@ class BackgroundMap:
         """
         self._thread.join()
         if self._error is not None:
-            raise HostError(f"{self._path}: {self._error.strerror or self._error}")
+            raise refusal(self._error, self._path)
         return self._found
 
     def _run(self) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from builder.errors import FormatError, HostError
+from builder.errors import FormatError
 from builder.formats import gz, magic, xz, xz_blocks, zst
 from builder.formats.deflate import inflate_errors, inflater
 from builder.formats.disk import KIB, MIB
@@ -31,6 +31,7 @@ from builder.formats.sparse import (
     iter_pieces,
     iter_spelled_out,
 )
+from builder.host import refusal
 from builder.progress import Advance
 
 __all__ = [
@@ -177,7 +178,7 @@ def iter_unpacked(path: Path) -> Generator[bytes, None, None]:
             else:
                 yield from iter_stream(stream, kind, path.name)
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def iter_member(
@@ -229,7 +230,7 @@ def read_size(path: Path) -> int | None:
                 case Compression.GZ:
                     return None
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def unpack_head(head: bytes) -> bytes:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from builder.errors import HostError
 from builder.formats.bound import Bound
 from builder.formats.compression import Compression, iter_unpacked, sniff, unpack_head
 from builder.formats.disk import SECTOR
@@ -19,6 +18,7 @@ from builder.formats.mbr import has_boot_signature
 from builder.formats.parallel import iter_ahead
 from builder.formats.sparse import SparseDisk, Window, copy_sparse, iter_told, write_sparse
 from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer
+from builder.host import refusal
 from builder.progress import Advance
 from builder.structs import Struct
 
@@ -114,7 +114,7 @@ def _look(path: Path) -> tuple[Compression, bytes]:
         with path.open("rb") as stream:
             return sniff(stream.read(SECTOR), name=path.name), inside
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def _copy(path: Path, fd: int) -> None:
@@ -124,7 +124,7 @@ def _copy(path: Path, fd: int) -> None:
             size = os.fstat(stream.fileno()).st_size
             copy_sparse(Window(stream.fileno(), 0, size), fd)
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def _write(pieces: Iterable[bytes], fd: int, bound: Bound) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from builder.errors import FormatError, HostError
+from builder.errors import FormatError
 from builder.formats import magic
 from builder.formats.disk import MIB
 from builder.formats.mbr import has_boot_signature
@@ -33,6 +33,7 @@ from builder.formats.ovf.manifest import SIZE_LIMIT as MANIFEST_LIMIT
 from builder.formats.ovf.xml import SIZE_LIMIT as ENVELOPE_LIMIT
 from builder.formats.stream import RangeDigest, Segment, Span, allocate, write_segments
 from builder.formats.tar import BLOCK, FILE, RECORD, Member, format_header, padded, read_members
+from builder.host import refusal
 from builder.progress import Advance
 from builder.structs import Struct
 
@@ -172,7 +173,7 @@ def open_ova(path: Path) -> Iterator[Ova]:
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
     try:
         yield _open(fd, path)
     finally:
@@ -268,7 +269,7 @@ def _open(fd: int, path: Path) -> Ova:
     except IsADirectoryError as error:
         raise FormatError(f"{path}: is a directory; wanted an OVA file") from error
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
 
 
 def _read_ova(fd: int, name: str) -> Ova:

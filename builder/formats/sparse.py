@@ -14,10 +14,11 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from builder.errors import FormatError, HostError
+from builder.errors import FormatError
 from builder.formats.disk import GIB, KIB, MIB
 from builder.formats.kernel_copy import can_share, iter_copied
 from builder.formats.stream import write_all
+from builder.host import refusal
 from builder.progress import Advance
 from builder.structs import Struct
 
@@ -95,7 +96,7 @@ def open_scratch(directory: Path) -> Iterator[int]:
         try:
             stream = stack.enter_context(tempfile.TemporaryFile(dir=directory))
         except OSError as error:
-            raise HostError(f"{directory}: {error.strerror or error}") from error
+            raise refusal(OSError(error.errno, error.strerror), directory) from error
         yield stream.fileno()
 
 
@@ -312,7 +313,7 @@ def _seek(fd: int, offset: int, whence: str, end: int) -> int:
             return end
         if error.errno in {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY}:
             return offset if whence == "SEEK_DATA" else end
-        raise HostError(f"looking for holes: {error.strerror or error}") from error
+        raise refusal(error, "looking for holes") from error
 
 
 def _copy_range(

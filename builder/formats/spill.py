@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.errors import HostError
 from builder.formats.disk import MIB
 from builder.formats.stream import Segment, Span, write_all
+from builder.host import refusal
 
 _IN_MEMORY = 8 * MIB
 
@@ -63,7 +63,7 @@ class Spill:
         try:
             return tempfile.TemporaryFile(dir=self._directory, buffering=0)
         except OSError as error:
-            raise HostError(f"{self._directory}: {error.strerror or error}") from error
+            raise refusal(OSError(error.errno, error.strerror), self._directory) from error
 
 
 def load(kept: Segment) -> bytes:
@@ -77,4 +77,4 @@ def load(kept: Segment) -> bytes:
     try:
         return os.pread(kept.fd, kept.length, kept.offset)
     except OSError as error:
-        raise HostError(f"reading back what was put aside: {error.strerror or error}") from error
+        raise refusal(error, "reading back what was put aside") from error

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.errors import FormatError, HostError
+from builder.errors import FormatError
 from builder.formats.disk import MIB
 from builder.formats.early_copy import EarlyCopy
 from builder.formats.kernel_copy import iter_copied, read_into
 from builder.formats.position import Position
+from builder.host import refusal
 from builder.progress import Advance
 from builder.structs import Struct
 
@@ -97,7 +98,7 @@ class RangeDigest:
         """
         self.join()
         if self._error is not None:
-            raise _host_error("reading back what was written", self._error)
+            raise refusal(self._error, "reading back what was written")
 
     def _would_wait_for_itself(self, position: Position) -> bool:
         """Tell whether the caller is the one who still has to write the range."""
@@ -310,7 +311,7 @@ class BackgroundDigest:
         """
         self._thread.join()
         if self._error is not None:
-            raise _host_error(str(self._path), self._error)
+            raise refusal(self._error, self._path)
         if self._stopped:
             raise ValueError(f"the digest of {self._path} was given up")
         return self._hash.hexdigest()
@@ -361,11 +362,4 @@ def _host_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _host_error(doing, error) from error
-
-
-def _host_error(doing: str, error: OSError) -> HostError:
-    """Say what the system refused."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    hint = "make room there, or write to another filesystem" if full else ""
-    return HostError(f"{doing}: {error.strerror or error}", hint=hint)
+        raise refusal(error, doing) from error

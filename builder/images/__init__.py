@@ -15,6 +15,7 @@ from builder.facts import facts_of_build
 from builder.formats.disk import Disk
 from builder.formats.partition_types import purpose_of
 from builder.guest.os_release import Release
+from builder.host import refusal
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
 from builder.structs import Struct
@@ -198,4 +199,4 @@ def read_head(path: Path) -> bytes:
             stream.seek(max(len(head), stream.seek(0, os.SEEK_END) - TAIL_SIZE))
             return head + stream.read(TAIL_SIZE)
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error

@@ -405,7 +405,7 @@ def test_a_night_is_signed_by_its_list(
     ("more", "code", "sentence"),
     [
         (("--key", "key.pub", "--no-signature"), 2, "wanted one of them"),
-        (("--key", "missing.pub"), 10, "missing.pub: there is no such file or folder"),
+        (("--key", "missing.pub"), 10, "missing.pub: no such file or folder"),
         (("--key", "."), 10, "it is a folder; wanted a file"),
         (("--key", "key.key"), 7, "key.key: is a secret key; wanted the public one"),
         (("--key", "noisy.raw.minisig"), 7, "noisy.raw.minisig: is no public key"),

@@ -42,6 +42,6 @@ def test_the_file_is_closed_in_the_end(tmp_path: Path) -> None:
 def test_a_place_where_no_file_can_be_made_is_said(tmp_path: Path) -> None:
     with (
         Spill(tmp_path / "missing", in_memory=0) as spill,
-        pytest.raises(HostError, match="missing: No such file"),
+        pytest.raises(HostError, match="missing: no such file"),
     ):
         spill.keep(b"x")

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "engine": set[str](),
     "errors": {"engine"},
     "blob": {"engine"},
-    "formats": {"engine", "errors", "progress", "reproducible"},
+    "formats": {"engine", "errors", "host", "progress", "reproducible"},
     "changes": {"engine"},
     "documents": {"errors"},
     "secret": {"errors"},

@@ -343,7 +343,7 @@ def test_what_is_no_file_is_not_read_to_its_end(tmp_path: Path, made: tuple[Sign
     for path in (tmp_path, Path("/dev/zero"), Path(), Path("/")):
         with pytest.raises(HostError, match="is not a regular file; wanted one"):
             proved(path, signer)
-    with pytest.raises(HostError, match="there is no such file"):
+    with pytest.raises(HostError, match="no such file"):
         proved(tmp_path / "missing.img", signer)
 
 
@@ -359,7 +359,7 @@ def test_what_is_no_public_key_is_called_what_it_is(
         (tmp_path / "bad.pub").write_text(text)
         with pytest.raises(FormatError, match="bad.pub: is no public key; wanted the two lines"):
             read_keys(tmp_path / "bad.pub")
-    with pytest.raises(HostError, match=r"missing.pub: there is no such file"):
+    with pytest.raises(HostError, match=r"missing.pub: no such file"):
         read_keys(tmp_path / "missing.pub")
     with pytest.raises(HostError, match=r"it is a folder"):
         read_keys(tmp_path)
@@ -399,7 +399,7 @@ def test_a_key_that_cannot_be_read_is_no_missing_one(
     place = tmp_path / "photon-builder/burn.pub"
     place.parent.mkdir()
     place.symlink_to("/run/media/gone/burn.pub")
-    with pytest.raises(HostError, match="there is no such file"):
+    with pytest.raises(HostError, match="no such file"):
         read_keys(None)
     place.unlink()
     place.touch()

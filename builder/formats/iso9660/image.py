@@ -21,6 +21,7 @@ from builder.formats.iso9660.path_table import read_path_table
 from builder.formats.iso9660.system_area import SystemArea, read_system_area
 from builder.formats.iso9660.tree import Entry, Tree
 from builder.formats.iso9660.volume import APPLICATION_USE, BLOCK, Volume, read_volume
+from builder.host import refusal
 from builder.structs import Struct
 
 
@@ -144,7 +145,7 @@ def open_iso(path: Path) -> Iterator[Iso]:
     try:
         disk = IsoFile(path)
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from error
+        raise refusal(error, path) from error
     with disk:
         try:
             iso = _named(disk)

@@ -8,7 +8,7 @@ of a parent, or any other kind of VMDK.
 
 import os
 
-from builder.errors import FormatError, HostError
+from builder.errors import FormatError
 from builder.formats.disk import SECTOR
 from builder.formats.vmdk.descriptor import (
     Descriptor,
@@ -37,6 +37,7 @@ from builder.formats.vmdk.tables import (
     read_directory,
     read_tables,
 )
+from builder.host import refusal
 
 _TRUNCATED = "truncated? delete it from the cache and run again"
 _MAXIMUM_DESCRIPTOR_SECTORS = 2048
@@ -96,7 +97,7 @@ class StreamOptimized:
                 length = max(0, self.size - offset)
             return os.pread(self.fd, length, self.offset + offset)
         except OSError as error:
-            raise HostError(f"{self.name}: {error.strerror or error}") from error
+            raise refusal(error, self.name) from error
 
     def read_sectors(self, start_sector: int, count: int, what: str) -> bytes:
         """Return sectors of the VMDK itself.
