@@ -6,22 +6,25 @@ lzip; they are named and refused.
 """
 
 import io
-import lzma
 import os
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from builder.errors import FormatError
 from builder.formats import gz, magic, xz, xz_blocks, zst
-from builder.formats.deflate import inflate_errors, inflater
+from builder.formats.decoders import (
+    Decoder,
+    Inflate,
+    Unxz,
+    Unzst,
+    decoder_errors,
+    inflate_member,
+)
 from builder.formats.disk import KIB, MIB
 from builder.formats.empties import Empties
-from builder.formats.gz_zeros import InflateZeros
 from builder.formats.magic import FileType, Group
 from builder.formats.sparse import (
     CELL,
@@ -47,7 +50,6 @@ __all__ = [
 
 _INPUT = 256 * KIB
 _START = 16 * KIB
-_MEMORY_LIMIT = 256 * MIB
 _TRUNCATED = "is the file truncated? fetch it again"
 
 
@@ -66,80 +68,6 @@ _READ = {
     magic.ZSTD: Compression.ZST,
 }
 _PACKED = (Group.COMPRESSED, Group.ARCHIVE)
-
-
-class _Inflate:
-    """Gzip by the fastest library that there is."""
-
-    def __init__(self) -> None:
-        self._object = inflater(16 + zlib.MAX_WBITS)
-        self.wants_more = True
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._object.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._object.unused_data)
-
-    def feed(self, data: bytes) -> bytes:
-        """Return up to 1 MiB."""
-        out = self._object.decompress(self._object.unconsumed_tail + data, MIB)
-        self.wants_more = not self._object.unconsumed_tail and len(out) < MIB
-        return out
-
-
-class _Unxz:
-    """The .xz format."""
-
-    def __init__(self) -> None:
-        self._object = lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY_LIMIT)
-        self.wants_more = True
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data
-
-    def feed(self, data: bytes) -> bytes:
-        """Return up to 1 MiB."""
-        out = self._object.decompress(data, MIB)
-        self.wants_more = self._object.needs_input
-        return out
-
-
-class _Unzst:
-    """One frame of Zstandard; a few bytes of it may stand for very many."""
-
-    def __init__(self) -> None:
-        zst.check_library()
-        import zstandard
-
-        self._object = zstandard.ZstdDecompressor().decompressobj()
-        self._rest = b""
-        self.wants_more = True
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data + self._rest
-
-    def feed(self, data: bytes) -> bytes:
-        """Return what the next KiB holds: 32 MiB when it is a bomb."""
-        self._rest += data
-        part, self._rest = self._rest[:KIB], self._rest[KIB:]
-        self.wants_more = not self._rest
-        return self._object.decompress(part)
-
-
-_Decoder: TypeAlias = _Inflate | InflateZeros | _Unxz | _Unzst
 
 
 def sniff(head: bytes, *, name: str = "the file") -> Compression:
@@ -195,14 +123,14 @@ def iter_member(
     Raises:
         FormatError: the data is damaged or cut short.
     """
-    decoder: _Decoder
+    decoder: Decoder
     match kind:
         case Compression.GZ:
-            decoder = _Inflate()
+            decoder = Inflate()
         case Compression.XZ:
-            decoder = _Unxz()
+            decoder = Unxz()
         case Compression.ZST:
-            decoder = _Unzst()
+            decoder = Unzst()
         case Compression.NONE:
             raise ValueError(kind)
     yield from _member(decoder, data, more, name)
@@ -238,16 +166,16 @@ def unpack_head(head: bytes) -> bytes:
     try:
         match sniff(head):
             case Compression.GZ:
-                return _Inflate().feed(head)
+                return Inflate().feed(head)
             case Compression.XZ:
-                return _Unxz().feed(head)
+                return Unxz().feed(head)
             case Compression.ZST:
                 return _unzst_head(head)
             case Compression.NONE:
                 return head
     except FormatError:
         return b""
-    except _errors():
+    except decoder_errors():
         return b""
 
 
@@ -285,9 +213,9 @@ def iter_stream(stream: BinaryIO, kind: Compression, name: str) -> Iterator[byte
         case Compression.ZST:
             yield from zst.iter_unpacked(stream, os.fstat(stream.fileno()).st_size, name=name)
         case Compression.GZ:
-            yield from _members(stream, _inflate, magic.GZIP, name)
+            yield from _members(stream, inflate_member, magic.GZIP, name)
         case Compression.XZ:
-            yield from _members(stream, lambda _: _Unxz(), magic.XZ, name)
+            yield from _members(stream, lambda _: Unxz(), magic.XZ, name)
 
 
 class _Input:
@@ -334,7 +262,7 @@ class _Input:
 
 
 def _members(
-    stream: BinaryIO, make: Callable[[bytes], _Decoder], kind: FileType, name: str
+    stream: BinaryIO, make: Callable[[bytes], Decoder], kind: FileType, name: str
 ) -> Iterator[bytes]:
     """Yield the content of the members that follow each other in a stream."""
     source, empties = _Input(stream), Empties(name)
@@ -355,14 +283,12 @@ def _members(
             raise FormatError(f"{name}: {padding} bytes of padding follow an xz stream")
 
 
-def _member(
-    decoder: _Decoder, data: bytes, more: Callable[[], bytes], name: str
-) -> Iterator[bytes]:
+def _member(decoder: Decoder, data: bytes, more: Callable[[], bytes], name: str) -> Iterator[bytes]:
     """Yield the content of one member."""
     while True:
         try:
             out = decoder.feed(data)
-        except _errors() as error:
+        except decoder_errors() as error:
             raise FormatError(f"{name}: damaged compressed data: {error}") from error
         if out:
             yield out
@@ -371,23 +297,6 @@ def _member(
         data = more() if decoder.wants_more else b""
         if decoder.wants_more and not data:
             raise FormatError(f"{name}: the compressed data is cut short", hint=_TRUNCATED)
-
-
-def _inflate(data: bytes) -> _Decoder:
-    """Return the decoder of the gzip member that begins with ``data``."""
-    if data.startswith(gz.HEADER):
-        return InflateZeros(inflater(-zlib.MAX_WBITS))
-    return _Inflate()
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """Return what the decoders raise."""
-    found: list[object] = [*inflate_errors(), lzma.LZMAError]
-    with suppress(ImportError):
-        import zstandard
-
-        found.append(zstandard.ZstdError)
-    return tuple(each for each in found if isinstance(each, type) and issubclass(each, Exception))
 
 
 def _unzst_head(head: bytes) -> bytes:
