@@ -15,7 +15,7 @@ from builder.cli.answers import begin, started, tell_error, tell_interrupt
 from builder.cli.colour import with_colour_option
 from builder.cli.events import finish
 from builder.cli.streams import prepare_streams
-from builder.errors import BuilderError, HostError, InterruptError, UsageError, code_of
+from builder.errors import BuilderError, HostError, InterruptError, UsageError
 from builder.host import refusal
 
 _NO_MEMORY = "there is not enough memory"
