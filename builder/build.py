@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import __version__, reproducible
+from builder import __version__, log, reproducible
 from builder.addresses import shown
 from builder.artifact import (
     Publication,
@@ -125,18 +125,28 @@ def key_of(request: Request, plan: Plan, origin: Origin) -> str:
 def up_to_date(artifact: Path, key: str, origin: Origin) -> Outcome | None:
     """Return the standing artifact when it was built from the same inputs and is untouched."""
     record = read_provenance(artifact)
+    if reason := _why_to_build(artifact, record, key, origin):
+        log.info("building %s: %s", artifact, reason)
+        return None
+    log.info("skipping %s: its inputs are those of the last build", artifact)
+    told = record["artifact"]
+    return Outcome(artifact, str(told.get("sha256") or ""), told["size"], built=False)
+
+
+def _why_to_build(artifact: Path, record: Mapping[str, Any], key: str, origin: Origin) -> str:
+    """Return why an artifact is not what a build would make; empty when it is."""
     try:
         status = artifact.stat()
     except OSError:
-        return None
+        return "it is not there"
     told = record.get("artifact")
     if record.get("key") != key or not isinstance(told, dict):
-        return None
+        return "its inputs are not those of the last build"
     if (status.st_size, int(status.st_mtime)) != (told.get("size"), record.get("timestamp")):
-        return None
+        return "it was changed after it was built"
     if not _is_same_base(origin, record):
-        return None
-    return Outcome(artifact, str(told.get("sha256") or ""), status.st_size, built=False)
+        return "its base is another file than at the last build"
+    return ""
 
 
 def _is_same_base(origin: Origin, record: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "PHOTON_BUILDER_MIRRORS": "Addresses, separated by commas, that are asked for published files "
     "instead of Photon's own servers, in this order.",
     "SOURCE_DATE_EPOCH": "Seconds since 1970 for every time that is written: the same bytes again.",
+    "PHOTON_BUILDER_LOG": "`info` or `debug`: as `-v` or `--debug`.",
     "XDG_CACHE_HOME": "See PHOTON_BUILDER_CACHE.",
     "XDG_CONFIG_HOME": "Where `photon-builder/` lies with what `burn` may never write and the keys "
     "that it trusts; `~/.config` otherwise.",

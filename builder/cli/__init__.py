@@ -14,6 +14,7 @@ import click
 from builder.cli.answers import begin, started, tell_error, tell_interrupt
 from builder.cli.colour import with_colour_option
 from builder.cli.events import finish
+from builder.cli.logs import show_as_asked, with_log_options
 from builder.cli.streams import prepare_streams
 from builder.errors import BuilderError, HostError, InterruptError, UsageError
 from builder.host import refusal
@@ -71,7 +72,9 @@ class Lazy(click.Group):
             ctx.fail(f"there is no command {cmd_name!r}{meant}")
         module = importlib.import_module(f"builder.cli.{COMMANDS[cmd_name]}")
         found = getattr(module, NAMES.get(cmd_name, cmd_name))
-        return with_colour_option(found) if isinstance(found, click.Command) else None
+        if not isinstance(found, click.Command):
+            return None
+        return with_log_options(with_colour_option(found))
 
 
 @click.command(
@@ -94,6 +97,7 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     prepare_streams()
     begin(arguments)
+    show_as_asked()
     code = _run(arguments)
     finish(code)
     return code

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from builder import log
 from builder.addresses import shown
 from builder.blob import Blob, Download
 from builder.cache import Cache
@@ -55,7 +56,9 @@ def fetch(
             hint="give its sha256 in the spec, or let `photon-builder lock` record it",
         )
     if found := cache.find(wanted):
+        log.info("%s is in the cache: %s", source.filename, found.path)
         return found
+    log.info("%s is not in the cache", source.filename)
     if offline:
         raise _refusal(source, wanted, [_OFFLINE])
     algorithm, digest = next(iter(wanted.items()))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from builder import log
 from builder.addresses import shown
 from builder.fetch.addresses import is_same_origin
 from builder.fetch.wire import MirrorError, Patience, as_it_is
@@ -48,6 +49,7 @@ def follow(ways: Ways, url: str, headers: Mapping[str, str]) -> "requests.Respon
     start, auth = url, _login(url) if logs_in else as_it_is
     for _ in range(_MAX_REDIRECTS + 1):
         response = _send(ways, url, headers, auth)
+        log.debug("GET %s: %s", shown(url), response.status_code)
         target = ways.session.get_redirect_target(response)
         if target is None:
             return response

@@ -4,7 +4,6 @@ Nothing on the way from a spec to an artifact comes through here; booting and ju
 Programs are started without a shell, so no argument is ever interpreted.
 """
 
-import logging
 import os
 import shlex
 import shutil
@@ -14,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from builder import log
 from builder.errors import ToolError
 from builder.structs import Struct
 
-_LOG = logging.getLogger(__name__)
 _SYSTEM = ("/usr/sbin", "/sbin", "/usr/local/bin", "/opt/homebrew/bin")
 _LAST_LINES = 8
 _PATIENCE_SECONDS = 5.0
@@ -211,7 +210,7 @@ def _started(command: list[str], sink: IO[bytes]) -> subprocess.Popen[bytes]:
 def _logged(argv: Sequence[str | Path]) -> list[str]:
     """Return a command line as text, logged."""
     command = [str(part) for part in argv]
-    _LOG.info("running %s", shlex.join(command))
+    log.info("running %s", shlex.join(command))
     return command
 
 

@@ -44,6 +44,9 @@ _ALLOW = {
     "uniqueItems": True,
     "description": "Codes of warnings that are meant: they are neither shown nor counted.",
 }
+_SHAPES = {"SCH001", "SCH003"}
+"""Another kind of value, a key that is missing: what an example answers best."""
+_LONGEST_EXAMPLE = 110
 _MOST_PROBLEMS = 500
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -131,6 +134,8 @@ def _feature_schema(feature: Feature, examples: bool) -> dict[str, Any]:
     schema: dict[str, Any] = {"title": feature.summary, **feature.schema}
     if examples:
         schema["examples"] = [parse_document(feature.example, Path(feature.key)).value]
+    else:
+        schema["x-example"] = f"{feature.key}: {feature.example}"
     return schema
 
 
@@ -226,7 +231,7 @@ def find_misfits(document: Document, schema: Mapping[str, Any]) -> list[tuple[Pr
         Draft202012Validator, {"pattern": _iter_mismatches}
     )  # type: ignore[no-untyped-call]
     errors = validator(schema).iter_errors(document.value)
-    sentences = list(iter_sentences(errors))
+    sentences = [_with_example(each, schema) for each in iter_sentences(errors)]
     said = [_problem(sentence, document) for sentence in sentences[:_MOST_PROBLEMS]]
     last = said[-1:] * (len(sentences) - len(said))  # nobody reads a thousand
     return list(zip(said + last, (sentence.path for sentence in sentences), strict=True))
@@ -240,6 +245,19 @@ def _iter_mismatches(
 
     if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
         yield ValidationError("does not match")
+
+
+def _with_example(sentence: Sentence, schema: Mapping[str, Any]) -> Sentence:
+    """Return a sentence about the shape of a feature with the feature's example."""
+    depth, example = 0, schema.get("x-example", "")
+    while depth < len(sentence.path) and not example:
+        schema = schema.get("properties", {}).get(sentence.path[depth], {})
+        depth, example = depth + 1, schema.get("x-example", "")
+    is_far = len(sentence.path) > depth + 1 or sentence.code not in _SHAPES
+    if not example or len(example) > _LONGEST_EXAMPLE or is_far:
+        return sentence
+    hint = f"{sentence.hint}; for example" if sentence.hint else "for example"
+    return sentence._replace(hint=f"{hint}: {example}")
 
 
 def _problem(sentence: Sentence, document: Document) -> Problem:

@@ -19,6 +19,7 @@ _NOTES = {
     "description",
     "default",
     "examples",
+    "x-example",
     "x-form",
     "x-own-check",
     "x-unit",

@@ -105,3 +105,18 @@ def test_no_hint_says_to_quote_what_is_invalid_in_quotes(tmp_path: Path) -> None
                 quoted = written(problem.hint)
                 again = problems_of(tmp_path, re.sub(r": (\w+)\}", f": {quoted}}}", section))
                 assert not [p for p in again if p.code.startswith("SCH")]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "example"),
+    [
+        ("groups: {staff: {gid: 1600}}", "for example: groups: {media: 2000}"),
+        ("compose: [app]", "without dashes and brackets; for example: compose: {pihole: {file: "),
+        ("compose: {app: {source: app}}", "add `file: …`; for example: compose: {pihole: {file: "),
+    ],
+)
+def test_a_key_of_another_shape_is_answered_with_an_example(
+    overlay: str, example: str, tmp_path: Path
+) -> None:
+    first, *_ = problems_of(tmp_path, f"overlay: {{{overlay}}}\n")
+    assert example in first.hint
