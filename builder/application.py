@@ -14,13 +14,16 @@ from builder.carriers.knowledge import facts_of_tree
 from builder.changes import FileOp
 from builder.engine.directory import DirectoryTree
 from builder.engine.tree import Tree, exists
-from builder.errors import GuestError, HostError, UsageError
+from builder.errors import GuestError, UsageError
 from builder.features import discover
 from builder.guest.os_release import PHOTON_RELEASE
+from builder.host import refusal
 from builder.plan import Plan, make_plan
 from builder.progress import Progress
 from builder.request import Request
 from builder.support import features_for
+
+_AS_ROOT = "owners and modes are set by root: try sudo"
 
 
 def apply_to_folder(
@@ -55,10 +58,8 @@ def apply_to_folder(
         for op in () if only_check else found:
             tree.apply(op)
     except OSError as error:
-        raise HostError(
-            f"{error.filename or folder}: {error.strerror or error}",
-            hint="owners and modes are set by root: try sudo",
-        ) from error
+        hint = _AS_ROOT if isinstance(error, PermissionError) else ""
+        raise refusal(error, folder, hint=hint) from error
     return found
 
 

@@ -21,8 +21,13 @@ def merge_sums(text: str, sums: Mapping[str, str]) -> str:
 
     Lines in another form stay where they are, ahead of the others.
     """
-    known = parse_sums(text)
-    digests = {name: digest for name, digest in (known | dict(sums)).items() if digest}
-    others = [line for line in text.splitlines() if not _LINE.fullmatch(line)]
-    ours = [f"{digest}  {name}" for name, digest in sorted(digests.items())]
-    return "".join(f"{line}\n" for line in [*others, *ours])
+    ours = {name: f"{digest}  {name}" for name, digest in sums.items() if digest}
+    others = []
+    for line in text.splitlines():
+        found = _LINE.fullmatch(line)
+        if not found:
+            others.append(line)
+        elif found[2] not in sums:
+            ours.setdefault(found[2], line)
+    lines = [*others, *(line for _, line in sorted(ours.items()))]
+    return "".join(f"{line}\n" for line in lines)

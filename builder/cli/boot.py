@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from builder.cli.boot_report import Told
-from builder.cli.options import PATH, default_output, json_option, target_of
+from builder.cli.options import PATH, default_output, json_option
 from builder.cli.reading import read_spec
 from builder.errors import UsageError, VerifyError
 from builder.host import refusal
+from builder.selection import target_of
 from builder.structs import Struct, replace
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from builder import api
 from builder.cli.answers import write_result
 from builder.cli.inspect_text import inspect_lines, made_by
 from builder.cli.listing import names_of, row_of, shown
@@ -18,7 +19,7 @@ from builder.engine.tree import Tree, resolve
 from builder.errors import GuestError, UsageError
 from builder.formats.filesystem import Kind, Node
 from builder.guestpath import GuestPath, guest, join
-from builder.images import describe, open_image
+from builder.images import open_image
 from builder.printable import printable
 
 
@@ -32,8 +33,7 @@ def inspect(artifact: Path, *, as_json: bool) -> None:
     """
     from builder.artifact import read_provenance
 
-    with open_image(artifact) as image:
-        found = describe(image)
+    found = api.inspect(artifact)
     found["made_by"] = made_by(read_provenance(artifact), artifact)
     text = "".join(f"{printable(line)}\n" for line in inspect_lines(artifact, found))
     write_result("inspect", found, as_json=as_json, text=text)

@@ -7,8 +7,8 @@ from typing import Any, TypedDict, Unpack
 
 import click
 
+from builder import api
 from builder.build import Request
-from builder.build import build as build_artifact
 from builder.cli.answers import write_result
 from builder.cli.events import emit, events_option
 from builder.cli.options import (
@@ -25,7 +25,6 @@ from builder.cli.options import (
 from builder.cli.reading import read_spec
 from builder.cli.together import build_together, emit_artifact, row_of, summary
 from builder.cli.trust import say_trusted, trust_option
-from builder.lock import read_lock
 from builder.spec import Spec
 from builder.targets import Target
 
@@ -161,23 +160,20 @@ def _list_addresses(spec: Spec, chosen: list[Target], *, as_json: bool) -> None:
 
 def _request(spec: Spec, target: Target, choices: Choices) -> Request:
     """Return what the command line asks for."""
-    return Request(
+    return api.make_request(
         spec,
         target,
         choices["output"] or default_output(),
         force=choices["force"],
         offline=choices["offline"],
-        locked=read_lock(spec.path.parent),
         announce=announce,
     )
 
 
 def _build_one(request: Request, *, as_json: bool) -> None:
     """Build one artifact and print what came of it."""
-    from builder.cache import Cache
-
     begun = time.monotonic()
-    outcome = build_artifact(request, Cache(), reporter())
+    outcome = api.build(request, progress=reporter())
     seconds = time.monotonic() - begun
     warn(outcome.warnings)
     emit_artifact(request, outcome, seconds)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from builder import progress
-from builder.artifact import read_provenance
 from builder.cli.events import Telling, emit_problems
 from builder.cli.report import show_problems
 from builder.errors import Problem, UsageError
 from builder.facts import releases
-from builder.lock import read_lock
-from builder.spec import Base, Choice, FileBase, SampleBase, Spec, choose
+from builder.selection import choose_targets, targets_of
+from builder.spec import Base, FileBase, SampleBase, Spec
 from builder.targets import Target
 
 if TYPE_CHECKING:
@@ -96,69 +95,10 @@ def chosen_targets(spec: Spec, wanted: tuple[str, ...]) -> list[Target]:
     Raises:
         UsageError: there is no such target, or nothing of a group can be built.
     """
-    from builder import targets
-
-    known = targets.discover()
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"there is no target {name!r}", hint="photon-builder targets")
-    choice = choose(wanted, spec.base, known) if wanted else spec.choice
+    choice = choose_targets(spec, wanted)
     for omission in choice.omitted:
         say_once(f"{spec.path.name}: {omission}")
-    if not choice.names:
-        raise UsageError(
-            f"nothing of {', '.join(wanted)} can be built from this base",
-            hint="photon-builder catalog lists what was published; photon-builder targets, what "
-            "can be built",
-        )
     return targets_of(choice)
-
-
-def targets_of(choice: Choice) -> list[Target]:
-    """Return the targets of a choice."""
-    from builder import targets
-
-    known = targets.discover()
-    found = (known[name] for name in choice.names)
-    return [entry for entry in found if isinstance(entry, Target)]
-
-
-def target_of(artifact: Path, spec: Spec, wanted: str | None = None) -> Target:
-    """Return the target that a file was made for, of those that a spec builds.
-
-    The provenance beside it says so; without one, its name does, by the longest suffix.
-
-    Args:
-        artifact: The file.
-        spec: What it was made from.
-        wanted: What ``--target`` has, which decides it.
-
-    Raises:
-        UsageError: the spec does not build what the file is, or several fit.
-    """
-    chosen = {entry.name: entry for entry in chosen_targets(spec, (wanted,) if wanted else ())}
-    if wanted and len(chosen) == 1:
-        return next(iter(chosen.values()))
-    made = str(read_provenance(artifact).get("target") or "")
-    if made in chosen:
-        return chosen[made]
-    if made:
-        raise UsageError(
-            f"{artifact}: it was made for {made}, and {spec.path} builds {', '.join(chosen)}",
-            hint="name the spec that it was made from, or give --target",
-        )
-    ends = {entry.suffix_with(spec.output): entry for entry in chosen.values()}
-    ends |= {entry.suffix: entry for entry in chosen.values()}
-    fitting = [suffix for suffix in ends if artifact.name.endswith(suffix)]
-    if fitting:
-        return ends[max(fitting, key=len)]
-    if len(chosen) > 1:
-        raise UsageError(
-            f"{artifact}: neither a provenance file nor its name tells for which target it was "
-            f"made; {spec.path} builds {', '.join(chosen)}",
-            hint=f"say it: --target {next(iter(chosen))}",
-        )
-    return next(iter(chosen.values()))
 
 
 def base_of(text: str | None) -> Base | None:
@@ -183,7 +123,6 @@ def default_output() -> Path:
 
 def question(spec: Spec, target: Target) -> "Request":
     """Return the request of a command that builds nothing."""
-    from builder.build import Request
+    from builder.api import make_request
 
-    locked = read_lock(spec.path.parent)
-    return Request(spec, target, default_output(), locked=locked)
+    return make_request(spec, target, default_output())

@@ -15,8 +15,8 @@ from tests.support.judges import judge
 from tests.support.program import PROJECT, Bench
 
 COMMANDS = (
-    "build", "fetch", "check", "plan", "lock", "targets", "catalog", "schema", "explain", "facts",
-    "init",
+    "build", "fetch", "check", "plan", "lock", "apply", "targets", "catalog", "schema", "explain",
+    "facts", "init",
     "doctor", "inspect", "ls", "cat", "diff", "verify", "boot", "burn", "devices", "nightly",
     "os-list", "cache", "cache ls", "cache verify", "cache gc", "cache add",
 )  # fmt: skip

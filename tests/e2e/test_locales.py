@@ -50,6 +50,10 @@ RUNS: dict[str, list[tuple[tuple[str, ...], int]]] = {
     "check": [(("specs/fü.yaml",), 0), (("specs/böse.yaml",), 3), (("specs/fehlt-ß.yaml",), 3)],
     "plan": [(("specs/fü.yaml", "-v"), 0), (("specs/fü.yaml", "--json"), 0)],
     "lock": [(("specs/fü.yaml",), 0)],
+    "apply": [
+        (("specs/fü.yaml", "--root", "fehlt-ß"), 10),
+        (("specs/böse.yaml", "--root", "."), 3),
+    ],
     "targets": [((), 0)],
     "catalog": [((), 0)],
     "facts": [(("5.0",), 0)],

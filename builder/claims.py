@@ -1,0 +1,154 @@
+"""What a spec says of a finished file, and in which way a file is otherwise."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from builder.artifact import digest_of, read_provenance
+from builder.build import prepare, wanted_of
+from builder.cache import Cache
+from builder.errors import VerifyError
+from builder.inputs import with_downloads
+from builder.job import Wanted
+from builder.leaks import Leak
+from builder.plan import Plan
+from builder.plan_record import Difference, name_of, since
+from builder.progress import Progress
+from builder.request import Request
+from builder.structs import Struct
+from builder.verify import UnlikeSpecError
+from builder.verify import verify as prove
+
+_LATEST = 1 << 36
+_MOST = 5
+"""Changes that are named one by one."""
+
+
+class Claim(Struct, frozen=True):
+    """What a spec says of a file.
+
+    Attributes:
+        request: What would build it.
+        record: The provenance of the file.
+        wanted: What it should hold; ``None`` when nobody can tell any more.
+        edited: How the plan differs from that of the build; ``None`` when nothing recorded it.
+    """
+
+    request: Request
+    record: Mapping[str, Any]
+    wanted: Wanted | None
+    edited: Difference | None
+
+
+class Verdict(Struct, frozen=True):
+    """What a verification found.
+
+    Attributes:
+        kind: Container of the file.
+        steps: Changes of the plan that are in it.
+        leaks: Where secrets stand outside of their place.
+        is_compared: Whether it was compared with a plan.
+        edited: How the spec was edited since the build, in words; empty when it was not.
+    """
+
+    kind: str
+    steps: int
+    leaks: tuple[Leak, ...]
+    is_compared: bool
+    edited: str
+
+
+def verify(artifact: Path, request: Request | None, progress: Progress) -> Verdict:
+    """Prove a file: its container is valid and, given a request, the plan holds.
+
+    Raises:
+        VerifyError: the container is damaged, or the plan does not hold; says what differs.
+    """
+    claim = _claim(request, artifact, progress) if request else None
+    wanted = claim.wanted if claim else None
+    work_out = request.target.work_out if request else None
+    try:
+        proof = prove(artifact, wanted, work_out, full=True)
+    except UnlikeSpecError as error:
+        raise _explained(error.missing, artifact, claim) from error
+    edited = _edited(claim.edited) if claim else ""
+    return Verdict(
+        proof.kind, proof.steps, proof.leaks + _beside(artifact, wanted), wanted is not None, edited
+    )
+
+
+def _beside(artifact: Path, wanted: Wanted | None) -> tuple[Leak, ...]:
+    """Return whether the provenance beside an artifact holds a secret of its spec."""
+    from builder.artifact import provenance_path
+    from builder.leaks import leaks_beside
+
+    path = provenance_path(artifact)
+    if wanted is None or not path.is_file():
+        return ()
+    return tuple(leaks_beside(wanted, {path.name: path.read_bytes()}))
+
+
+def _claim(request: Request, artifact: Path, progress: Progress) -> Claim:
+    """Return what a spec says of a file."""
+    record = read_provenance(artifact)
+    plan, _ = prepare(request)
+    told = record.get("timestamp")
+    timestamp = _time_of(artifact)
+    if isinstance(told, int) and 0 < told < _LATEST:
+        timestamp = told
+    known = _known(request, plan, artifact, progress)
+    wanted = wanted_of(request, known, timestamp) if known else None
+    return Claim(request, record, wanted, since(record, plan))
+
+
+def _time_of(artifact: Path) -> int:
+    """Return the time stamp of a file, which a build sets to that of all that it writes."""
+    return int(artifact.stat().st_mtime) if artifact.exists() else 0
+
+
+def _known(request: Request, plan: Plan, artifact: Path, progress: Progress) -> Plan | None:
+    """Return what of a plan can be compared, ``None`` when nobody can tell any more.
+
+    A payload can be compared as a whole only: everything in it has to be known, what was
+    downloaded too, and nothing in it may have been drawn.
+    """
+    known = plan.without_drawn()
+    if request.target.work_out is not None:
+        if known.steps != plan.steps:
+            return None
+        known = with_downloads(known, artifact, Cache(), progress, offline=False)
+    return known
+
+
+def _explained(missing: tuple[str, ...], artifact: Path, claim: Claim | None) -> VerifyError:
+    """Return why a sound file is not what a spec says: the spec was edited, or the file was."""
+    path = claim.request.spec.path if claim else ""
+    told = claim.record.get("artifact") if claim else None
+    recorded = told.get("sha256") if isinstance(told, dict) else None
+    edited = _edited(claim.edited) if claim else ""
+    if recorded and digest_of(artifact) != recorded:
+        why = "the file was changed after it was built"
+    elif recorded or edited:
+        why = f"{path} was edited since the build" + (f": {edited}" if edited else "")
+    else:
+        why = f"it was built from another spec, or {path} was edited since"
+    return VerifyError(
+        f"{artifact} is not what {path} says: {why}. In the file: {'; '.join(missing)}",
+        hint=f"build it again: photon-builder build {path}; without a spec, verify proves the "
+        "file alone",
+    )
+
+
+def _edited(difference: Difference | None) -> str:
+    """Return what was edited in a spec since the build; nothing when nothing was."""
+    return "; ".join(_words(difference)) if difference else ""
+
+
+def _words(difference: Difference) -> Iterator[str]:
+    """Yield what was added, changed and dropped."""
+    rows = (("new", difference.added), ("changed", difference.changed))
+    for word, subjects in (*rows, ("no longer asked for", difference.removed)):
+        names = [name_of(subject) for subject in sorted(subjects)]
+        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+        if names:
+            yield f"{word}: {', '.join(names[:_MOST])}{more}"
