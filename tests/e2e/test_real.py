@@ -1,5 +1,6 @@
 """The homelab spec on a root of real programs, judged by systemd, PAM, sshd and findmnt."""
 
+import json
 import os
 import shutil
 import stat
@@ -234,8 +235,8 @@ def test_the_files_of_the_base_are_untouched(machine: Machine) -> None:
 
 
 def test_looking_into_it_is_quick_and_complete(machine: Machine) -> None:
-    done = machine.bench.run("ls", "-R", machine.artifact, "/")
-    listed = {line.split(" -> ")[0].split(None, 5)[5] for line in done.out.splitlines()}
+    done = machine.bench.run("ls", "-R", machine.artifact, "/", "--json")
+    listed = {row["path"] for row in json.loads(done.out)["files"]}
     seen = {
         f"/{path.relative_to(machine.root)}"
         for path in machine.root.rglob("*")
