@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from builder.carriers.staged_packages import stage_packages
 from builder.changes import FileOp, InstallPackages
 from builder.engine.knowledge import Knowledge
 from builder.engine.tree import Tree, read_text
@@ -16,6 +15,8 @@ class BuildersKnowledge(Knowledge):
 
     def stage(self, change: InstallPackages, tree: Tree) -> Iterator[FileOp]:
         """Yield what makes packages be installed on the first boot."""
+        from builder.carriers.staged_packages import stage_packages
+
         return stage_packages(change, tree, self)
 
     def brings(self, packages: Sequence[str], unit: str, tree: Tree) -> bool | None:

@@ -22,8 +22,8 @@ from builder.cli.options import (
     target_option,
     warn,
 )
+from builder.cli.outcomes import emit_artifact, row_of, summary
 from builder.cli.reading import read_spec
-from builder.cli.together import build_together, emit_artifact, row_of, summary
 from builder.cli.trust import say_trusted, trust_option
 from builder.spec import Spec
 from builder.targets import Target
@@ -82,6 +82,8 @@ def build(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
     if len(work) == 1:
         _build_one(work[0], as_json=choices["as_json"])
         return 0
+    from builder.cli.together import build_together
+
     return build_together(
         work,
         jobs=choices["jobs"],

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from builder.build import Outcome, Request
 from builder.cli.answers import failed, write_result
-from builder.cli.events import emit, emit_problems
+from builder.cli.events import emit_problems
 from builder.cli.options import reporter, warn
+from builder.cli.outcomes import emit_artifact, name_of, row_of, summary
 from builder.cli.report import show_error
 from builder.errors import BuilderError, problems_of
 from builder.executors import NotStartedError, Result, build_all
@@ -30,7 +31,7 @@ def build_together(
     )
     for one in results:
         if isinstance(one.found, BuilderError) and not isinstance(one.found, NotStartedError):
-            sys.stderr.write(f"{_name(one.request)}: failed, see above\n")
+            sys.stderr.write(f"{name_of(one.request)}: failed, see above\n")
     outcomes = [one.found for one in results if isinstance(one.found, Outcome)]
     text = "".join(f"{outcome.artifact}\n" for outcome in outcomes)
     rows = [_row(one) for one in results]
@@ -40,46 +41,16 @@ def build_together(
     return codes[0] if codes else 0
 
 
-def row_of(outcome: Outcome) -> dict[str, object]:
-    """Return an outcome as plain data."""
-    return {
-        "artifact": str(outcome.artifact),
-        "sha256": outcome.sha256,
-        "size": outcome.size,
-        "built": outcome.built,
-    }
-
-
-def emit_artifact(request: Request, outcome: Outcome, seconds: float) -> None:
-    """Tell of an artifact that is there."""
-    named = {"spec": request.spec.name, "target": request.target.name}
-    emit("artifact", **named, **row_of(outcome), seconds=round(seconds, 3))
-
-
-def summary(request: Request, outcome: Outcome, seconds: float) -> str:
-    """Say what was done."""
-    if not outcome.built:
-        return f"{_name(request)}: nothing changed"
-    size = f"{outcome.size / 1e6:.1f} MB in {seconds:.1f} s"
-    digest = f"sha256 {outcome.sha256}" if outcome.sha256 else "digests in its block map"
-    return f"{_name(request)}: {size}, verified, {digest}"
-
-
-def _name(request: Request) -> str:
-    """Name a request."""
-    return f"{request.spec.name} ({request.target.name})"
-
-
 def _tell(result: Result) -> None:
     """Show what came of a request."""
     with above_bars(sys.stderr):
         match result.found:
             case NotStartedError() as error:
-                sys.stderr.write(f"{_name(result.request)}: {error}; --keep-going builds all\n")
+                sys.stderr.write(f"{name_of(result.request)}: {error}; --keep-going builds all\n")
             case BuilderError() as error:
                 subject = result.request.spec.name, result.request.target.name
                 emit_problems(problems_of(error), exit_code=error.exit_code, subject=subject)
-                sys.stderr.write(f"{_name(result.request)} failed:\n")
+                sys.stderr.write(f"{name_of(result.request)} failed:\n")
                 show_error(error)
             case outcome:
                 warn(outcome.warnings)

@@ -7,7 +7,7 @@ depends on the machine that made the filesystem.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 LEGACY, HALF_MD4, TEA = 0, 1, 2
 VERSIONS = (LEGACY, HALF_MD4, TEA)
@@ -19,20 +19,21 @@ _DELTA = 0x9E3779B9
 
 def name_hash(name: bytes, version: int, seed: tuple[int, ...], *, unsigned: bool) -> int:
     """Return the hash of a name, its lowest bit cleared."""
-    values = list(name) if unsigned else list(struct.unpack(f"{len(name)}b", name))
+    values = name if unsigned else struct.unpack(f"{len(name)}b", name)
     if version == LEGACY:
         result = _legacy(values)
     else:
         state = list(seed) if any(seed) else list(_MD4_START)
         transform, words = (_half_md4, 8) if version == HALF_MD4 else (_tea, 4)
-        for block in _iter_blocks(values, words):
+        plain = name.isascii() and len(name) < 4 * words
+        for block in [_short_block(name, words)] if plain else _iter_blocks(values, words):
             transform(state, block)
         result = state[1] if version == HALF_MD4 else state[0]
     result &= ~1
     return _END_OF_DIRECTORY - 2 if result == _END_OF_DIRECTORY else result
 
 
-def _legacy(values: list[int]) -> int:
+def _legacy(values: Sequence[int]) -> int:
     """Return the hash of the first indexed directories."""
     current, previous = 0x12A3FE2D, 0x37ABE8F9
     for value in values:
@@ -43,7 +44,15 @@ def _legacy(values: list[int]) -> int:
     return current << 1 & _MASK
 
 
-def _iter_blocks(values: list[int], words: int) -> Iterator[list[int]]:
+def _short_block(name: bytes, words: int) -> tuple[int, ...]:
+    """Return the one block of a short name: the last word is filled up in front."""
+    padding = bytes((len(name),))
+    whole = len(name) & ~3
+    last = name[whole:].rjust(4, padding)
+    return struct.unpack(f">{words}I", (name[:whole] + last).ljust(4 * words, padding))
+
+
+def _iter_blocks(values: Sequence[int], words: int) -> Iterator[list[int]]:
     """Cut a name into blocks of so many words, padded with its remaining length."""
     for start in range(0, len(values), 4 * words):
         rest = len(values) - start
@@ -58,45 +67,28 @@ def _iter_blocks(values: list[int], words: int) -> Iterator[list[int]]:
         yield block
 
 
-def _rotate(value: int, bits: int) -> int:
-    """Rotate 32 bits to the left."""
-    value &= _MASK
-    return (value << bits | value >> (32 - bits)) & _MASK
+_FIRST = tuple(zip((0, 1, 2, 3, 4, 5, 6, 7), (3, 7, 11, 19) * 2, strict=True))
+_SECOND = tuple(zip((1, 3, 5, 7, 0, 2, 4, 6), (3, 5, 9, 13) * 2, strict=True))
+_THIRD = tuple(zip((3, 7, 2, 6, 1, 5, 0, 4), (3, 9, 11, 15) * 2, strict=True))
+"""Of each round: the words in their order, and by how many bits the sums are rotated."""
 
 
-def _choose(x: int, y: int, z: int) -> int:
-    """Take the bits of ``y`` where ``x`` is set, else those of ``z``."""
-    return z ^ (x & (y ^ z))
-
-
-def _majority(x: int, y: int, z: int) -> int:
-    """Take what two of three say (a sum, as the kernel has it; its parts never overlap)."""
-    return (x & y) + ((x ^ y) & z)
-
-
-def _parity(x: int, y: int, z: int) -> int:
-    """Take the exclusive or."""
-    return x ^ y ^ z
-
-
-_ROUNDS = (
-    (_choose, 0, (3, 7, 11, 19), (0, 1, 2, 3, 4, 5, 6, 7)),
-    (_majority, 0x5A827999, (3, 5, 9, 13), (1, 3, 5, 7, 0, 2, 4, 6)),
-    (_parity, 0x6ED9EBA1, (3, 9, 11, 15), (3, 7, 2, 6, 1, 5, 0, 4)),
-)
-
-
-def _half_md4(state: list[int], block: list[int]) -> None:
-    """Stir eight words into the state."""
+def _half_md4(state: list[int], block: Sequence[int]) -> None:
+    """Stir eight words into the state; written out, since a large directory has thousands."""
     a, b, c, d = state
-    for function, constant, shifts, order in _ROUNDS:
-        for step, index in enumerate(order):
-            mixed = a + function(b, c, d) + block[index] + constant
-            a, b, c, d = d, _rotate(mixed, shifts[step % 4]), b, c
+    for index, bits in _FIRST:
+        mixed = (a + (d ^ (b & (c ^ d))) + block[index]) & _MASK
+        a, b, c, d = d, (mixed << bits | mixed >> (32 - bits)) & _MASK, b, c
+    for index, bits in _SECOND:
+        mixed = (a + (b & c) + ((b ^ c) & d) + block[index] + 0x5A827999) & _MASK
+        a, b, c, d = d, (mixed << bits | mixed >> (32 - bits)) & _MASK, b, c
+    for index, bits in _THIRD:
+        mixed = (a + (b ^ c ^ d) + block[index] + 0x6ED9EBA1) & _MASK
+        a, b, c, d = d, (mixed << bits | mixed >> (32 - bits)) & _MASK, b, c
     state[:] = [(old + new) & _MASK for old, new in zip(state, (a, b, c, d), strict=True)]
 
 
-def _tea(state: list[int], block: list[int]) -> None:
+def _tea(state: list[int], block: Sequence[int]) -> None:
     """Stir four words into the state."""
     left, right, total = state[0], state[1], 0
     for _ in range(16):
