@@ -25,7 +25,12 @@ def wish_password(user: str, value: Mapping[str, Any], context: Context) -> Iter
     if "password" not in value:
         if "expire" in value:
             message = "`expire` belongs to a password, and none is given"
-            yield Fault(message, "USR004", "add password: …", (user, "expire"))
+            yield Fault(
+                message,
+                "USR004",
+                "add password: {env: NAME}, and export NAME before the build; or drop expire",
+                (user, "expire"),
+            )
         return
     try:
         hashed, weak = _hash_of(user, value["password"], context)
@@ -33,7 +38,7 @@ def wish_password(user: str, value: Mapping[str, Any], context: Context) -> Iter
         yield at(error.fault, user, "password")
         return
     if weak:
-        hint = "choose a longer one, or random: true"
+        hint = "choose a longer one, or have one drawn: password: {random: true}"
         message = f"the password of {user} {weak}: guessing finds it"
         path = (user, "password")
         yield Fault(message, "USR012", hint, path, Severity.WARNING)
