@@ -65,7 +65,7 @@ def test_nothing_is_touched_when_something_does_not_fit(root: Path, bench: Bench
     [
         ("/", 2, "is the system that runs"),
         ("empty", 8, "is no root filesystem of Photon OS"),
-        ("none", 10, "No such file or directory"),
+        ("none", 10, "no such file or folder"),
     ],
 )
 def test_a_folder_that_is_no_root_is_refused(
