@@ -13,7 +13,7 @@ Everything here is what the command line itself calls. Errors are those of
     api.verify(outcome.artifact, request)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,21 +153,36 @@ def build(
 
 
 def verify(
-    artifact: str | Path, request: Request | None = None, *, progress: "Progress | None" = None
+    artifact: str | Path,
+    request: Request | None = None,
+    *,
+    packages: Collection[str] = (),
+    progress: "Progress | None" = None,
 ) -> "Verdict":
     """Prove a file: its container is valid and, given a request, every change of its plan holds.
 
+    Args:
+        artifact: The file.
+        request: What would build it.
+        packages: What must be installed in it, as `rpm -q` takes names.
+        progress: Told how far it is.
+
     Raises:
-        VerifyError: the container is damaged, or the plan does not hold; says what differs.
+        VerifyError: the container is damaged, the plan does not hold or a package is missing; the
+            message names what differs.
     """
     from builder.claims import verify as verify_claims
     from builder.progress import Silent
 
-    return verify_claims(Path(artifact), request, progress or Silent())
+    return verify_claims(Path(artifact), request, progress or Silent(), packages)
 
 
-def inspect(artifact: str | Path) -> dict[str, Any]:
+def inspect(artifact: str | Path, *, packages: bool = False) -> dict[str, Any]:
     """Return what an artifact is: container, partitions, release, hardware; plain data.
+
+    Args:
+        artifact: The file.
+        packages: Whether to list the packages that are installed in it, too.
 
     Raises:
         FormatError: it is nothing known, or damaged.
@@ -176,4 +191,4 @@ def inspect(artifact: str | Path) -> dict[str, Any]:
     from builder.images import describe, open_image
 
     with open_image(Path(artifact)) as image:
-        return describe(image)
+        return describe(image, packages=packages)

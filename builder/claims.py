@@ -1,6 +1,6 @@
 """What a spec says of a finished file, and in which way a file is otherwise."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ from builder.artifact import digest_of, read_provenance
 from builder.build import prepare, wanted_of
 from builder.cache import Cache
 from builder.errors import VerifyError
+from builder.images import open_image
 from builder.inputs import with_downloads
+from builder.installed import read_installed
 from builder.job import Wanted
 from builder.leaks import Leak
 from builder.plan import Plan
@@ -58,11 +60,20 @@ class Verdict(Struct, frozen=True):
     edited: str
 
 
-def verify(artifact: Path, request: Request | None, progress: Progress) -> Verdict:
+def verify(
+    artifact: Path, request: Request | None, progress: Progress, packages: Collection[str] = ()
+) -> Verdict:
     """Prove a file: its container is valid and, given a request, the plan holds.
 
+    Args:
+        artifact: The file.
+        request: What would build it.
+        progress: Told how far it is.
+        packages: What must be installed in it, as `rpm -q` takes names.
+
     Raises:
-        VerifyError: the container is damaged, or the plan does not hold; says what differs.
+        VerifyError: the container is damaged, the plan does not hold or a package is missing; the
+            message names what differs.
     """
     claim = _claim(request, artifact, progress) if request else None
     wanted = claim.wanted if claim else None
@@ -72,9 +83,26 @@ def verify(artifact: Path, request: Request | None, progress: Progress) -> Verdi
     except UnlikeSpecError as error:
         raise _explained(error.missing, artifact, claim) from error
     edited = _edited(claim.edited) if claim else ""
+    if packages:
+        _prove_packages(artifact, packages)
     return Verdict(
         proof.kind, proof.steps, proof.leaks + _beside(artifact, wanted), wanted is not None, edited
     )
+
+
+def _prove_packages(artifact: Path, packages: Collection[str]) -> None:
+    """Refuse a file in which one of ``packages`` is not installed."""
+    with open_image(artifact) as image:
+        installed = read_installed(image.root())
+    for query in packages:
+        if not any(package.answers(query) for package in installed):
+            name = query.partition("-")[0]
+            like = [str(package) for package in installed if package.name.startswith(name)]
+            found = f"; installed are {', '.join(like[:_MOST])}" if like else ""
+            raise VerifyError(
+                f"{artifact}: the package {query} is not installed{found}",
+                hint=f"`photon-builder inspect {artifact} --packages` lists what is installed",
+            )
 
 
 def _beside(artifact: Path, wanted: Wanted | None) -> tuple[Leak, ...]:

@@ -1,11 +1,13 @@
-"""What differs between two trees, path by path."""
+"""What differs between two trees: path by path, and package by package."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 from builder.engine.tree import Tree, sha256_of
 from builder.formats.filesystem import Kind, Node
 from builder.guestpath import GuestPath, guest, join
+from builder.installed import InstalledPackage, read_installed
 
 
 class Difference(NamedTuple):
@@ -20,6 +22,55 @@ class Difference(NamedTuple):
     sign: str
     path: GuestPath
     what: str
+
+
+class PackageDifference(NamedTuple):
+    """A package that is not installed in the same version in both trees.
+
+    Attributes:
+        change: ``added``, ``removed``, ``upgraded``, ``downgraded``, or ``rebuilt`` at one version.
+        name: Its name.
+        arch: Its architecture.
+        old: Version in the first tree; empty for ``added``.
+        new: Version in the second; empty for ``removed``.
+    """
+
+    change: str
+    name: str
+    arch: str
+    old: str
+    new: str
+
+
+def compare_packages(first: Tree, second: Tree) -> Iterator[PackageDifference]:
+    """Yield the differences between the installed packages of two trees, by name.
+
+    Of a package that can be installed several times, such as a kernel, versions are added and
+    removed.
+
+    Raises:
+        FormatError: the database of packages of a tree is damaged.
+    """
+    old, new = set(read_installed(first)), set(read_installed(second))
+    changed = sorted(old ^ new, key=lambda p: (p.name, p.arch, p.age))
+    for (name, arch), group in groupby(changed, key=lambda p: (p.name, p.arch)):
+        found = list(group)
+        gone = [package for package in found if package in old]
+        come = [package for package in found if package in new]
+        if len(gone) == len(come) == 1:
+            yield _moved(gone[0], come[0])
+            continue
+        for package in gone:
+            yield PackageDifference("removed", name, arch, package.full_version, "")
+        for package in come:
+            yield PackageDifference("added", name, arch, "", package.full_version)
+
+
+def _moved(old: InstalledPackage, new: InstalledPackage) -> PackageDifference:
+    """Return how one package became another of its name."""
+    change = "rebuilt" if new.age == old.age else "upgraded"
+    change = "downgraded" if new.age < old.age else change
+    return PackageDifference(change, new.name, new.arch, old.full_version, new.full_version)
 
 
 def compare(first: Tree, second: Tree) -> Iterator[Difference]:

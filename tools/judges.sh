@@ -36,6 +36,7 @@ cmp diffutils
 cpio cpio
 createrepo_c createrepo-c
 cryptsetup cryptsetup-bin
+db5.3_load db5.3-util
 debugfs e2fsprogs
 docker-compose docker-compose
 docker-registry docker-registry

@@ -41,6 +41,7 @@ def inspect_lines(path: Path, found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {name:<10}{text}" for name, text in rows if text)
     yield from _partitions(found.get("partitions") or ())
     yield from _put_in(found.get("made_by"))
+    yield from _packages(found.get("packages"))
 
 
 def size_text(size: int | Path) -> str:
@@ -175,6 +176,18 @@ def _put_in(made: Mapping[str, Any] | None) -> Iterator[str]:
         found = Counter(key_of(c["from"]) for c in changes if area_of(c["from"]) == area)
         if found:
             yield f"    {area:<9} " + ", ".join(f"{key} ({n})" for key, n in found.items())
+
+
+def _packages(rows: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
+    """Yield the installed packages, when they were asked for."""
+    if rows is None:
+        return
+    yield f"  packages: {len(rows)} installed" if rows else "  packages: no database of rpm"
+    widths = [max((len(str(row[key])) for row in rows), default=0) for key in ("name", "arch")]
+    for row in rows:
+        epoch = f"{row['epoch']}:" if row["epoch"] else ""
+        version = f"{epoch}{row['version']}-{row['release']}"
+        yield f"    {row['name']:<{widths[0]}}  {row['arch']:<{widths[1]}}  {version}"
 
 
 def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """The commands that look into files: ``inspect``, ``ls``, ``cat``, ``diff``."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -14,7 +14,7 @@ from builder.cli.options import (
     PATH,
     json_option,
 )
-from builder.compare import compare
+from builder.compare import compare, compare_packages
 from builder.engine.tree import Tree, resolve
 from builder.errors import GuestError, UsageError
 from builder.formats.filesystem import Kind, Node
@@ -25,15 +25,16 @@ from builder.printable import printable
 
 @click.command()
 @click.argument("artifact", type=PATH)
+@click.option("--packages", is_flag=True, help="List the packages that are installed in it.")
 @json_option
-def inspect(artifact: Path, *, as_json: bool) -> None:
+def inspect(artifact: Path, *, packages: bool, as_json: bool) -> None:
     """Say what an artifact is: release, hardware, partitions, and what was put into it.
 
     What was put in is read from the provenance file beside it.
     """
     from builder.artifact import read_provenance
 
-    found = api.inspect(artifact)
+    found = api.inspect(artifact, packages=packages)
     found["made_by"] = made_by(read_provenance(artifact), artifact)
     text = "".join(f"{printable(line)}\n" for line in inspect_lines(artifact, found))
     write_result("inspect", found, as_json=as_json, text=text)
@@ -72,16 +73,27 @@ def cat(artifact: Path, path: str) -> None:
 @click.command("diff")
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
+@click.option("--packages", "only_packages", is_flag=True, help="Compare the packages alone.")
 @json_option
-def show_differences(a: Path, b: Path, *, as_json: bool) -> int:
-    """Compare the trees inside two artifacts; exits with 1 when they differ."""
+def show_differences(a: Path, b: Path, *, only_packages: bool, as_json: bool) -> int:
+    """Compare two artifacts: installed packages, then files; exits with 1 when they differ."""
     with open_image(a) as first, open_image(b) as second:
-        found = [row._asdict() for row in compare(first.root(), second.root())]
-    text = "".join(
-        f"{row['sign']} {printable(row['path'])}{_because(row['what'])}\n" for row in found
-    )
-    write_result("diff", {"differences": found}, as_json=as_json, text=text)
-    return 1 if found else 0
+        roots = first.root(), second.root()
+        packages = [row._asdict() for row in compare_packages(*roots)]
+        files = [] if only_packages else [row._asdict() for row in compare(*roots)]
+    lines = [
+        *(_package_line(row) for row in packages),
+        *(f"{row['sign']} {printable(row['path'])}{_because(row['what'])}\n" for row in files),
+    ]
+    result = {"packages": packages, "differences": files}
+    write_result("diff", result, as_json=as_json, text="".join(lines))
+    return 1 if lines else 0
+
+
+def _package_line(row: Mapping[str, str]) -> str:
+    """Return a line such as ``upgraded package docker 20.10-1 → 24.0-2``."""
+    versions = " → ".join(filter(None, (row["old"], row["new"])))
+    return printable(f"{row['change']} package {row['name']}.{row['arch']} {versions}") + "\n"
 
 
 def _inside(root: Tree, path: str) -> GuestPath:

@@ -21,10 +21,23 @@ if TYPE_CHECKING:
 @click.argument("artifact", type=PATH)
 @click.argument("spec", required=False)
 @click.option("--target", "-t", help="The target, when the file does not tell it.")
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    metavar="NAME",
+    help="Fail unless this package is installed: NAME, NAME-VERSION or NAME-VERSION-RELEASE.",
+)
 @base_option
 @json_option
 def verify(
-    artifact: Path, spec: str | None, *, target: str | None, base: str | None, as_json: bool
+    artifact: Path,
+    spec: str | None,
+    *,
+    target: str | None,
+    packages: tuple[str, ...],
+    base: str | None,
+    as_json: bool,
 ) -> None:
     """Prove a finished file: its container is sound, and it is what the spec says.
 
@@ -36,7 +49,7 @@ def verify(
     if spec is not None:
         read = read_spec(spec, quiet=True, base=base)
         request = question(read, target_of(artifact, read, target))
-    verdict = api.verify(artifact, request, progress=reporter())
+    verdict = api.verify(artifact, request, packages=packages, progress=reporter())
     _warn_of(verdict, artifact, request)
     held = ""
     if verdict.is_compared:

@@ -6,7 +6,7 @@ a store. Signatures are not checked, and the payload is not read.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import BinaryIO
 
 from builder.errors import FormatError
@@ -17,6 +17,7 @@ _LEAD_SIZE = 96
 _HEADER = struct.Struct(">8sII")
 _HEADER_MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
 _ENTRY = struct.Struct(">IIII")
+_COUNTS = struct.Struct(">II")
 _PAYLOAD_SIZES = (271, 1007)
 _MOST_TAGS = 1 << 16
 _LARGEST_STORE = 256 << 20
@@ -92,11 +93,37 @@ def _read_one(stream: BinaryIO, name: str) -> tuple[int, list[tuple[int, Value]]
         raise FormatError(f"{name}: its header claims {count} tags and {store_size} bytes")
     index = _read(stream, count * _ENTRY.size, name)
     store = _read(stream, store_size, name)
-    entries = [
-        (tag, tuple(_values(store, kind, offset, many)))
-        for tag, kind, offset, many in _ENTRY.iter_unpack(index)
-    ]
-    return _HEADER.size + len(index) + store_size, entries
+    return _HEADER.size + len(index) + store_size, list(_entries(index, store))
+
+
+def parse_tags(data: bytes, name: str, wanted: Container[int]) -> dict[int, Value]:
+    """Return tags of a header as a package database has it: without its magic number.
+
+    Args:
+        data: The header.
+        name: What messages call it.
+        wanted: The numbers of the tags to return.
+
+    Raises:
+        FormatError: ``data`` is shorter than its first eight bytes promise.
+    """
+    count, store_size = _COUNTS.unpack_from(data) if len(data) >= _COUNTS.size else (0, 1)
+    start = _COUNTS.size + count * _ENTRY.size
+    if start + store_size > len(data):
+        raise FormatError(
+            f"{name}: a header of {len(data)} bytes promises {count} tags and {store_size} bytes",
+            code="PKG013",
+        )
+    return dict(_entries(data[_COUNTS.size : start], data[start : start + store_size], wanted))
+
+
+def _entries(
+    index: bytes, store: bytes, wanted: Container[int] | None = None
+) -> Iterator[tuple[int, Value]]:
+    """Yield the number and the values of each tag, or of those in ``wanted``."""
+    for tag, kind, offset, many in _ENTRY.iter_unpack(index):
+        if wanted is None or tag in wanted:
+            yield tag, tuple(_values(store, kind, offset, many))
 
 
 def _values(store: bytes, kind: int, offset: int, count: int) -> Iterator[int | str]:

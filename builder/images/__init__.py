@@ -16,6 +16,7 @@ from builder.formats.disk import Disk
 from builder.formats.partition_types import purpose_of
 from builder.guest.os_release import Release
 from builder.host import refusal
+from builder.installed import read_installed
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
 from builder.structs import Struct
@@ -137,8 +138,13 @@ _SAMPLE = "sample"
 """``VARIANT_ID`` of the sample base."""
 
 
-def describe(image: Image) -> dict[str, Any]:
-    """Return what can be said of an artifact: container, partitions, release."""
+def describe(image: Image, *, packages: bool = False) -> dict[str, Any]:
+    """Return what is known of an artifact: container, partitions, release.
+
+    Args:
+        image: The opened artifact.
+        packages: Whether to list the packages that are installed in it, too.
+    """
     if not image.has_guest:
         return {"kind": image.kind, **image.facts, "size": image.disk.size}
     found = {"kind": image.kind, **image.facts, "disk_size": image.disk.size}
@@ -155,6 +161,8 @@ def describe(image: Image) -> dict[str, Any]:
         rows = [_row_of(volume, None) for volume in volumes]
         return {**found, "partitions": rows, "root": str(error)}
     said = {"release": release.version, "build": release.build, "base": name_base(release)}
+    if packages:
+        found["packages"] = [package.row() for package in read_installed(root)]
     return {**found, "partitions": [_row_of(volume, root) for volume in volumes], **said}
 
 

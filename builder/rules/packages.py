@@ -161,4 +161,11 @@ RULES: tuple[Rule, ...] = (
         "is told by its address in /etc/yum.repos.d. The base has none with such an address. "
         "`enabled` takes those that the base has enabled.",
     ),
+    error(
+        "PKG013",
+        "the database of installed packages cannot be read",
+        "rpm keeps its database in the image: SQLite, or Berkeley DB in Photon 3.0 and the first "
+        "4.0. The installed packages cannot be listed without it. `rpm --rebuilddb` in the guest "
+        "rebuilds the database; download an image again that was damaged in transfer.",
+    ),
 )

@@ -65,8 +65,9 @@ MAY_IMPORT = {
     "artifact": FLOOR,
     "guestpath": {"engine"},
     "request": {"lock", "spec", "targets"} | FLOOR,
-    "images": {"formats", "guest", "roots"} | FLOOR,
-    "compare": {"formats", "roots"} | FLOOR,
+    "images": {"formats", "guest", "installed", "roots"} | FLOOR,
+    "compare": {"formats", "installed", "roots"} | FLOOR,
+    "installed": {"formats"} | FLOOR,
     "carriers": {"changes", "formats", "guest", "job", "plan", "roots"} | FLOOR,
     "sample": {"changes", "formats", "guest", "roots", "documents"} | FLOOR,
     "targets": {"carriers", "changes", "formats", "job", "plan", "roots", "sample"} | FLOOR,
@@ -91,7 +92,18 @@ MAY_IMPORT = {
     "reading": {"base", "documents", "features", "lock", "plan", "rules", "selection", "spec"}
     | {"targets"}
     | FLOOR,
-    "claims": {"artifact", "build", "cache", "inputs", "job", "leaks", "plan", "plan_record"}
+    "claims": {
+        "images",
+        "installed",
+        "artifact",
+        "build",
+        "cache",
+        "inputs",
+        "job",
+        "leaks",
+        "plan",
+        "plan_record",
+    }
     | {"request", "verify"}
     | FLOOR,
     "api": {"artifact", "build", "cache", "claims", "images", "lock", "plan", "reading", "request"}
