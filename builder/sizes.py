@@ -5,11 +5,13 @@ screens; capitals do not matter. A number alone counts the unit of its key.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
 _UNITS = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
+_LABEL_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _NAMES = {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}
 _MOST = 999_999_999
 _NUMBER = "[0-9]{1,9}([.][0-9]{1,6})?"
@@ -50,12 +52,28 @@ def parse_size(size: str | int, unit: str = "G") -> int:
     Raises:
         ValueError: it is not a valid size.
     """
-    found = _SIZE.fullmatch(str(size))
+    return _scaled(str(size), unit, _UNITS)
+
+
+def parse_label_size(size: str) -> int:
+    """Return a size in bytes as labels of disks have it: ``32G`` counts 1000, ``32GiB`` 1024.
+
+    A number alone counts bytes.
+
+    Raises:
+        ValueError: it is not a valid size.
+    """
+    return _scaled(size, "", _UNITS if is_binary(size) else _LABEL_UNITS)
+
+
+def _scaled(size: str, unit: str, units: Mapping[str, int]) -> int:
+    """Return a size in bytes, rounded up; a number alone counts ``unit``."""
+    found = _SIZE.fullmatch(size)
     if found is None:
         raise ValueError(f"{size!r} is not a valid size")
     whole, part, letters = found[1], found[2] or "", found[3] or unit
     scale: int = 10 ** len(part)
-    return -(-int(whole + part) * _UNITS[letters[0].upper()] // scale)
+    return -(-int(whole + part) * units[letters[:1].upper()] // scale)
 
 
 def mib_of(size: str | int, unit: str = "G") -> int:

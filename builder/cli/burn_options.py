@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import click
 
 from builder.errors import UsageError
+from builder.sizes import parse_label_size
 
 if TYPE_CHECKING:
     from builder.burn.confirm import Said
@@ -117,14 +118,13 @@ def _parse_size(text: str) -> int:
     """Return a size as it is printed on cards, zero when none is given."""
     if not text:
         return 0
-    units = {"": 1, "M": 10**6, "G": 10**9, "T": 10**12}
-    number, unit = text.rstrip("MGTBmgtb"), text.lstrip("0123456789.").upper().removesuffix("B")
     try:
-        size = int(float(number) * units[unit])
-    except (ValueError, KeyError, OverflowError):
+        size = parse_label_size(text)
+    except ValueError:
         size = 0
     if size < _SMALLEST:
         raise UsageError(
-            f"--expect-size {text}: is not a valid size of a disk; wanted at least 1M, such as 32G"
+            f"--expect-size {text}: is not a valid size of a disk; wanted at least 1M, such as 32G "
+            "or 29.8GiB"
         )
     return size

@@ -13,7 +13,7 @@ from builder.facts import facts_of
 from builder.features import journal
 from builder.guest.install_keys import make_disk_keys
 from builder.guest.installer import Installer
-from builder.sizes import GIB, MIB, format_size, mib_of, parse_size
+from builder.sizes import GIB, MIB, format_size, mib_of, parse_label_size, parse_size
 from builder.spec import load_spec
 from tests.support.judges import judge
 from tests.support.wishes import wish
@@ -150,3 +150,18 @@ def test_a_size_with_its_unit_is_not_asked_about(body: str, target: str, tmp_pat
 
 def test_a_size_is_printed_in_the_largest_unit_that_fits() -> None:
     assert [format_size(n * MIB) for n in (512, 1024, 1 << 20)] == ["512M", "1G", "1T"]
+
+
+@pytest.mark.parametrize(
+    "size", ["32G", "32GB", "32 GB", "32g", "29.8GiB", "29.8 gib", "512M", "1.5T", "32000000000"]
+)
+def test_the_label_of_a_card_counts_thousands_unless_it_says_binary(size: str) -> None:
+    plain = size.upper().replace(" ", "").removesuffix("B").replace("I", "i")
+    wanted = judge("numfmt", "--from=auto", "--round=up", plain).stdout
+    assert parse_label_size(size) == int(wanted)
+
+
+@pytest.mark.parametrize("size", ["", "G", "1e9", "-1G", "32X", "32GiBi", "3²G", "9" * 5000])
+def test_what_is_not_a_size_is_refused_on_a_label_too(size: str) -> None:
+    with pytest.raises(ValueError, match="not a valid size|digits"):
+        parse_label_size(size)
