@@ -26,8 +26,8 @@ from builder.engine.overlay import OverlayTree
 from builder.engine.tree import Tree, ids
 from builder.errors import FormatError, GuestError
 from builder.formats.early_copy import copy_early
+from builder.formats.iso9660 import Iso, open_iso
 from builder.formats.iso9660 import edits as iso
-from builder.formats.iso9660 import open_iso
 from builder.formats.iso9660.append import plan_append
 from builder.formats.stream import RangeDigest, write_segments
 from builder.guest import install_keys
@@ -71,7 +71,7 @@ def build_medium(job: Job, work_out: Callable[[Tree, Wanted], list[FileOp]]) -> 
     """
     with open_iso(job.base) as base, copy_early(base.disk.fd, job.fd, base.size) as early:
         if not job.is_pinned:
-            base.check(full=True)
+            _check_base(base)
         ops = work_out(open_medium(base), job.wanted)
         name = job.sections.get("install", {}).get("volume_id")
         layout = plan_append(base, map(_edit, ops), timestamp=job.timestamp, volume_id=name)
@@ -79,6 +79,13 @@ def build_medium(job: Job, work_out: Callable[[Tree, Wanted], list[FileOp]]) -> 
         with job.progress.count("copying", layout.size) as advance:
             write_segments(job.fd, layout.segments(), [digest], advance, early)
         return Made(digest.hexdigest(), layout.size, len(ops), layout.added)
+
+
+def _check_base(base: Iso) -> None:
+    """Refuse a base that :mod:`verify` would refuse, once something is added to it."""
+    from builder.formats.iso9660.second_reader import check_image
+
+    check_image(base)
 
 
 def installation(root: Tree, wanted: Wanted, defaults: Defaults) -> list[FileOp]:

@@ -52,11 +52,12 @@ def _open(path: Path) -> Iterator[Image]:
 
 def _check(iso: "Iso", *, full: bool) -> None:
     """Check the structures; what a second reader sees of them, too, when all is to be read."""
-    iso.check(full=full)
     if full:
-        from builder.formats.iso9660.second_reader import compare_readers
+        from builder.formats.iso9660.second_reader import check_image
 
-        compare_readers(iso)
+        check_image(iso)
+    else:
+        iso.check(full=False)
 
 
 def _facts(iso: "Iso", root: MountedRoot) -> dict[str, object]:

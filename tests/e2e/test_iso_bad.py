@@ -64,6 +64,12 @@ def many_entries(count: int) -> Callable[[bytearray], None]:
     return edit
 
 
+def two_owners(image: bytearray) -> None:
+    """Make the owner of the root's parent another for readers of the other byte order."""
+    entry = image.index(b"PX\x24\x01", image.index(b"PX\x24\x01") + 1)
+    image[entry + 20] ^= 0xFF
+
+
 def nothing(image: bytearray) -> None:
     """Leave an image as it is."""
     del image
@@ -84,6 +90,7 @@ REFUSED: dict[str, tuple[str, Callable[[bytearray], None], int, str]] = {
     "a GPT with a wrong sum": ("hybrid-gpt", at(552, b"\xff"), 7, "checksum of the header"),
     "a GPT without its copy": ("hybrid-gpt", at(-512, b"XXX"), 7, "there is no header"),
     "a wild MBR": ("hybrid-mbr", at(458, b"\xff\xff\xff\x7f"), 7, "ends at sector"),
+    "an owner in two byte orders": ("photon", two_owners, 7, "a second reader, does not read it"),
     "no room in the boot catalog": ("photon", many_entries(62), 7, "do not fit a block"),
 }
 

@@ -69,6 +69,16 @@ class _Known(io.FileIO):
         return bytes(super().read(size)).replace(b"ZF\x10\x01pz", b"PD\x10\x01pz")
 
 
+def check_image(iso: Iso) -> None:
+    """Check all structures of an image, and that a second reader sees in it what is seen here.
+
+    Raises:
+        FormatError: something is damaged, or seen otherwise.
+    """
+    iso.check(full=True)
+    compare_readers(iso)
+
+
 def compare_readers(iso: Iso) -> None:
     """Refuse an image that a second reader does not see as it is seen here.
 
