@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import HostError
-from builder.host import refusal
+from builder.host import host_errors, refusal
 from builder.structs import Struct
 from builder.sums import SUMS, merge_sums, parse_sums
 
@@ -51,14 +51,19 @@ class Staging(Struct, frozen=True):
         Args:
             final: In ``directory``.
             mtime: Seconds since the epoch; ``None`` leaves the time as it is.
+
+        Raises:
+            HostError: there is no room, or the folder cannot be written.
         """
-        if mtime is not None:
-            os.utime(self.fd, (mtime, mtime))
         named = self.named or self.directory / f"{_PART}{os.getpid()}-{self.fd}"
         try:
+            if mtime is not None:
+                os.utime(self.fd, (mtime, mtime))
             if self.named is None:
                 self._link(named.name)
             named.replace(final)
+        except OSError as error:
+            raise refusal(OSError(error.errno, error.strerror), final) from error
         finally:
             named.unlink(missing_ok=True)  # an interrupt came between the two
 
@@ -86,7 +91,7 @@ def stage(directory: Path) -> Iterator[Staging]:
         _remove_stale(directory)
         staging = _nameless(directory) or _named(directory)
     except OSError as error:
-        hint = "choose a folder that can be written: --output DIR, or make OUTPUT=DIR"
+        hint = "make room or get permission there, or choose another --output (make OUTPUT=DIR)"
         raise refusal(error, directory, hint=hint) from error
     try:
         yield staging
@@ -151,9 +156,11 @@ def write_beside(path: Path, text: str) -> None:
 def _staged(path: Path, text: str) -> Iterator[Staging]:
     """Write a small text file that has no name yet."""
     with stage(path.parent) as staging:
-        with open(
-            staging.fd, "w", encoding="utf-8", errors="surrogateescape", newline="", closefd=False
-        ) as out:
+        with (
+            host_errors(path),
+            open(staging.fd, "w", encoding="utf-8", errors="surrogateescape", newline="",
+                 closefd=False) as out,
+        ):  # fmt: skip
             out.write(text)
         yield staging
 

@@ -26,6 +26,8 @@ _REFUSALS = {
     errno.ENOENT: "no such file or folder",
     errno.ENOLCK: "its filesystem cannot lock files",
     errno.EIO: "the disk fails",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
 }
 
 _HINTS = {
@@ -34,6 +36,7 @@ _HINTS = {
         "make room on that filesystem (df -h), or choose another folder",
     ),
     **dict.fromkeys((errno.EACCES, errno.EPERM), "get permission for that path, or choose another"),
+    errno.EMFILE: "raise the limit: ulimit -n 4096",
     errno.EROFS: "choose a folder that can be written",
 }
 
@@ -89,10 +92,24 @@ def refusal(error: OSError, about: Path | str = "", *, hint: str = "") -> HostEr
     return HostError(text, hint=hint or _HINTS.get(error.errno or 0, ""), code=code_of(error))
 
 
-def flush_to_disk(path: Path) -> None:
-    """Return when a file or folder has reached the disk: a name must not outlive its bytes."""
-    descriptor = os.open(path, os.O_RDONLY)
+def place_of(descriptor: int) -> str:
+    """Return where an open file lies: its path, or the folder of one that has no name."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+    except OSError:
+        return f"descriptor {descriptor}"
+    return str(path.parent if path.name.endswith(" (deleted)") else path)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Return when a file or folder has reached the disk: a name must not outlive its bytes.
+
+    Raises:
+        HostError: the disk fails, or is full.
+    """
+    with host_errors(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -25,6 +25,7 @@ from builder.formats.magic import Group
 from builder.formats.mbr import has_boot_signature, is_protective
 from builder.formats.memory import MemoryDisk
 from builder.formats.partitions import describe_other
+from builder.formats.reading import read_fully
 from builder.formats.sparse import LARGEST_DISK, is_zero, iter_data
 from builder.formats.stream import BackgroundDigest, Span
 from builder.host import refusal
@@ -80,8 +81,8 @@ def open_source(path: Path, progress: Progress) -> Iterator[Image]:
             if not stat.S_ISREG(status.st_mode):
                 raise HostError(f"{path}: is not a regular file; wanted one")
             key = f"{path.name} {status.st_size} {status.st_mtime_ns}"
-            if sniff(os.pread(fd, SECTOR, 0), name=path.name) is Compression.NONE:
-                head = os.pread(fd, _HEAD, 0)
+            if sniff(read_fully(fd, SECTOR, 0), name=path.name) is Compression.NONE:
+                head = read_fully(fd, _HEAD, 0)
                 if not is_tar(head):
                     check_head(head, path.name)
                     yield _raw(path, fd, key)
@@ -221,7 +222,7 @@ def _iter_plain(path: Path) -> Iterator[Run]:
 def _iter_pieces(fd: int) -> Iterator[bytes]:
     """Yield a file from its beginning."""
     offset = 0
-    while piece := os.pread(fd, MIB, offset):
+    while piece := read_fully(fd, MIB, offset):
         yield piece
         offset += len(piece)
 

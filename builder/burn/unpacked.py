@@ -13,6 +13,7 @@ from pathlib import Path
 from builder.burn.source import Image, iter_spans, joined_extents
 from builder.formats.disk import Disk
 from builder.formats.sparse import SparseDisk, open_scratch, write_sparse
+from builder.formats.stream import truncate
 from builder.progress import Progress
 from builder.structs import replace
 
@@ -42,7 +43,7 @@ def open_unpacked(image: Image, progress: Progress) -> Iterator[tuple[Disk, Imag
             if isinstance(content, bytes):
                 write_sparse(fd, content, offset)
         image.prove()  # an address: before its root is looked into, and the card is opened
-        os.ftruncate(fd, image.size)
+        truncate(fd, image.size)
         extents = joined_extents(fd, image.size)
         mapped = sum(length for _, length in extents)
         ready = replace(image, mapped=mapped, iter_runs=partial(iter_spans, fd, extents))

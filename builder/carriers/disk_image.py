@@ -18,7 +18,7 @@ from builder.formats.disk_file import Packed, unpack_disk
 from builder.formats.disk_tar import format_header, format_trailer
 from builder.formats.shadow import ShadowDisk
 from builder.formats.sparse import STRETCH, SparseDisk, Window, iter_pieces, open_scratch
-from builder.formats.stream import RangeDigest, digest_file, write_all, write_segments
+from builder.formats.stream import RangeDigest, digest_file, truncate, write_all, write_segments
 from builder.formats.vhd import FOOTER_SIZE, Footer, format_footer
 from builder.job import Job, Made
 from builder.reproducible import derived_uuid
@@ -145,4 +145,4 @@ def _write_sparse(fd: int, parts: list[bytes | Window]) -> None:
         if isinstance(piece, bytes):
             write_all(fd, piece, offset)
         offset += piece if isinstance(piece, int) else len(piece)
-    os.ftruncate(fd, offset)
+    truncate(fd, offset)

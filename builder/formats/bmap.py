@@ -25,6 +25,7 @@ from types import MappingProxyType
 
 from builder.formats.disk import KIB
 from builder.formats.parallel import iter_ordered
+from builder.formats.reading import read_fully
 from builder.formats.sparse import CELL, STRETCH, Window, is_zero, iter_data
 from builder.host import refusal
 
@@ -196,7 +197,7 @@ def _map_stretch(disk: Window, used: _Used, offset: int) -> list[Range]:
     """Return the ranges of one stretch."""
     wanted = min(STRETCH, disk.size - offset)
     # A window may reach beyond the end of its file.
-    data = os.pread(disk.fd, wanted, disk.offset + offset).ljust(wanted, b"\0")
+    data = read_fully(disk.fd, wanted, disk.offset + offset).ljust(wanted, b"\0")
     view = memoryview(data)
     return [
         (

@@ -26,6 +26,7 @@ from builder.formats.decoders import (
 from builder.formats.disk import KIB, MIB
 from builder.formats.empties import Empties
 from builder.formats.magic import FileType, Group
+from builder.formats.reading import read_fully
 from builder.formats.sparse import (
     CELL,
     Window,
@@ -98,7 +99,7 @@ def iter_unpacked(path: Path) -> Generator[bytes, None, None]:
     try:
         with path.open("rb") as stream:
             fd = stream.fileno()
-            kind = sniff(os.pread(fd, 8, 0), name=path.name)
+            kind = sniff(read_fully(fd, 8, 0), name=path.name)
             size = os.fstat(fd).st_size
             blocks = xz_blocks.find_blocks(fd, size) if kind is Compression.XZ else []
             if blocks:
@@ -148,11 +149,11 @@ def read_size(path: Path) -> int | None:
         with path.open("rb") as stream:
             fd = stream.fileno()
             size = os.fstat(fd).st_size
-            match sniff(os.pread(fd, 8, 0), name=path.name):
+            match sniff(read_fully(fd, 8, 0), name=path.name):
                 case Compression.NONE:
                     return size
                 case Compression.XZ:
-                    return xz.read_size(partial(os.pread, fd), size, name=path.name)
+                    return xz.read_size(partial(read_fully, fd), size, name=path.name)
                 case Compression.ZST:
                     return zst.read_size(fd, size, name=path.name)
                 case Compression.GZ:

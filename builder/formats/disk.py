@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from builder.errors import FormatError
+from builder.formats.reading import read_fully
 from builder.structs import Struct
 
 SECTOR = 512
@@ -86,7 +87,7 @@ class FileDisk:
     def read(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes."""
         self._check(offset, length)
-        data = os.pread(self._fd, length, offset)
+        data = read_fully(self._fd, length, offset)
         if len(data) != length:
             raise FormatError(f"{self.path}: ends at byte {offset + len(data)} while being read")
         return data

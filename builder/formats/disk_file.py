@@ -16,7 +16,9 @@ from builder.formats.disk_tar import find_disk, is_tar, unpack_tar
 from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
 from builder.formats.parallel import iter_ahead
+from builder.formats.reading import read_fully
 from builder.formats.sparse import SparseDisk, Window, copy_sparse, iter_told, write_sparse
+from builder.formats.stream import truncate
 from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer
 from builder.host import refusal
 from builder.progress import Advance
@@ -92,7 +94,7 @@ def unpack_disk(
     footer = read_footer(fd, size, name=path.name)
     if footer is not None:
         size = footer.size
-        os.ftruncate(fd, size)
+        truncate(fd, size)
     return SparseDisk(fd, size, name=path.name), Packed(compression, member, footer)
 
 
@@ -100,7 +102,7 @@ def read_footer(fd: int, size: int, *, name: str) -> Footer | None:
     """Return the footer of a VHD, ``None`` when the file does not end with one."""
     if size < FOOTER_SIZE:
         return None
-    tail = os.pread(fd, FOOTER_SIZE, size - FOOTER_SIZE)
+    tail = read_fully(fd, FOOTER_SIZE, size - FOOTER_SIZE)
     if not is_vhd(tail):
         return None
     return parse_footer(tail, disk_size=size - FOOTER_SIZE, name=name)
@@ -134,4 +136,4 @@ def _write(pieces: Iterable[bytes], fd: int, bound: Bound) -> None:
         bound.admit(offset, piece)
         write_sparse(fd, piece, offset)
         offset += len(piece)
-    os.ftruncate(fd, offset)
+    truncate(fd, offset)

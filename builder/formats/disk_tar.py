@@ -8,7 +8,6 @@ The archive is read as a stream, once. Does not read archives with a second file
 """
 
 import io
-import os
 import tarfile
 from collections.abc import Iterable, Iterator
 
@@ -19,6 +18,7 @@ from builder.formats.disk import MIB, SECTOR
 from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
 from builder.formats.sparse import LARGEST_DISK, write_sparse
+from builder.formats.stream import truncate
 from builder.structs import Struct
 
 _HEAD = 4 * MIB
@@ -81,7 +81,7 @@ def unpack_tar(pieces: Iterable[bytes], fd: int, *, name: str) -> DiskMember:
     member, runs = open_tar(pieces, name=name)
     for offset, data in runs:
         write_sparse(fd, data, offset)
-    os.ftruncate(fd, member.size)
+    truncate(fd, member.size)
     return member
 
 

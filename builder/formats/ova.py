@@ -31,6 +31,7 @@ from builder.formats.ovf import (
 from builder.formats.ovf.manifest import ALGORITHMS
 from builder.formats.ovf.manifest import SIZE_LIMIT as MANIFEST_LIMIT
 from builder.formats.ovf.xml import SIZE_LIMIT as ENVELOPE_LIMIT
+from builder.formats.reading import read_fully
 from builder.formats.stream import RangeDigest, Segment, Span, allocate, write_segments
 from builder.formats.tar import BLOCK, FILE, RECORD, Member, format_header, padded, read_members
 from builder.host import refusal
@@ -275,7 +276,7 @@ def _open(fd: int, path: Path) -> Ova:
 def _read_ova(fd: int, name: str) -> Ova:
     """Read the table, the envelope and the manifest, and check them against each other."""
     size = os.lseek(fd, 0, os.SEEK_END)
-    _refuse_other_formats(os.pread(fd, BLOCK, 0), name)
+    _refuse_other_formats(read_fully(fd, BLOCK, 0), name)
     members = read_members(fd, size, name=name)
     _check_members(members, name)
     envelope_member = members[0]
@@ -379,7 +380,7 @@ def _read_small(fd: int, member: Member, limit: int, name: str) -> bytes:
 
 def _read(fd: int, offset: int, length: int, where: str) -> bytes:
     """Return bytes of the file, which must all be there."""
-    raw = os.pread(fd, length, offset)
+    raw = read_fully(fd, length, offset)
     if len(raw) != length:
         raise FormatError(f"{where}: the file ends at byte {offset + len(raw)} while being read")
     return raw

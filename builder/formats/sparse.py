@@ -17,8 +17,9 @@ from pathlib import Path
 from builder.errors import FormatError
 from builder.formats.disk import GIB, KIB, MIB
 from builder.formats.kernel_copy import can_share, iter_copied
-from builder.formats.stream import write_all
-from builder.host import refusal
+from builder.formats.reading import read_fully
+from builder.formats.stream import truncate, write_all
+from builder.host import place_of, refusal
 from builder.progress import Advance
 from builder.structs import Struct
 
@@ -63,7 +64,7 @@ class SparseDisk:
     def read(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes."""
         self._check(offset, length)
-        data = os.pread(self.fd, length, offset)
+        data = read_fully(self.fd, length, offset)
         return data if len(data) == length else data.ljust(length, b"\0")
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
@@ -74,7 +75,7 @@ class SparseDisk:
 
     def grow(self, size: int) -> None:
         """Make the disk longer by a hole."""
-        os.ftruncate(self.fd, size)
+        truncate(self.fd, size)
         self.written.add(self.size // STRETCH * STRETCH)
         self.size = size
 
@@ -197,7 +198,7 @@ def iter_cells(window: Window) -> Iterator[tuple[int, bytes]]:
         first = max(done, (start - window.offset) // CELL * CELL)
         end = min(window.size, -(-(start + length - window.offset) // CELL) * CELL)
         for at in range(first, end, MIB):
-            data = os.pread(window.fd, min(MIB, end - at), window.offset + at)
+            data = read_fully(window.fd, min(MIB, end - at), window.offset + at)
             # A window may reach beyond the end of its file.
             yield from _split_cells(at, data.ljust(min(MIB, end - at), b"\0"))
         done = max(done, end)
@@ -213,7 +214,7 @@ def copy_sparse(source: Window, fd: int) -> None:
     reserves = source.offset > 0 or not can_share(source.fd, fd)
     for start, length in iter_data(source.fd, source.offset, source.size):
         _copy_range((source.fd, start), (fd, start - source.offset), length, reserves=reserves)
-    os.ftruncate(fd, source.size)
+    truncate(fd, source.size)
 
 
 def _split_zeros(count: int) -> Iterator[int]:
@@ -313,7 +314,7 @@ def _seek(fd: int, offset: int, whence: str, end: int) -> int:
             return end
         if error.errno in {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY}:
             return offset if whence == "SEEK_DATA" else end
-        raise refusal(error, "looking for holes") from error
+        raise refusal(error, place_of(fd)) from error
 
 
 def _copy_range(
@@ -324,7 +325,7 @@ def _copy_range(
     for done in iter_copied(fd, start, length, to, reserves=reserves):
         start, at, length = start + done, at + done, length - done
     while length:
-        data = os.pread(fd, min(MIB, length), start)
+        data = read_fully(fd, min(MIB, length), start)
         if not data:
             raise FormatError(f"a source ends at byte {start}, wanted {length} more")
         write_all(target, data, at)

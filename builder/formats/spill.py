@@ -4,14 +4,14 @@ The file is made when it is needed, is never seen, and is gone with the process.
 to it and is not needed any more stays there until it is closed.
 """
 
-import os
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
 from builder.formats.disk import MIB
+from builder.formats.reading import read_fully
 from builder.formats.stream import Segment, Span, write_all
-from builder.host import refusal
+from builder.host import place_of, refusal
 
 _IN_MEMORY = 8 * MIB
 
@@ -75,6 +75,6 @@ def load(kept: Segment) -> bytes:
     if not isinstance(kept, Span):
         return kept
     try:
-        return os.pread(kept.fd, kept.length, kept.offset)
+        return read_fully(kept.fd, kept.length, kept.offset)
     except OSError as error:
-        raise refusal(error, "reading back what was put aside") from error
+        raise refusal(error, place_of(kept.fd)) from error

@@ -21,7 +21,7 @@ from builder.formats.disk import MIB
 from builder.formats.early_copy import EarlyCopy
 from builder.formats.kernel_copy import iter_copied, read_into
 from builder.formats.position import Position
-from builder.host import refusal
+from builder.host import place_of, refusal
 from builder.progress import Advance
 from builder.structs import Struct
 
@@ -196,8 +196,7 @@ def _iter_written(
         offset += copied
     if early is not None:
         early.stop()
-    with _host_errors("writing"):
-        os.ftruncate(fd, offset)
+    truncate(fd, offset)
 
 
 def _iter_taken_over(fd: int, span: Span, offset: int, early: EarlyCopy | None) -> Iterator[int]:
@@ -227,7 +226,7 @@ def _read_pieces(fd: int, offset: int, length: int, buffer: memoryview) -> Itera
     """Yield a run of a file through a buffer."""
     end = offset + length
     while offset < end:
-        with _host_errors("reading a source"):
+        with _host_errors(fd):
             count = read_into(fd, buffer[: end - offset], offset)
         if not count:
             raise FormatError(
@@ -245,10 +244,20 @@ def write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> Non
         HostError: it cannot be written.
     """
     view = memoryview(data)
-    with _host_errors("writing"):
+    with _host_errors(fd):
         while view:
             done = os.pwrite(fd, view, offset)
             view, offset = view[done:], offset + done
+
+
+def truncate(fd: int, size: int) -> None:
+    """Make a file ``size`` bytes long; what is added is a hole.
+
+    Raises:
+        HostError: there is no room, or files may not be so large.
+    """
+    with _host_errors(fd):
+        os.ftruncate(fd, size)
 
 
 def allocate(fd: int, size: int) -> None:
@@ -258,7 +267,7 @@ def allocate(fd: int, size: int) -> None:
         HostError: there is not that much room.
     """
     reserve: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
-    with _host_errors(f"making room for {size} bytes"):
+    with _host_errors(fd, f"making room for {size} bytes"):
         if size and reserve is not None:
             try:
                 reserve(fd, 0, size)
@@ -298,7 +307,7 @@ class BackgroundDigest:
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
         self._error: OSError | None = None
         self._stopped = False
-        with _host_errors(str(path)):
+        with _host_errors(path):
             self._fd = os.open(path, os.O_RDONLY)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -345,7 +354,7 @@ def _whole_file(fd: int) -> Iterator[memoryview]:
 @contextmanager
 def _descriptor(file: Path | int) -> Iterator[int]:
     """Open a path for reading; a descriptor stays as it is."""
-    with _host_errors(f"descriptor {file}" if isinstance(file, int) else str(file)):
+    with _host_errors(file):
         if isinstance(file, int):
             yield file
             return
@@ -357,9 +366,10 @@ def _descriptor(file: Path | int) -> Iterator[int]:
 
 
 @contextmanager
-def _host_errors(doing: str) -> Iterator[None]:
-    """Turn the system's refusals into errors for the user."""
+def _host_errors(file: Path | int, doing: str = "") -> Iterator[None]:
+    """Turn the system's refusals about a path or a descriptor into errors for the user."""
     try:
         yield
     except OSError as error:
-        raise refusal(error, doing) from error
+        place = place_of(file) if isinstance(file, int) else str(file)
+        raise refusal(error, f"{place}: {doing}" if doing else place) from error

@@ -8,13 +8,13 @@ Reads USTAR, PAX and GNU archives. Writes USTAR headers, owned by root, and GNU 
 size or name does not fit. Does not read compressed archives, sparse or multi-volume members.
 """
 
-import os
 import re
 import tarfile
 from collections.abc import Iterator
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB, SECTOR
+from builder.formats.reading import read_fully
 from builder.structs import Struct, field
 
 BLOCK = SECTOR
@@ -128,7 +128,7 @@ def padded(size: int) -> int:
 
 def _read_header(walk: _Walk) -> tarfile.TarInfo | None:
     """Return the header at the position, ``None`` for the block of zeros that ends an archive."""
-    raw = os.pread(walk.fd, BLOCK, walk.offset) if walk.offset < walk.size else b""
+    raw = read_fully(walk.fd, BLOCK, walk.offset) if walk.offset < walk.size else b""
     if len(raw) < BLOCK:
         raise FormatError(
             f"{walk.name}: ends at byte {walk.size} without the block of zeros that ends a tar",
@@ -166,7 +166,7 @@ def _read_extension(walk: _Walk, header: tarfile.TarInfo, content: int) -> None:
     """Remember what an extended header says of the next member."""
     if header.size > _META_LIMIT:
         raise FormatError(f"{walk.where()}: an extended header of {header.size} bytes")
-    raw = os.pread(walk.fd, header.size, content)
+    raw = read_fully(walk.fd, header.size, content)
     if len(raw) < header.size:
         return  # The caller says that the archive is too short.
     if header.type == tarfile.GNUTYPE_LONGNAME:
@@ -213,7 +213,7 @@ def _check_end(walk: _Walk) -> None:
             f"{walk.offset}"
         )
     for offset in range(walk.offset, walk.size, _PIECE):
-        piece = os.pread(walk.fd, min(_PIECE, walk.size - offset), offset)
+        piece = read_fully(walk.fd, min(_PIECE, walk.size - offset), offset)
         if any(piece):
             raise FormatError(
                 f"{walk.name}: data follows the end of the archive at byte {walk.offset}"

@@ -9,7 +9,6 @@ those are decoded from their first byte to their last, see :mod:`builder.formats
 """
 
 import lzma
-import os
 from collections.abc import Iterator
 from functools import partial
 
@@ -17,6 +16,7 @@ from builder.errors import FormatError
 from builder.formats import magic
 from builder.formats.disk import MIB
 from builder.formats.parallel import iter_ordered
+from builder.formats.reading import read_fully
 from builder.formats.xz import HEADER_SIZE, format_index, read_index
 from builder.structs import Struct
 
@@ -45,11 +45,11 @@ class Block(Struct, frozen=True):
 
 def find_blocks(fd: int, length: int) -> list[Block]:
     """Return the blocks of a file, nothing when it has to be read from front to back."""
-    footer = os.pread(fd, HEADER_SIZE, max(0, length - HEADER_SIZE))
-    if not magic.XZ.matches(os.pread(fd, HEADER_SIZE, 0)):
+    footer = read_fully(fd, HEADER_SIZE, max(0, length - HEADER_SIZE))
+    if not magic.XZ.matches(read_fully(fd, HEADER_SIZE, 0)):
         return []
     try:
-        start, records = read_index(partial(os.pread, fd), length, footer, "")
+        start, records = read_index(partial(read_fully, fd), length, footer, "")
     except FormatError:  # said where the file is read from front to back
         return []
     blocks, offset = [], HEADER_SIZE
@@ -66,8 +66,8 @@ def iter_blocks(fd: int, blocks: list[Block], *, name: str) -> Iterator[bytes]:
     Raises:
         FormatError: a block is damaged.
     """
-    header = os.pread(fd, HEADER_SIZE, 0)
-    raws = _repeated((block, os.pread(fd, block.stored, block.offset)) for block in blocks)
+    header = read_fully(fd, HEADER_SIZE, 0)
+    raws = _repeated((block, read_fully(fd, block.stored, block.offset)) for block in blocks)
     pieces: list[bytes] = []
     for data in iter_ordered(partial(_decode, header, name), raws):
         if data is not None:

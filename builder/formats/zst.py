@@ -11,7 +11,6 @@ that is cut short from one that is done, so the chain of blocks is walked first.
 """
 
 import importlib.util
-import os
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from typing import BinaryIO
@@ -21,6 +20,7 @@ from builder.formats import magic
 from builder.formats.disk import MIB
 from builder.formats.empties import Empties
 from builder.formats.parallel import iter_ordered
+from builder.formats.reading import read_fully
 from builder.formats.sparse import Piece
 
 DEFAULT_LEVEL = 3
@@ -136,7 +136,7 @@ def _iter_frames(fd: int, size: int, name: str) -> Iterator[bytes]:
     """Yield the first bytes of every frame with content, up to the end of the file."""
     at, empties = 0, Empties(name)
     while at < size:
-        head = os.pread(fd, _HEAD, at)
+        head = read_fully(fd, _HEAD, at)
         if not is_zst(head):
             raise FormatError(f"{name}: no zstd frame at byte {at}")
         if head.startswith(MAGIC):
@@ -166,14 +166,14 @@ def _content_size(head: bytes) -> int | None:
 
 def _end_of_frame(fd: int, at: int, empties: Empties, name: str) -> int:
     """Return the position behind a frame."""
-    head = os.pread(fd, _HEAD, at)
+    head = read_fully(fd, _HEAD, at)
     flags = head[len(MAGIC)] if len(head) > len(MAGIC) else 0
     single = flags >> 5 & 1
     content = _CONTENT_SIZES[flags >> 6] or single
     at += len(MAGIC) + 1 + (not single) + _DICTIONARY_SIZES[flags & 3] + content
     last = False
     while not last:
-        raw = os.pread(fd, _BLOCK_HEADER, at)
+        raw = read_fully(fd, _BLOCK_HEADER, at)
         if len(raw) < _BLOCK_HEADER:
             raise FormatError(
                 f"{name}: ends inside a zstd frame, at byte {at}",

@@ -60,7 +60,7 @@ class Builds(Struct, frozen=True):
         Raises:
             HostError: another run is at work, or the folder cannot be made.
         """
-        hint = "choose a folder that can be written: --output DIR"
+        hint = "make room or get permission there, or choose another --output"
         with host_errors(self.directory, hint=hint):
             self.directory.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.directory, os.O_RDONLY)

@@ -178,7 +178,7 @@ def test_what_cannot_be_read_back_has_no_digest(tmp_path: Path) -> None:
 def test_a_source_that_cannot_be_read_is_an_error_of_the_host(out: int, tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
-        with pytest.raises(HostError, match="reading a source: it is a folder"):
+        with pytest.raises(HostError, match="it is a folder; wanted a file"):
             write_segments(out, [Span(fd, 0, 5)])
     finally:
         os.close(fd)

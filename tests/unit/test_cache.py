@@ -269,7 +269,7 @@ def test_a_digest_that_makes_no_sense_is_refused(digests: dict[str, str], senten
         (errno.EACCES, "permission is denied"),
         (errno.EROFS, "read-only"),
         (errno.ENOTDIR, "a file lies where a folder is wanted"),
-        (errno.EMFILE, "Too many open files"),
+        (errno.EMFILE, "too many files are open"),
     ],
     ids=lambda value: errno.errorcode.get(value, "") if isinstance(value, int) else "",
 )

@@ -3,7 +3,6 @@
 Does not decide what goes where: see ``append``.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 from builder.errors import FormatError
@@ -11,6 +10,7 @@ from builder.formats.disk import MIB
 from builder.formats.filesystem import Content
 from builder.formats.iso9660.media_check import MediaSum, Summing, format_sum
 from builder.formats.iso9660.volume import APPLICATION_USE, BLANK_USE
+from builder.formats.reading import read_fully
 from builder.formats.stream import Segment, Span
 from builder.structs import Struct
 
@@ -144,7 +144,7 @@ def _read(segment: Segment) -> Iterator[bytes]:
         case Span(fd, offset, length):
             end = offset + length
             while offset < end:
-                piece = os.pread(fd, min(MIB, end - offset), offset)
+                piece = read_fully(fd, min(MIB, end - offset), offset)
                 if not piece:
                     raise FormatError(f"ISO 9660: the file ends at byte {offset}")
                 yield piece

@@ -6,10 +6,9 @@ between the grains (VMware's tools, with a footer). Does not read disks in sever
 of a parent, or any other kind of VMDK.
 """
 
-import os
-
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
+from builder.formats.reading import read_fully
 from builder.formats.vmdk.descriptor import (
     Descriptor,
     check_stream_descriptor,
@@ -95,7 +94,7 @@ class StreamOptimized:
         try:
             if offset + length > self.size:
                 length = max(0, self.size - offset)
-            return os.pread(self.fd, length, self.offset + offset)
+            return read_fully(self.fd, length, self.offset + offset)
         except OSError as error:
             raise refusal(error, self.name) from error
 
