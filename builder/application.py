@@ -15,7 +15,7 @@ from builder.changes import FileOp
 from builder.engine.directory import DirectoryTree
 from builder.engine.tree import Tree, exists
 from builder.errors import GuestError, UsageError
-from builder.features import discover
+from builder.features import features_of
 from builder.guest.os_release import PHOTON_RELEASE
 from builder.host import refusal
 from builder.plan import Plan, make_plan
@@ -65,7 +65,7 @@ def apply_to_folder(
 
 def _plan_for(request: Request, tree: Tree) -> Plan:
     """Return the plan of a spec for the base that a tree is."""
-    features = features_for(request.spec, request.target, discover())
+    features = features_for(request.spec, request.target, features_of(request.spec.keys))
     plan = make_plan(request.spec, features, facts=facts_of_tree(tree), announce=request.announce)
     return plan if request.target.has_defaults else plan.without_defaults()
 

@@ -19,7 +19,7 @@ from builder.artifact import (
 from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.cache import Cache
 from builder.errors import Problem, Severity
-from builder.features import discover as discover_features
+from builder.features import features_of
 from builder.host import refusal
 from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
@@ -55,7 +55,7 @@ def prepare(request: Request, tolerated: Collection[str] = ()) -> tuple[Plan, Or
     origin = find_base(request.spec.base, request.target, request.locked)
     plan = make_plan(
         request.spec,
-        features_for(request.spec, request.target, discover_features()),
+        features_for(request.spec, request.target, features_of(request.spec.keys)),
         facts=origin.facts,
         announce=request.announce,
         tolerated=tolerated,

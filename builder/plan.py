@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from builder.blob import Blob, Download
@@ -24,8 +25,6 @@ from builder.errors import (
 )
 from builder.facts import Facts, facts_of
 from builder.features import Because, Context, Feature, Wish
-from builder.features.companions import with_companions
-from builder.features.tree import tree_changes
 from builder.plain import row_of
 from builder.secret import Secrets, collecting
 from builder.spec import Overlay, Spec
@@ -180,9 +179,16 @@ def _steps(
                 wishes = _wishes(feature, overlay.values[feature.key], context)
                 yield from _placed(wishes, feature.key, overlay, problems)
         if overlay.files is not None:
-            wishes = with_companions(tree_changes(overlay.files), context)
-            yield from _placed(wishes, "files", overlay, problems)
+            yield from _placed(_of_tree(overlay.files, context), "files", overlay, problems)
     yield from _defaults(spec, features, base)
+
+
+def _of_tree(folder: Path, context: Context) -> Iterator[Wish]:
+    """Return what the folder of an overlay's files asks for."""
+    from builder.features.companions import with_companions
+    from builder.features.tree import tree_changes
+
+    return with_companions(tree_changes(folder), context)
 
 
 def _merged(overlays: Iterable[Overlay]) -> dict[str, Any]:

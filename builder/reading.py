@@ -47,7 +47,7 @@ def _checked(path: Path, base: Base | None, locked: Lock) -> tuple[Spec, tuple[P
     Raises:
         SpecError: with everything found wrong.
     """
-    from builder import features, rules, targets
+    from builder import rules, targets
     from builder.base import find_facts
     from builder.documents import problem_order
     from builder.spec import InvalidSpecError, load_spec
@@ -55,9 +55,7 @@ def _checked(path: Path, base: Base | None, locked: Lock) -> tuple[Spec, tuple[P
 
     known = targets.discover()
     try:
-        spec = load_spec(
-            path, features=features.discover(), targets=known, locked=locked, base=base
-        )
+        spec = load_spec(path, targets=known, locked=locked, base=base)
     except InvalidSpecError as error:
         found = [_faults_of_parts(each, locked) for each in error.drafts]
         more = independent(found, error.problems)
@@ -102,7 +100,7 @@ def _faults_of_plan(
     found: list[Problem] = []
     for facts in tuple(bases) or (None,):
         try:
-            found += make_plan(spec, features.discover(), facts=facts).warnings
+            found += make_plan(spec, features.features_of(spec.keys), facts=facts).warnings
         except SpecError as error:
             found += error.problems
     yield from (problem for problem in dict.fromkeys(found) if problem not in known)

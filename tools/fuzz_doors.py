@@ -195,7 +195,7 @@ def guest_texts(case: Case) -> None:
     name = rng.choice(GUEST_SPECS)
     folder = case.folder / "a.yaml"
     folder.write_text(f"version: 1\nname: a\ntarget: ova\nbase: {{sample: true}}\noverlay:\n{name}")
-    spec = load_spec(find_spec(str(folder)), features=discover(), targets=targets.discover())
+    spec = load_spec(find_spec(str(folder)), targets=targets.discover())
     steps = make_plan(spec, discover(), facts=facts).steps
     try:
         for op in operations(root, steps, 1_700_000_000):

@@ -59,7 +59,7 @@ def lock(
 
 def _read_unlocked(name: str, instead: str | None) -> Spec:
     """Read a spec whose base may still lack a digest."""
-    from builder import features, rules, targets
+    from builder import rules, targets
     from builder.documents import load_document
 
     path = find_spec(name)
@@ -70,7 +70,6 @@ def _read_unlocked(name: str, instead: str | None) -> Spec:
     lock = Lock({**({shown(str(url)): {}} if url else {}), **known.files}, known.images)
     spec = load_spec(
         path,
-        features=features.discover(),
         targets=targets.discover(),
         locked=lock,
         base=base_of(instead),

@@ -1,5 +1,6 @@
-"""What a spec may ask for. Each module here is one feature; the file is enough."""
+"""What a spec may ask for. A module with the name of a key is its feature; the file is enough."""
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -54,6 +55,9 @@ class Context(Struct, frozen=True):
     sections: tuple[tuple[Path, Mapping[str, Any]], ...] = ()
 
 
+WITH_DEFAULT = ("clock", "identity", "repositories", "ssh_client")
+"""Keys that mean something though no overlay has them."""
+
 Wish = Change | Because | Fault
 """What a feature yields: a change, a change with its reason, or what is wrong with the value."""
 
@@ -90,10 +94,24 @@ def form(pattern: str, words: str) -> dict[str, str]:
     return {"pattern": pattern, "x-form": words}
 
 
+@functools.cache
 def discover() -> tuple[Feature, ...]:
     """Return every feature in this package, by key."""
-    modules = (
-        importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, f"{__name__}.")
-    )
-    found = [module.FEATURE for module in modules if hasattr(module, "FEATURE")]
+    return _named(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def features_of(keys: Iterable[str]) -> tuple[Feature, ...]:
+    """Return the features of some keys, and those that have a default; by key.
+
+    No other is imported. When one of the keys has no feature, all features are returned.
+    """
+    given = set(keys)
+    found = _named({*given, *WITH_DEFAULT} & {each.name for each in pkgutil.iter_modules(__path__)})
+    return found if given <= {feature.key for feature in found} else discover()
+
+
+def _named(modules: Iterable[str]) -> tuple[Feature, ...]:
+    """Return the features among some modules of this package, by key."""
+    read = (importlib.import_module(f"{__name__}.{name}") for name in modules)
+    found = [module.FEATURE for module in read if hasattr(module, "FEATURE")]
     return tuple(sorted(found, key=lambda feature: feature.key))

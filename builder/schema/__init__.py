@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from builder.documents import Document, parse_document, problem_order
 from builder.errors import KeyPath, Problem
 from builder.facts import releases
-from builder.features import Feature
+from builder.features import Feature, discover, features_of
 from builder.schema.patterns import compile_pattern
 from builder.schema.quick import fits
 from builder.schema.sentences import Sentence, iter_sentences
@@ -117,6 +117,20 @@ def spec_schema(
             **_sections_schema(targets),
         },
     }
+
+
+def schema_for(value: object, targets: Mapping[str, Entry]) -> dict[str, Any]:
+    """Return the schema that a spec is judged by: of features, it has what the spec needs.
+
+    When a key at the top has no meaning there, it has all, as one of them may be meant.
+    """
+    spec = value if isinstance(value, dict) else {}
+    overlay = spec.get("overlay")
+    features = features_of(overlay if isinstance(overlay, dict) else ())
+    schema = spec_schema(features, targets, examples=False)
+    if spec.keys() <= schema["properties"].keys():
+        return schema
+    return spec_schema(discover(), targets, examples=False)
 
 
 def overlay_schema(features: Iterable[Feature], *, examples: bool = True) -> dict[str, Any]:

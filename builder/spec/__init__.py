@@ -13,10 +13,10 @@ from typing import Any
 
 from builder.documents import Document, load_with_problems, problem_order
 from builder.errors import Fault, Problem, Severity, SpecError
-from builder.features import Feature
+from builder.features import features_of
 from builder.image_names import Pin
 from builder.lock import Lock
-from builder.schema import Entry, find_misfits, overlay_schema, spec_schema
+from builder.schema import Entry, find_misfits, overlay_schema, schema_for
 from builder.schema.words import FILE_NAME
 from builder.spec import base as bases
 from builder.spec import published, texts
@@ -76,6 +76,11 @@ class Spec(Struct, frozen=True):
     lacks: tuple[Fault, ...] = ()
     allow: frozenset[str] = frozenset()
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys that any overlay has."""
+        return frozenset(key for overlay in self.overlays for key in overlay.values)
+
     def heeds(self, problem: Problem) -> bool:
         """Return whether a problem counts: not a warning that the spec allows."""
         return problem.severity is Severity.ERROR or problem.code not in self.allow
@@ -93,7 +98,6 @@ class _Reading(Struct):
     """A spec that is being read, with what was found wrong so far."""
 
     document: Document
-    features: tuple[Feature, ...]
     problems: list[Problem] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
     lacks_overlay: bool = False
@@ -137,7 +141,6 @@ def odd_letters(documents: Iterable[Document]) -> Iterator[Problem]:
 def load_spec(
     path: Path,
     *,
-    features: Iterable[Feature],
     targets: Mapping[str, Entry],
     locked: Lock | None = None,
     base: Base | None = None,
@@ -146,7 +149,6 @@ def load_spec(
 
     Args:
         path: The file.
-        features: What an overlay may hold.
         targets: What can be built, by name.
         locked: What the lock file beside it has.
         base: What to start from instead of the file's base.
@@ -156,10 +158,9 @@ def load_spec(
             which the rest can be judged.
     """
     read_document, twice = load_with_problems(path)
-    reading = _Reading(read_document, tuple(features), list(twice))
+    reading = _Reading(read_document, list(twice))
     document, values, lock = reading.document, reading.values, locked or Lock()
-    schema = spec_schema(reading.features, targets, examples=False)
-    reading.check(document, schema)
+    reading.check(document, schema_for(document.value, targets))
     reading.blame(_iter_faults(reading, targets, lock.files))
     overlays = tuple(_iter_overlays(reading, overlay_folders(path)))
     start = _start(reading, lock, base)
@@ -288,6 +289,5 @@ def _named_overlay(reading: _Reading, folder: Path) -> Iterator[Overlay]:
         reading.lacks_overlay = True
         return
     document = overlay.document
-    schema = overlay_schema(reading.features, examples=False)
-    reading.check(document, schema)
+    reading.check(document, overlay_schema(features_of(overlay.values), examples=False))
     yield overlay

@@ -95,7 +95,7 @@ def carry(master: int, line: socket.socket, over: threading.Event) -> None:
 def read_spec(tmp_path: Path) -> Spec:
     path = tmp_path / "parts.yaml"
     path.write_text(SPEC)
-    return load_spec(path, features=discover_features(), targets=discover_targets())
+    return load_spec(path, targets=discover_targets())
 
 
 def test_a_command_gives_its_output_and_status() -> None:
@@ -349,7 +349,7 @@ def test_a_share_is_mounted_or_waits(
     mount = f'{{source: "10.0.2.2:/nfs", path: /mnt/nfs, type: nfs{options}}}'
     path = tmp_path / "parts.yaml"
     path.write_text(f"{SPEC}  mounts: [{mount}]\n")
-    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    spec = load_spec(path, targets=discover_targets())
     checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
     asked = {check.name: check.wanted for check in checks}
     assert asked["/mnt/nfs is mounted"] == wanted
@@ -374,7 +374,7 @@ def test_a_unit_that_was_never_started_does_not_run(
     monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
     path = tmp_path / "parts.yaml"
     path.write_text(SPEC.replace("mask: [rpcbind]", "enable: [rpcbind]"))
-    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    spec = load_spec(path, targets=discover_targets())
     checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
     check = next(check for check in checks if check.name == "rpcbind.service runs")
     names = "ActiveState", "ConditionResult", "ConditionTimestampMonotonic"
@@ -397,7 +397,7 @@ def test_a_file_with_a_line_added_is_not_asked_for_its_content_alone(
     entries = f"[{{path: {held}, content: 'a=1'}}, {{path: {held}, lines: [b=2]}}]"
     path = tmp_path / "parts.yaml"
     path.write_text(f"{SPEC}  files: {entries}\n")
-    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    spec = load_spec(path, targets=discover_targets())
     checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
     asked = [check for check in checks if check.name.startswith(f"{held} has")]
     assert len(asked) == 2
@@ -423,7 +423,7 @@ def test_compose_projects_become_questions_and_doors(
     (tmp_path / "compose.yaml").write_text(COMPOSE)
     path = tmp_path / "parts.yaml"
     path.write_text(f"{SPEC}  compose: {{home: {{file: compose.yaml}}}}\n")
-    spec = load_spec(path, features=discover_features(), targets=discover_targets())
+    spec = load_spec(path, targets=discover_targets())
     checks = list(compose_checks(spec))
     assert [check.name for check in checks] == ["web of home runs"]
     assert "label=com.docker.compose.project=home" in checks[0].command

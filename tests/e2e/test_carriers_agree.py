@@ -364,9 +364,7 @@ def homelab(monkeypatch: pytest.MonkeyPatch) -> tuple[Change, ...]:
     monkeypatch.setenv("ROOT_PASSWORD", "s3cret-edge-7")
     monkeypatch.setenv("PIHOLE_PASSWORD", "s3cret-edge-7 too")
     features = discover()
-    spec = load_spec(
-        PROJECT / "specs" / "homelab.yaml", features=features, targets=discover_targets()
-    )
+    spec = load_spec(PROJECT / "specs" / "homelab.yaml", targets=discover_targets())
     plan = make_plan(spec, features, facts=facts_of("3.0"))
     plan = plan.with_content({c.sha256: Blob.of(b"binary") for c in _downloads(plan.changes)})
     return tuple(c for c in plan.changes if type(c).__name__ != "InstallPackages")

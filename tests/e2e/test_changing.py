@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, targets
+from builder import targets
 from builder.build import Outcome, Request, build
 from builder.cache import Cache
 from builder.errors import BuilderError, HostError
@@ -39,7 +39,7 @@ class AtStart(Silent):
 def build_while(bench: Bench, do: Callable[[], object], spec: str) -> Outcome:
     """Build in this process, and do something when it begins."""
     path = bench.write("specs/edge.yaml", spec)
-    read = load_spec(path, features=features.discover(), targets=targets.discover())
+    read = load_spec(path, targets=targets.discover())
     (name,) = read.targets
     target = targets.discover()[name]
     assert isinstance(target, targets.Target)

@@ -49,7 +49,7 @@ def planned(folder: Path, **files: str) -> Plan:
     path.parent.mkdir()
     listed = ", ".join(files)
     path.write_text(f"version: 1\ntarget: ova\nbase: {{sample: true}}\noverlays: [{listed}]\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     problems = tuple(p for p in check_rules(spec) if p.code.startswith("CMP04"))
     if problems:
         raise SpecError(problems)

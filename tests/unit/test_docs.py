@@ -32,7 +32,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def planned(path: Path) -> int:
     """Return how many changes a spec makes; anything wrong with it is an error."""
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     assert check_rules(spec) == (), "an example has no problems, not even warnings"
     return len(make_plan(spec, features.discover()).steps)
 
@@ -44,7 +44,7 @@ def test_every_example_spec_is_planned_without_a_warning(path: Path) -> None:
 
 def test_every_example_but_the_first_look_stands_on_a_published_base() -> None:
     for path in SPECS:
-        base = load_spec(path, features=features.discover(), targets=targets.discover()).base
+        base = load_spec(path, targets=targets.discover()).base
         assert isinstance(base, CatalogBase) == (path.stem != "quickstart"), path.name
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, targets
+from builder import targets
 from builder.documents import Document, load_document, parse_document
 from builder.errors import Place, Problem, SpecError
 from builder.spec import load_spec
@@ -343,7 +343,7 @@ def test_a_file_of_thousands_of_wrong_lines_is_answered_at_once(tmp_path: Path) 
     path.write_text("version: 1\nname: a\ntarget: ova\nbase: {sample: true}\n" + "".join(lines))
     begun = time.monotonic()
     with pytest.raises(SpecError) as caught:
-        load_spec(path, features=features.discover(), targets=targets.discover())
+        load_spec(path, targets=targets.discover())
     assert len(caught.value.problems) >= 100
     assert not [found for found in caught.value.problems if "hunter" in found.excerpt]
     assert time.monotonic() - begun < 20

@@ -265,7 +265,7 @@ def test_a_key_for_boards_is_refused_by_name_elsewhere(key: str, tmp_path: Path)
         f"version: 1\ntarget: ova\nbase: {{sample: true}}\noverlay:\n  {key}: {feature.example}\n"
     )
     targets = discover_targets()
-    spec = load_spec(path, features=discover(), targets=targets)
+    spec = load_spec(path, targets=targets)
     for name, target in targets.items():
         if isinstance(target, Target) and not target.is_board:
             sentence = f"x.yaml:5:3: {name} takes no `{key}`; it is for rpi3"
@@ -280,7 +280,7 @@ def test_the_default_of_a_key_for_boards_is_theirs_alone(tmp_path: Path) -> None
     path = tmp_path / "x.yaml"
     path.write_text("version: 1\ntarget: ova\nbase: {sample: true}\n")
     targets = discover_targets()
-    spec = load_spec(path, features=discover(), targets=targets)
+    spec = load_spec(path, targets=targets)
     ova = targets["ova"]
     assert isinstance(ova, Target)
     assert not BOARD_KEYS & {feature.key for feature in features_for(spec, ova, discover())}

@@ -37,7 +37,7 @@ def plan(folder: Path, overlay: str, facts: Facts = OVA) -> Plan:
     path = folder / "specs" / "lab.yaml"
     path.write_text(f"version: 1\ntarget: ova\nbase: {{sample: true}}\n{overlay}")
     known = features.discover()
-    spec = load_spec(path, features=known, targets=targets.discover(), locked=Lock())
+    spec = load_spec(path, targets=targets.discover(), locked=Lock())
     return make_plan(spec, known, facts=facts)
 
 

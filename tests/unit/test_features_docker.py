@@ -255,7 +255,7 @@ def test_podman_is_not_reached_by_the_profile(tmp_path: Path) -> None:
         ("{release: '5.0'}", False),
     ):
         path.write_text(f"version: 1\ntarget: ova\nbase: {base}\noverlay: {{packages: [podman]}}\n")
-        spec = load_spec(path, features=features.discover(), targets=targets.discover())
+        spec = load_spec(path, targets=targets.discover())
         bases = find_facts(spec, [ova.TARGET], Lock())
         found = {problem.code for problem in check_rules(spec, bases)}
         assert ("DKR005" in found) is warned
@@ -273,7 +273,7 @@ def test_compose_that_the_base_lacks_is_missed(tmp_path: Path) -> None:
     ):
         overlay = f"{{compose: {{web: {{file: c.yaml}}}}, {more}}}"
         path.write_text(f"version: 1\ntarget: ova\nbase: {{release: '5.0'}}\noverlay: {overlay}\n")
-        spec = load_spec(path, features=features.discover(), targets=targets.discover())
+        spec = load_spec(path, targets=targets.discover())
         found = {each.code for each in check_rules(spec, find_facts(spec, [ova.TARGET], Lock()))}
         assert ("DKR006" in found) is missed, more
 
@@ -287,7 +287,7 @@ def _planned(folder: Path, *overlays: str) -> tuple[Problem, ...]:
     path.parent.mkdir()
     listed = ", ".join(f'"{index}"' for index in range(len(overlays)))
     path.write_text(f"version: 1\ntarget: ova\nbase: {{sample: true}}\noverlays: [{listed}]\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     try:
         plan = make_plan(spec, features.discover(), facts=facts_of("5.0"))
     except SpecError as error:

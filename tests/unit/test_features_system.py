@@ -1,5 +1,7 @@
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from builder.documents import parse_document
 from builder.errors import Severity
 from builder.facts import facts_of
 from builder.features import (
+    WITH_DEFAULT,
     Feature,
     discover,
+    features_of,
     firewall,
     first_boot,
     hostname,
@@ -61,6 +65,31 @@ def test_every_key_is_one_features() -> None:
     keys = [feature.key for feature in discover()]
     assert len(keys) == len(set(keys))
     assert {"hostname", "users", "network", "compose", "files"} <= set(keys)
+
+
+def test_every_feature_is_found_by_its_key_alone() -> None:
+    for feature in discover():
+        named = [found for found in features_of([feature.key]) if found.key == feature.key]
+        assert named == [feature]
+        assert bool(feature.default) == (feature.key in WITH_DEFAULT)
+
+
+@pytest.mark.parametrize("key", ["hostnam", "compose_dns", "../users", "os", ""])
+def test_a_key_without_a_feature_is_judged_by_all_features(key: str) -> None:
+    assert features_of(["hostname", key]) == discover()
+
+
+def test_a_spec_without_compose_is_checked_without_its_modules(tmp_path: Path) -> None:
+    spec = tmp_path / "lab.yaml"
+    spec.write_text("version: 1\ntarget: ova\nbase: {sample: true}\noverlay: {hostname: lab}\n")
+    script = (
+        "import sys; from builder.api import load; assert load(sys.argv[1]).spec;"
+        "print(*(name for name in sys.modules if name.startswith('builder.features.compose')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, spec], stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert done.stdout.split() == []
 
 
 def test_a_host_name_is_written_resolved_and_kept() -> None:

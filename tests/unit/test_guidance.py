@@ -22,7 +22,7 @@ def problems_of(folder: Path, body: str) -> list[Problem]:
     path = folder / "lab.yaml"
     path.write_text(HEAD + body)
     try:
-        spec = load_spec(path, features=features.discover(), targets=targets.discover())
+        spec = load_spec(path, targets=targets.discover())
         plan = make_plan(spec, features.discover())
     except SpecError as error:
         return list(error.problems)

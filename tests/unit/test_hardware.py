@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, rules, targets
+from builder import rules, targets
 from builder.errors import Problem, SpecError
 from builder.facts import facts_of
 from builder.facts.appliances import needed_for, newest_of
@@ -18,7 +18,7 @@ def check(folder: Path, output: str, *, target: str = "ova", old: bool = False) 
     path = folder / "lab.yaml"
     path.write_text(f"version: 1\ntarget: {target}\nbase: {{sample: true}}\noutput: {output}\n")
     try:
-        spec = load_spec(path, features=features.discover(), targets=targets.discover())
+        spec = load_spec(path, targets=targets.discover())
     except SpecError as error:
         return list(error.problems)
     facts = facts_of("4.0", revision="GA", image="ova") if old else OVA
@@ -127,5 +127,5 @@ def test_a_license_in_a_file_is_read_with_the_spec(tmp_path: Path) -> None:
     path = tmp_path / "lab.yaml"
     head = "version: 1\ntarget: ova\nbase: {sample: true}\n"
     path.write_text(f"{head}output: {{eula: {{file: terms.txt}}}}\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     assert spec.output == {"eula": "Terms:\nnöne.\n"}

@@ -24,7 +24,6 @@ def problems_of(folder: Path, body: str, target: str = "ova") -> tuple[Problem, 
     try:
         spec = load_spec(
             path,
-            features=features.discover(),
             targets=targets.discover(),
             locked=read_lock(folder),
         )

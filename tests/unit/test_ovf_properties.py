@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
-from builder import features, rules, targets
+from builder import rules, targets
 from builder.errors import Problem
 from builder.facts import Facts, facts_of
 from builder.features import cloud_init
@@ -27,7 +27,7 @@ def check(folder: Path, facts: Facts, keys: str, overlay: str = "timezone: UTC")
         f"output: {{properties: {keys}}}\noverlay:\n  {overlay}\n"
     )
     known = targets.discover()
-    spec = load_spec(path, features=features.discover(), targets=known, locked=Lock())
+    spec = load_spec(path, targets=known, locked=Lock())
     found = rules.check_rules(spec, {"ova": facts})
     return [problem for problem in found if problem.code == "OVF001"]
 

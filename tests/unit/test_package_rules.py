@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, rules, targets
+from builder import rules, targets
 from builder.errors import Problem
 from builder.facts import Facts, facts_of
 from builder.spec import load_spec
@@ -20,7 +20,7 @@ def check(folder: Path, overlay: str, facts: Facts) -> list[Problem]:
     path = folder / "lab.yaml"
     inner = "".join(f"  {line}\n" for line in overlay.splitlines())
     path.write_text(f"version: 1\ntarget: ova\nbase: {{sample: true}}\noverlay:\n{inner}")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     return [p for p in rules.check_rules(spec, {"ova": facts}) if p.code in CODES]
 
 

@@ -50,7 +50,7 @@ def planned(folder: Path, text: str, release: str = "5.0") -> Plan:
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     known = features.discover()
-    spec = load_spec(path, features=known, targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     return make_plan(spec, known, facts=facts_of(release))
 
 
@@ -239,7 +239,7 @@ def test_all_packages_of_a_spec_come_from_the_same_repositories(tmp_path: Path) 
     users = "{root: {password: {locked: true}}, ada: {uid: 1000, sudo: true}}"
     path.write_text(f"{HEAD}overlay: {{packages: [jq], keyboard: de-latin1, users: {users}}}\n")
     known = features.discover()
-    spec = load_spec(path, features=known, targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     drifting = facts_of("5.0", revision="GA", image="ova")
     changes = make_plan(spec, known, facts=drifting).changes
     sources = [change.source for change in changes if isinstance(change, InstallPackages)]

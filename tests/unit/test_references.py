@@ -103,7 +103,7 @@ def project(folder: Path, env_file: str = "A=1\n") -> Path:
 
 def problems_of(path: Path) -> list[Problem]:
     """Return what is wrong with a spec."""
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     return list(rules.check_rules(spec))
 
 
@@ -136,7 +136,7 @@ def test_a_secret_that_fills_no_file_is_refused(
 
 def test_no_plan_shows_a_secret(tmp_path: Path) -> None:
     path = project(tmp_path)
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     plan = make_plan(spec, features.discover())
     shown = json.dumps(plan.rows() if hasattr(plan, "rows") else plan.digest)
     said = "".join(f"{step} {step.reason} {step.change.sentence()}" for step in plan.steps)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, rules, targets
+from builder import rules, targets
 from builder.errors import BuilderError, FaultError, Problem, Severity, SpecError, UsageError
 from builder.guest.password import hash_password
 from builder.image_names import Pin
@@ -56,7 +56,7 @@ def check(
     inner = "".join(f"  {line}\n" for line in overlay.splitlines())
     path.write_text(f"version: 1\n{top}overlay:\n{inner}")
     lock = read_lock(path.parent)
-    spec = load_spec(path, features=features.discover(), targets=KNOWN, locked=lock)
+    spec = load_spec(path, targets=KNOWN, locked=lock)
     return rules.check_rules(spec)
 
 
@@ -231,7 +231,7 @@ def test_a_disk_has_a_largest_size(size: str, codes: list[str], tmp_path: Path) 
     path = tmp_path / "lab.yaml"
     path.write_text(f"version: 1\ntarget: gce\nbase: {{sample: true}}\ndisk: {{size: {size}}}\n")
     known = targets.discover()
-    spec = load_spec(path, features=features.discover(), targets=known, locked=Lock())
+    spec = load_spec(path, targets=known, locked=Lock())
     assert [problem.code for problem in rules.check_rules(spec)] == codes
 
 

@@ -30,7 +30,7 @@ def check(folder: Path, overlay: str, bases: dict[str, Facts]) -> tuple[Problem,
     head = f"version: 1\ntargets: [{listed}]\nbase: {{release: '5.0'}}\n{install}"
     path.write_text(f"{head}overlay:\n{inner}")
     known = targets.discover()
-    spec = load_spec(path, features=features.discover(), targets=known, locked=Lock())
+    spec = load_spec(path, targets=known, locked=Lock())
     return rules.check_rules(spec, bases)
 
 
@@ -166,6 +166,6 @@ def test_a_group_is_there_before_the_package_that_makes_it(tmp_path: Path) -> No
     users = f"users: {{{LOCKED}, ada: {{uid: 1000, groups: [docker, wheel]}}}}"
     head = "version: 1\ntarget: rpi3\nbase: {sample: true}\n"
     path.write_text(f"{head}overlay:\n  {users}\n  packages: [docker]\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover(), locked=Lock())
+    spec = load_spec(path, targets=targets.discover(), locked=Lock())
     made = make_plan(spec, features.discover(), facts=BOARD["rpi3"]).changes
     assert [change.name for change in made if isinstance(change, AddGroup)] == ["docker"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, rules, targets
+from builder import rules, targets
 from builder.errors import Problem, Severity
 from builder.facts import Facts, facts_of
 from builder.facts.kernels import has_kernel_names
@@ -31,7 +31,7 @@ def check(
     path = folder / "edge.yaml"
     head = f"version: 1\ntarget: {target}\nbase: {{sample: true}}\n"
     path.write_text(f"{head}install: {install}\noverlay:\n  {LOGIN}\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     return rules.check_rules(spec, {target: facts} if facts else {})
 
 
@@ -151,7 +151,7 @@ def test_secure_boot_wants_uefi(output: str, tmp_path: Path) -> None:
     path = tmp_path / "edge.yaml"
     top = f"version: 1\ntarget: ova\nbase: {{sample: true}}\noutput: {output}\n"
     path.write_text(f"{top}overlay:\n  {LOGIN}\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     found = rules.check_rules(spec, {"ova": base("5.0", "GA", image="ova")})
     assert [problem.code for problem in found] == SECURE[output]
 
@@ -161,7 +161,7 @@ def check_overlay(folder: Path, overlay: str, bases: dict[str, Facts]) -> tuple[
     path = folder / "lab.yaml"
     named = f"targets: [{', '.join(bases)}]\nbase: {{sample: true}}\n"
     path.write_text(f"version: 1\n{named}overlay:\n  {LOGIN}\n  {overlay}\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     return rules.check_rules(spec, bases)
 
 

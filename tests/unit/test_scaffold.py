@@ -18,7 +18,7 @@ def read(folder: Path, text: str) -> Spec:
     """Return the spec of a text."""
     path = folder / "my.yaml"
     path.write_text(text)
-    return load_spec(path, features=features.discover(), targets=targets.discover())
+    return load_spec(path, targets=targets.discover())
 
 
 @pytest.mark.parametrize("target", sorted(targets.discover()))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, rules, targets
+from builder import rules, targets
 from builder.carriers.appliance import edits_of
 from builder.carriers.packing import disk_size
 from builder.errors import Problem, SpecError
@@ -51,7 +51,7 @@ def problems_of(folder: Path, body: str, target: str = "ova") -> list[Problem]:
     path = folder / "lab.yaml"
     path.write_text(HEAD.format(target) + body)
     try:
-        spec = load_spec(path, features=features.discover(), targets=targets.discover())
+        spec = load_spec(path, targets=targets.discover())
     except SpecError as error:
         return list(error.problems)
     bases = {"rpi3": facts_of("5.0", image="rpi")} if target == "rpi3" else {}

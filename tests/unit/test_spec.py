@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from builder import features
 from builder.errors import Problem, SpecError
 from builder.lock import Lock
 from builder.spec import CatalogBase, FileBase, SampleBase, Spec, UrlBase, load_spec
@@ -52,7 +51,7 @@ def read(
     path = folder / "specs" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return load_spec(path, features=features.discover(), targets=KINDS, locked=locked)
+    return load_spec(path, targets=KINDS, locked=locked)
 
 
 def problems_of(folder: Path, text: str, name: str = "lab.yaml") -> tuple[Problem, ...]:
@@ -173,11 +172,10 @@ def test_a_group_leaves_out_what_the_release_does_not_have(tmp_path: Path) -> No
 def test_another_base_stands_in_for_that_of_the_spec(tmp_path: Path) -> None:
     path = tmp_path / "lab.yaml"
     path.write_text(f"{HEAD}base: {{release: '9'}}\n")
-    kinds = features.discover()
-    there = load_spec(path, features=kinds, targets=KINDS, base=FileBase(path, {}))
+    there = load_spec(path, targets=KINDS, base=FileBase(path, {}))
     assert there.base == FileBase(path, {}, "9")
     assert there.lacks == ()
-    sample = load_spec(path, features=kinds, targets=KINDS, base=SampleBase())
+    sample = load_spec(path, targets=KINDS, base=SampleBase())
     assert sample.base == SampleBase()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import features, rules, targets
+from builder import rules, targets
 from builder.facts import facts_of
 from builder.features import swap
 from builder.guest import swap as guest_swap
@@ -110,7 +110,7 @@ def check(folder: Path, body: str, target: str) -> list[tuple[str, str]]:
     """Return code and message of each error."""
     path = folder / "lab.yaml"
     path.write_text(f"version: 1\ntarget: {target}\nbase: {{sample: true}}\n{body}\n")
-    spec = load_spec(path, features=features.discover(), targets=targets.discover())
+    spec = load_spec(path, targets=targets.discover())
     return [(p.code, p.message) for p in rules.check_rules(spec) if p.severity == "error"]
 
 
