@@ -56,14 +56,14 @@ def follow(ways: Ways, url: str, headers: Mapping[str, str]) -> "requests.Respon
         response.close()
         url = _target(ways, url, target)
         if not is_same_origin(url, start):
-            headers, auth = with_token(headers, ""), as_it_is
+            headers, auth = with_grant(headers, ""), as_it_is
     raise MirrorError(f"it redirects on and on, {_MAX_REDIRECTS} times; the last was {shown(url)}")
 
 
-def with_token(headers: Mapping[str, str], token: str) -> dict[str, str]:
-    """Return headers with a token, or without any."""
+def with_grant(headers: Mapping[str, str], grant: str) -> dict[str, str]:
+    """Return headers with ``Bearer TOKEN`` or ``Basic LOGIN``; with neither when it is empty."""
     plain = {name: value for name, value in headers.items() if name != "Authorization"}
-    return plain | ({"Authorization": f"Bearer {token}"} if token else {})
+    return plain | ({"Authorization": grant} if grant else {})
 
 
 def _send(ways: Ways, url: str, headers: Mapping[str, str], auth: "Auth") -> "requests.Response":

@@ -1,12 +1,13 @@
-"""Container registries: the manifest that a tag means, and small blobs.
+"""Container registries: the manifest that a tag means, and blobs.
 
 Source: OCI Distribution Specification 1.1, "Pulling manifests" and "Pulling blobs"; tokens as in
-the specification of the distribution project. Registries are spoken to by https, and by plain
-http only on this machine. Nobody is logged in: whatever asks for more than an anonymous token is
-refused. Does not know what a manifest says, see ``builder.formats.oci``.
+the specification of the distribution project; Basic authentication, RFC 7617. Registries are
+spoken to by https, and by plain http only on the local host. Credentials come from the environment
+(``builder.fetch.credentials``), go to the registry and to where it has its tokens, and nowhere
+else. Does not know what a manifest says, see ``builder.formats.oci``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http import HTTPStatus
@@ -15,9 +16,11 @@ from urllib.parse import urlsplit
 
 from builder.addresses import shown
 from builder.errors import DigestMismatch, FetchError
-from builder.fetch.addresses import is_loopback, may_lead
-from builder.fetch.following import Ways, follow, with_token
+from builder.fetch.addresses import is_loopback, is_same_origin, may_lead
+from builder.fetch.credentials import find_login
+from builder.fetch.following import Ways, follow, with_grant
 from builder.fetch.reasons import translated
+from builder.fetch.replies import parse_reply
 from builder.fetch.wire import (
     HEADERS,
     MirrorError,
@@ -28,6 +31,7 @@ from builder.fetch.wire import (
     read_small,
     read_token,
     refusal,
+    wants_login,
 )
 from builder.image_names import HUB, ImageName
 from builder.progress import Progress
@@ -61,7 +65,7 @@ class Answer(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Registries:
-    """Asks container registries; a connection and a token serve several questions.
+    """Asks container registries; connections, logins and tokens serve several questions.
 
     Attributes:
         progress: Told what is waited for.
@@ -71,7 +75,7 @@ class Registries:
     progress: Progress
     patience: Patience = _PATIENT
     _session: "requests.Session" = field(init=False)
-    _tokens: dict[str, str] = field(default_factory=dict)
+    _grants: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         from builder.fetch.session import open_session
@@ -94,7 +98,7 @@ class Registries:
             DigestMismatch: it is not what the name or the registry says.
         """
         reference = name.digest or name.tag
-        answer = self._ask(f"{_api(name)}/manifests/{reference}", ", ".join(accept))
+        answer = self._ask(name, f"manifests/{reference}", ", ".join(accept))
         _check(answer, name.digest)
         return answer
 
@@ -104,38 +108,72 @@ class Registries:
         Raises:
             FetchError, DigestMismatch: as ``read_manifest``.
         """
-        answer = self._ask(f"{_api(name)}/blobs/{digest}", "*/*")
+        answer = self._ask(name, f"blobs/{digest}", "*/*")
         _check(answer, digest)
         return answer
 
-    def _ask(self, url: str, accept: str) -> Answer:
+    def iter_blob(
+        self, name: ImageName, digest: str, size: int, start: int = 0
+    ) -> Generator[bytes, None, None]:
+        """Yield a blob from byte ``start`` on, continued when a transfer breaks off.
+
+        Nothing is checked but the length: digests are for the caller.
+
+        Raises:
+            FetchError: it is unavailable, breaks off for good, or has another size.
+        """
+        url, done = f"{_api(name)}/blobs/{digest}", start
+        retries = Retries(url, self.patience, self.progress)
+        try:
+            while done < size:
+                before = done
+                try:
+                    for piece in self._iter_rest(name, url, done, size):
+                        done += len(piece)
+                        yield piece
+                except PassingError as error:
+                    retries.wait(error, done - before)
+        except MirrorError as error:
+            raise _refusal(url, str(error)) from error
+
+    def _iter_rest(self, name: ImageName, url: str, done: int, size: int) -> Iterator[bytes]:
+        """Yield what one answer has of a blob, from byte ``done`` on."""
+        headers = {**HEADERS, "Accept": "*/*"} | ({"Range": f"bytes={done}-"} if done else {})
+        with translated(), self._open(name, url, headers) as response:
+            if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}:
+                raise _reason(response)
+            reply = parse_reply(response, done, self.patience)
+            if reply.total not in {None, size}:
+                raise MirrorError(f"it offers {reply.total} bytes; the manifest says {size}")
+            at = reply.offset
+            for piece in reply.pieces():
+                fresh = piece[max(done - at, 0) :]  # a server without ranges begins anew
+                at += len(piece)
+                if at > size:
+                    raise MirrorError(f"it sends more than the {size} bytes of the manifest")
+                if fresh:
+                    yield fresh
+        if at < size:
+            raise PassingError(f"it broke off after {at} of {size} bytes")
+
+    def _ask(self, name: ImageName, path: str, accept: str) -> Answer:
         """Ask until there is an answer, or no hope of one."""
+        url = f"{_api(name)}/{path}"
         retries = Retries(url, self.patience, self.progress)
         self.progress.phase(f"asking {shown(url)}")
         try:
             while True:
                 try:
                     with translated():
-                        return self._exchange(url, HEADERS | {"Accept": accept})
+                        return self._exchange(name, url, HEADERS | {"Accept": accept})
                 except PassingError as error:
                     retries.wait(error)
         except MirrorError as error:
             raise _refusal(url, str(error)) from error
 
-    def _exchange(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """Ask once, and once more when a token is wanted first."""
-        scope = url.rpartition("/")[0].rpartition("/")[0]
-        response = self._follow(url, with_token(headers, self._tokens.get(scope, "")))
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
-            with response:
-                token = read_token(self._session, response, self.patience)
-            if not token:
-                raise _reason(response)
-            if response.url == url:
-                self._tokens[scope] = token
-            # Not from the start again: the token belongs to the host that asked for it.
-            response = self._follow(response.url, with_token(headers, token))
-        with response:
+    def _exchange(self, name: ImageName, url: str, headers: Mapping[str, str]) -> Answer:
+        """Ask once for something small."""
+        with self._open(name, url, headers) as response:
             if response.status_code != HTTPStatus.OK:
                 raise _reason(response)
             check_no_page(response, "an answer of a registry")
@@ -145,6 +183,28 @@ class Registries:
         answer = Answer(body, f"sha256:{sha256(body).hexdigest()}", media_type, shown(url))
         _check(answer, told)
         return answer
+
+    def _open(self, name: ImageName, url: str, headers: Mapping[str, str]) -> "requests.Response":
+        """Send a request, and send it once more when a token or a login is wanted first."""
+        response = self._follow(url, with_grant(headers, self._grants.get(name.path, "")))
+        if response.status_code != HTTPStatus.UNAUTHORIZED:
+            return response
+        with response:
+            is_own = is_same_origin(response.url, url)
+            grant = self._grant(response, find_login(name) if is_own else "")
+        if not grant:
+            raise _reason(response)
+        if response.url == url:
+            self._grants[name.path] = grant
+        # Not from the start again: the token belongs to the host that asked for it.
+        return self._follow(response.url, with_grant(headers, grant))
+
+    def _grant(self, response: "requests.Response", login: str) -> str:
+        """Return what a refused request lacks; empty when there is nothing to give."""
+        if wants_login(response):
+            return f"Basic {login}" if login else ""
+        token = read_token(self._session, response, self.patience, login=login)
+        return f"Bearer {token}" if token else ""
 
     def _follow(self, url: str, headers: Mapping[str, str]) -> "requests.Response":
         """Send a request and follow where it leads; the token stays with its host."""
@@ -177,7 +237,7 @@ def _reason(response: "requests.Response") -> MirrorError:
     reason = refusal(response)
     match response.status_code:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return MirrorError(f"{reason}: there is no such image, or not for everybody")
+            return MirrorError(f"{reason}: there is no such image, or it is private")
         case HTTPStatus.NOT_FOUND:
             return MirrorError(f"{reason}: there is no such image or tag")
         case _:
@@ -186,8 +246,8 @@ def _reason(response: "requests.Response") -> MirrorError:
 
 def _refusal(url: str, reason: str) -> FetchError:
     """Return the error that says what was asked and why there is no answer."""
+    private = "log in (`docker login HOST`, or set DOCKER_AUTH_CONFIG), or "
+    hint = "check the image's name and the network; the lock file stays as it is"
     return FetchError(
-        f"{shown(url)}: {reason}",
-        hint="check the image's name and the network; nothing was recorded, and what the lock "
-        "file has holds",
+        f"{shown(url)}: {reason}", hint=f"{private if reason.endswith('private') else ''}{hint}"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from builder.digests import PIECE
 from builder.fetch.addresses import may_forward
-from builder.fetch.following import Ways, follow, with_token
+from builder.fetch.following import Ways, follow, with_grant
 from builder.fetch.reasons import translated
 from builder.fetch.wire import (
     HEADERS,
@@ -124,12 +124,12 @@ def open_reply(url: str, offset: int, validator: str, patience: Patience) -> Ite
         if token := read_token(session, response, patience, realms=_REALMS):
             response.close()
             # Not from the start again: the token belongs to the host that asked for it.
-            response = follow(ways, response.url, with_token(headers, token))
+            response = follow(ways, response.url, with_grant(headers, f"Bearer {token}"))
         with response:
-            yield _parse_reply(response, offset, patience)
+            yield parse_reply(response, offset, patience)
 
 
-def _parse_reply(response: "requests.Response", offset: int, patience: Patience) -> Reply:
+def parse_reply(response: "requests.Response", offset: int, patience: Patience) -> Reply:
     """Return what the answer means."""
     match response.status_code:
         case 200:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HEADERS = {"User-Agent": f"photon-builder/{__version__}", "Accept-Encoding": "identity"}
 _CHALLENGE = re.compile(r'(realm|service|scope)="([^"]*)"')
 _BEARER = re.compile("(?i)bearer ")
+_BASIC = re.compile("(?i)basic ")
 _TOKEN = re.compile(r"[\w.~+/=-]+")
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAX_TOKEN = 1 << 16
@@ -140,16 +141,18 @@ def read_token(
     patience: Patience,
     *,
     realms: Mapping[str, str] | None = None,
+    login: str = "",
 ) -> str:
-    """Return the token that a container registry gives to anybody who asks, if it wants one.
+    """Return the token that a container registry gives to whoever asks, if it wants one.
 
-    Nobody is logged in for it: a password of ``~/.netrc`` would become a token for another host.
+    A password of ``~/.netrc`` is never sent: it would become a token for another host.
 
     Args:
         session: Asks.
         response: What wants a token, or not.
         patience: How long is waited.
         realms: Hosts whose tokens are at another host, when only these may be; ``None``: any may.
+        login: ``user:password`` in Base64, for a registry that knows its users.
 
     Raises:
         MirrorError: the realm must not be asked, or refuses.
@@ -163,7 +166,7 @@ def read_token(
         realm,
         params=fields,
         timeout=(patience.connect, patience.read),
-        headers=HEADERS,
+        headers=HEADERS | ({"Authorization": f"Basic {login}"} if login else {}),
         stream=True,
         allow_redirects=False,
         auth=as_it_is,
@@ -171,6 +174,11 @@ def read_token(
         if answer.status_code != HTTPStatus.OK:
             raise refusal(answer, f"{shown(realm)}, which has its tokens,")
         return _parse_token(read_small(answer, _MAX_TOKEN, patience))
+
+
+def wants_login(response: "requests.Response") -> bool:
+    """Tell whether an answer asks for a user and a password, and not for a token."""
+    return bool(_BASIC.match(response.headers.get("WWW-Authenticate", "")))
 
 
 def _parse_challenge(response: "requests.Response") -> dict[str, str]:
