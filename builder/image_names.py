@@ -16,6 +16,7 @@ HUB = "docker.io"
 _OFFICIAL = "library"
 _LATEST = "latest"
 _LONGEST_REPOSITORY = 255
+_SHORT_DIGEST = len("sha256-") + 12
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,5}})?")
@@ -56,10 +57,30 @@ class ImageName(Struct, frozen=True):
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.path}{tag}{'@' * bool(self.digest)}{self.digest}"
 
+    @property
+    def short(self) -> str:
+        """Repository and tag as Docker shows them; a name with a digest alone gets a tag of it."""
+        path = self.path if self.registry != HUB else self.repository.removeprefix(f"{_OFFICIAL}/")
+        return f"{path}:{self.tag or self.digest.replace(':', '-')[:_SHORT_DIGEST]}"
+
     def pinned_to(self, digest: str) -> str:
         """Return the name as it was written, its tag kept for people, with ``digest``."""
         written = self.text if self.text.endswith(f":{self.tag}") else f"{self.text}:{self.tag}"
         return f"{written}@{digest}"
+
+
+class Descriptor(Struct, frozen=True):
+    """A blob as a manifest names it.
+
+    Attributes:
+        digest: ``sha256:`` and 64 hex digits.
+        size: Length in bytes.
+        media_type: What it is.
+    """
+
+    digest: str
+    size: int
+    media_type: str
 
 
 class Pin(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 Source: OCI Image Format Specification 1.1 (image-index, manifest, config), and Docker's "Image
 Manifest Version 2, Schema 2", which has the same members under other media types. Schema 1 is
-refused, as registries have given it up. Does not read layers.
+refused, as registries have given it up. Does not read layers, see ``builder.formats.layer``.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from builder.errors import FormatError
+from builder.image_names import Descriptor
 from builder.structs import Struct
 
 INDEX_TYPES = (
@@ -21,6 +22,15 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+LAYER_TYPES = (
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd",
+)
+_LARGEST = 1 << 40
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,32}(?:/[A-Za-z0-9_.-]{1,32}){1,2}")
 _USUAL_VARIANTS = {"arm64": "v8", "amd64": "v1"}
@@ -47,6 +57,18 @@ class Manifest(Struct, frozen=True):
     config: str
 
 
+class Contents(Struct, frozen=True):
+    """The blobs of an image for one platform.
+
+    Attributes:
+        config: Its configuration.
+        layers: From the lowest up.
+    """
+
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+
 def parse_manifest(body: bytes, media_type: str) -> Index | Manifest:
     """Return what a registry's answer is.
 
@@ -66,6 +88,38 @@ def parse_manifest(body: bytes, media_type: str) -> Index | Manifest:
     if told in MANIFEST_TYPES and "config" in value:
         return Manifest(_digest(_mapping(value["config"])))
     raise FormatError(f"found media type {told!r:.80}; wanted an OCI or Docker image")
+
+
+def parse_contents(body: bytes) -> Contents:
+    """Return the blobs that the manifest of an image names.
+
+    Raises:
+        FormatError: it is not valid, or of another thing than an image that Docker runs.
+    """
+    value = _mapping(_parse(body))
+    entries = value.get("layers")
+    config = _descriptor(_mapping(value.get("config")))
+    if not isinstance(entries, list) or not entries:
+        raise FormatError("it names no layers; wanted at least one")
+    return Contents(config, tuple(map(_layer, entries)))
+
+
+def parse_diff_ids(config: bytes, layers: int) -> tuple[str, ...]:
+    """Return the digests that the layers have when they are unpacked, from the lowest up.
+
+    Args:
+        config: The configuration of an image.
+        layers: How many its manifest names.
+
+    Raises:
+        FormatError: the configuration names another number, or one that is not a digest.
+    """
+    found = _mapping(_mapping(_parse(config)).get("rootfs")).get("diff_ids")
+    if not isinstance(found, list):
+        raise FormatError("the configuration has no `rootfs.diff_ids`: it is not of an image")
+    if len(found) != layers:
+        raise FormatError(f"it names {layers} layers, and its configuration {len(found)}")
+    return tuple(_digest({"digest": each}) for each in found)
 
 
 def parse_platform(config: bytes) -> str:
@@ -99,6 +153,24 @@ def _platform(value: Mapping[str, Any]) -> str:
     if not _PLATFORM.fullmatch(text):
         raise FormatError(f"found {text!r:.80}; wanted a platform, such as linux/amd64")
     return text
+
+
+def _layer(entry: object) -> Descriptor:
+    """Return a layer that registries give and Docker reads."""
+    found = _descriptor(_mapping(entry))
+    if found.media_type not in LAYER_TYPES:
+        raise FormatError(f"found a layer of the type {found.media_type!r:.80}; wanted a tar")
+    if _mapping(entry).get("urls"):
+        raise FormatError(f"the layer {found.digest} is kept elsewhere, which is not supported")
+    return found
+
+
+def _descriptor(value: Mapping[str, Any]) -> Descriptor:
+    """Return an OCI descriptor."""
+    size, media_type = value.get("size"), value.get("mediaType")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _LARGEST:
+        raise FormatError(f"found {size!r:.80} for the size of a blob; wanted a number of bytes")
+    return Descriptor(_digest(value), size, str(media_type))
 
 
 def _digest(value: Mapping[str, Any]) -> str:
