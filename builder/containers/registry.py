@@ -1,0 +1,81 @@
+"""An image in its registry: from a tag or a digest to the blobs of one platform.
+
+Only what is small is read: index, manifest and configuration.
+"""
+
+from builder.containers.archive import Image
+from builder.errors import FetchError, FormatError
+from builder.fetch.registry import Answer, Registries
+from builder.formats.oci import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Index,
+    parse_contents,
+    parse_diff_ids,
+    parse_manifest,
+)
+from builder.image_names import Descriptor, ImageName, Pin
+from builder.structs import Struct, replace
+
+
+class Resolved(Struct, frozen=True):
+    """An image whose manifest was read.
+
+    Attributes:
+        image: Its blobs.
+        bodies: Digest to bytes of the small ones.
+        diff_ids: Digest of each layer when it is unpacked, from the lowest up.
+    """
+
+    image: Image
+    bodies: dict[str, bytes]
+    diff_ids: tuple[str, ...]
+
+
+def resolve_image(name: ImageName, platform: str, registries: Registries) -> Resolved:
+    """Return what a name means on a platform.
+
+    Args:
+        name: With a digest, when it is known which image is meant.
+        platform: Such as ``linux/arm64``.
+        registries: Asks.
+
+    Raises:
+        FetchError: there is no answer, or none that makes sense, or no image for the platform.
+        DigestMismatch: an answer is not what its name says.
+    """
+    accept = (*INDEX_TYPES, *MANIFEST_TYPES)
+    top = answer = registries.read_manifest(name, accept)
+    try:
+        found = parse_manifest(answer.body, answer.media_type)
+        if isinstance(found, Index):
+            if lack := Pin(top.digest, found.platforms).lack(platform):
+                raise FetchError(f"{name.text} {lack}", hint="use another image or tag")
+            single = replace(name, digest=found.platforms[platform])
+            answer = registries.read_manifest(single, MANIFEST_TYPES)
+        contents = parse_contents(answer.body)
+        config = registries.read_blob(name, contents.config.digest)
+        diff_ids = parse_diff_ids(config.body, len(contents.layers))
+    except FormatError as error:
+        raise FetchError(
+            f"{answer.url}: the answer is not a valid image: {error}",
+            hint="is it a container registry, and the name that of an image?",
+        ) from error
+    index = None if top is answer else _described(top)
+    image = Image(name, index, _described(answer), contents.config, contents.layers)
+    bodies = {each.digest: each.body for each in (top, answer, config)}
+    return Resolved(image, bodies, diff_ids)
+
+
+def _described(answer: Answer) -> Descriptor:
+    """Return the descriptor of an index or a manifest."""
+    media_type = _media_type(answer)
+    return Descriptor(answer.digest, len(answer.body), media_type)
+
+
+def _media_type(answer: Answer) -> str:
+    """Return what a manifest says it is; when it says nothing, what the registry says."""
+    import json
+
+    told = json.loads(answer.body).get("mediaType")
+    return str(told or answer.media_type)
