@@ -48,6 +48,7 @@ fsck.fat dosfstools
 fuse2fs fuse2fs
 ganesha.nfsd nfs-ganesha
 genisoimage genisoimage
+gpg gpg
 grub-mkimage grub-common
 grub-mkrescue grub-common
 grub-script-check grub-common

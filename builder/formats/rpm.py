@@ -2,7 +2,7 @@
 
 Format: RPM 4, docs/manual/format_v4.md and format_header.md of the rpm sources: a lead of 96
 bytes, a signature header padded to 8 bytes, a header; a header is a magic, an index of tags and
-a store. Signatures are not checked, and the payload is not read.
+a store. The payload is not read; see ``rpm_signature`` for signatures.
 """
 
 import struct
@@ -23,6 +23,8 @@ _MOST_TAGS = 1 << 16
 _LARGEST_STORE = 256 << 20
 _NUMBERS = {2: "B", 3: "H", 4: "I", 5: "Q"}
 _TEXTS = {6, 8, 9}
+_BYTES = 7
+_HEADER_SIGNATURE = 268
 
 Value = tuple[int | str, ...]
 
@@ -78,6 +80,40 @@ def read_header(stream: BinaryIO, name: str) -> Header:
     return Header(name, start, start + size, dict(tags), _payload_size(dict(signed)))
 
 
+class SignedHeader(Struct, frozen=True):
+    """A package's header as it was signed.
+
+    Attributes:
+        name: What messages call the file.
+        content: Its bytes, magic number included.
+        tags: Number to values.
+        signature: The OpenPGP signature of ``content``; empty when there is none.
+    """
+
+    name: str
+    content: bytes
+    tags: dict[int, Value]
+    signature: bytes
+
+
+def read_signed_header(stream: BinaryIO, name: str) -> SignedHeader:
+    """Return the header of a package, with its signature; ``stream`` is then at its payload.
+
+    Raises:
+        FormatError: it is not an RPM package, is damaged or cut short.
+    """
+    lead = _read(stream, _LEAD_SIZE, name)
+    if not lead.startswith(LEAD):
+        raise FormatError(f"{name}: begins with {lead[:4]!r}; wanted an RPM package")
+    _, index, store = _read_raw(stream, name)
+    _read(stream, -(len(index) + len(store)) % 8, name)
+    rows = (row for row in _ENTRY.iter_unpack(index) if row[0] == _HEADER_SIGNATURE)
+    _, kind, offset, length = next(rows, (0, 0, 0, 0))
+    signature = store[offset : offset + length] if kind == _BYTES else b""
+    intro, index, store = _read_raw(stream, name)
+    return SignedHeader(name, intro + index + store, dict(_entries(index, store)), signature)
+
+
 def _payload_size(signed: dict[int, Value]) -> int:
     """Return the length of the payload."""
     sizes = (number for tag in _PAYLOAD_SIZES for number in signed.get(tag, ()))
@@ -86,14 +122,19 @@ def _payload_size(signed: dict[int, Value]) -> int:
 
 def _read_one(stream: BinaryIO, name: str) -> tuple[int, list[tuple[int, Value]]]:
     """Read one header; returns its length and tags."""
-    magic, count, store_size = _HEADER.unpack(_read(stream, _HEADER.size, name))
+    intro, index, store = _read_raw(stream, name)
+    return len(intro) + len(index) + len(store), list(_entries(index, store))
+
+
+def _read_raw(stream: BinaryIO, name: str) -> tuple[bytes, bytes, bytes]:
+    """Read one header; returns its beginning, its index and its store."""
+    intro = _read(stream, _HEADER.size, name)
+    magic, count, store_size = _HEADER.unpack(intro)
     if magic != _HEADER_MAGIC:
         raise FormatError(f"{name}: a header begins with {magic!r}; wanted {_HEADER_MAGIC!r}")
     if count > _MOST_TAGS or store_size > _LARGEST_STORE:
         raise FormatError(f"{name}: its header claims {count} tags and {store_size} bytes")
-    index = _read(stream, count * _ENTRY.size, name)
-    store = _read(stream, store_size, name)
-    return _HEADER.size + len(index) + store_size, list(_entries(index, store))
+    return intro, _read(stream, count * _ENTRY.size, name), _read(stream, store_size, name)
 
 
 def parse_tags(data: bytes, name: str, wanted: Container[int]) -> dict[int, Value]:
