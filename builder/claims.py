@@ -10,9 +10,9 @@ from builder.cache import Cache
 from builder.errors import VerifyError
 from builder.images import open_image
 from builder.inputs import with_downloads
-from builder.installed import read_installed
 from builder.job import Wanted
 from builder.leaks import Leak
+from builder.packages.installed import read_installed
 from builder.plan import Plan
 from builder.plan_record import Difference, name_of, since
 from builder.progress import Progress

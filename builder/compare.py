@@ -7,7 +7,7 @@ from typing import NamedTuple
 from builder.engine.tree import Tree, sha256_of
 from builder.formats.filesystem import Kind, Node
 from builder.guestpath import GuestPath, guest, join
-from builder.installed import InstalledPackage, read_installed
+from builder.packages.installed import InstalledPackage, read_installed
 
 
 class Difference(NamedTuple):

@@ -217,6 +217,28 @@ def _format_other(package: Package) -> str:
     return f"{_head(package)}{rows}</package>\n"
 
 
+def format_installed(headers: Iterable[Header]) -> Iterator[str]:
+    """Yield an index of installed packages piece by piece, with what a solver needs to know.
+
+    Unlike that of a repository it names all files, and no package file.
+    """
+    names = f'xmlns="{_NAMESPACES["primary"]}" xmlns:rpm="{_NAMESPACE}/rpm"'
+    yield f"{_XML}<metadata {names}>\n"
+    for header in headers:
+        files = (row for _, row in _file_rows(header))
+        yield (
+            f'<package type="rpm"><name>{_said(header.text(NAME))}</name>'
+            f"<arch>{_said(header.text(ARCH) or 'noarch')}</arch>{_version(header)}\n"
+            f"  <format>\n{''.join(_relations(header))}{''.join(files)}  </format></package>\n"
+        )
+    yield "</metadata>\n"
+
+
+SOLVER_TAGS = frozenset(
+    (NAME, EPOCH, VERSION, RELEASE, ARCH, MODES, FLAGS, _DIRECTORY_OF, _NAMES, _DIRECTORIES)
+) | {tag for tags in _RELATIONS.values() for tag in tags}
+"""The tags that ``format_installed`` looks at."""
+
 _FORMATS = {"primary": _format_primary, "filelists": _format_filelists, "other": _format_other}
 
 

@@ -16,7 +16,7 @@ from builder.formats.disk import Disk
 from builder.formats.partition_types import purpose_of
 from builder.guest.os_release import Release
 from builder.host import refusal
-from builder.installed import read_installed
+from builder.packages.installed import read_installed
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
 from builder.structs import Struct

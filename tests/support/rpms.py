@@ -1,5 +1,7 @@
 """RPM packages and repositories, made by the programs that make them elsewhere."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.judges import judge
@@ -48,6 +50,76 @@ def make_rpm(directory: Path, name: str = "hello", version: str = "1.0") -> Path
     options = [word for define in defines for word in ("--define", define)]
     judge("rpmbuild", "-bb", "--quiet", "--nodeps", *options, spec)
     return next(directory.glob("top/RPMS/*.rpm"))
+
+
+_SIMPLE = """\
+Name: {name}
+Version: {version}
+Release: {release}
+Summary: A package of the tests
+License: MIT
+BuildArch: {arch}
+{tags}
+%description
+Nothing in it is useful.
+%install
+{install}
+%files
+{files}
+{scripts}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a package is made of.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        release: Its release.
+        tags: Lines such as ``Requires: bash``.
+        files: Path to content.
+        scripts: Sections such as ``%post``.
+        arch: Its architecture.
+    """
+
+    name: str
+    version: str = "1"
+    release: str = "1.ph5"
+    tags: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    scripts: str = ""
+    arch: str = "noarch"
+
+
+def build_rpm(directory: Path, made: Made) -> Path:
+    """Build a package into a folder of its own below ``directory``."""
+    folder = directory / f"{made.name}-{made.version}-{made.release}"
+    for path, content in made.files.items():
+        target = folder / "content" / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+    (folder / "content").mkdir(parents=True, exist_ok=True)
+    spec = folder / "a.spec"
+    text = _SIMPLE.format(
+        name=made.name,
+        version=made.version,
+        release=made.release,
+        arch=made.arch,
+        tags="\n".join(made.tags),
+        install=f"mkdir -p %{{buildroot}} && cp -a {folder}/content/. %{{buildroot}}/",
+        files="\n".join(made.files),
+        scripts=made.scripts,
+    )
+    spec.write_text(text)
+    defines = (
+        f"_topdir {folder}/top",
+        "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+    )
+    options = [word for define in defines for word in ("--define", define)]
+    judge("rpmbuild", "-bb", "--quiet", "--nodeps", f"--target={made.arch}", *options, spec)
+    return next(folder.glob("top/RPMS/*.rpm"))
 
 
 def make_repository(directory: Path) -> None:

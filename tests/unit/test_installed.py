@@ -10,7 +10,7 @@ import pytest
 
 from builder.engine.directory import DirectoryTree
 from builder.errors import FormatError
-from builder.installed import read_installed
+from builder.packages.installed import read_installed
 from tests.support.rpm_databases import (
     BERKELEY_PLACE,
     SQLITE_PLACE,

@@ -1,6 +1,6 @@
 """The packages that are installed in an image, by rpm's own database inside it."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 
 from builder.engine.paths import GuestPath, guest
@@ -19,9 +19,9 @@ _PLACES = (
 )
 """Where rpm keeps its database: in 5.0, in 4.0 from Revision 2 on, before; see ``facts``."""
 
-_NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
+NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
 _SIZE, _LICENSE, _ARCH, _SOURCE = 1009, 1014, 1022, 1044
-_TAGS = frozenset((_NAME, _VERSION, _RELEASE, _EPOCH, _SIZE, _LICENSE, _ARCH, _SOURCE))
+_TAGS = frozenset((NAME, _VERSION, _RELEASE, _EPOCH, _SIZE, _LICENSE, _ARCH, _SOURCE))
 _KEYS = "gpg-pubkey"
 """Name of the entries that are keys, not packages."""
 
@@ -83,12 +83,28 @@ def read_installed(tree: Tree) -> tuple[InstalledPackage, ...]:
     Raises:
         FormatError: the database is damaged, or too large.
     """
+    packages = map(_package, read_tags(tree, _TAGS))
+    return tuple(sorted(packages, key=lambda p: (p.name, p.arch, p.age)))
+
+
+def read_tags(tree: Tree, wanted: Container[int]) -> Iterator[dict[int, Value]]:
+    """Yield tags of the header of each installed package.
+
+    Args:
+        tree: A root filesystem.
+        wanted: Numbers of the tags; that of the name among them.
+
+    Raises:
+        FormatError: the database is damaged, or too large.
+    """
     place = next(filter(None, map(partial(_find, tree), _PLACES)), None)
     if place is None:
-        return ()
+        return
     log = _find(tree, f"{place}-wal")
-    headers = iter_headers(_content(tree, place), _content(tree, log) if log else b"", place)
-    return tuple(sorted(_packages(headers, place), key=lambda p: (p.name, p.arch, p.age)))
+    for data in iter_headers(_content(tree, place), _content(tree, log) if log else b"", place):
+        tags = parse_tags(data, place, wanted)
+        if _text(tags, NAME) not in ("", _KEYS):
+            yield tags
 
 
 def _find(tree: Tree, path: str) -> GuestPath | None:
@@ -110,22 +126,18 @@ def _content(tree: Tree, path: GuestPath) -> bytes:
     return b"".join(tree.chunks(path))
 
 
-def _packages(headers: Iterator[bytes], place: str) -> Iterator[InstalledPackage]:
-    """Yield the packages of a database; keys of repositories are entries of it, too."""
-    for data in headers:
-        tags = parse_tags(data, place, _TAGS)
-        name = _text(tags, _NAME)
-        if name and name != _KEYS:
-            yield InstalledPackage(
-                name=name,
-                epoch=_number(tags, _EPOCH),
-                version=_text(tags, _VERSION),
-                release=_text(tags, _RELEASE),
-                arch=_text(tags, _ARCH),
-                size=_number(tags, _SIZE),
-                license=_text(tags, _LICENSE),
-                source=_text(tags, _SOURCE),
-            )
+def _package(tags: dict[int, Value]) -> InstalledPackage:
+    """Return what is kept of a header."""
+    return InstalledPackage(
+        name=_text(tags, NAME),
+        epoch=_number(tags, _EPOCH),
+        version=_text(tags, _VERSION),
+        release=_text(tags, _RELEASE),
+        arch=_text(tags, _ARCH),
+        size=_number(tags, _SIZE),
+        license=_text(tags, _LICENSE),
+        source=_text(tags, _SOURCE),
+    )
 
 
 def _text(tags: dict[int, Value], tag: int) -> str:
