@@ -28,6 +28,8 @@ _NAMESPACES = {
 }
 _DATA = re.compile(r"<data type=\"(?P<type>[^\"]+)\">.*?</data>\s*", re.DOTALL)
 _HREF = re.compile(r"<location href=\"(?P<href>[^\"]+)\"")
+_CHECKSUM = re.compile(r"<checksum type=\"(?P<type>[^\"]+)\">\s*(?P<digest>[0-9A-Fa-f]+)\s*<")
+_ALGORITHMS = {"sha": "sha1", "sha1": "sha1", "sha256": "sha256", "sha512": "sha512"}
 _COUNT = re.compile(r"packages=\"(\d+)\"")
 _REVISION = re.compile(r"<revision>[^<]*</revision>")
 _CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -78,6 +80,17 @@ def locate(repomd: str) -> dict[str, str]:
     missing = [kind for kind in KINDS if kind not in found]
     if missing:
         raise FormatError(f"repomd.xml: names no {', '.join(missing)}")
+    return found
+
+
+def digests(repomd: str) -> dict[str, dict[str, str]]:
+    """Return the digest that ``repomd.xml`` lists for each kind of metadata, by algorithm."""
+    found = {}
+    for data in _DATA.finditer(repomd):
+        checksum = _CHECKSUM.search(data[0])
+        if checksum and checksum["type"] in _ALGORITHMS:
+            digest = checksum["digest"].lower()
+            found[data["type"]] = {_ALGORITHMS[checksum["type"]]: digest}
     return found
 
 

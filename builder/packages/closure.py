@@ -10,10 +10,22 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from builder.errors import GuestError, ToolError
+from builder.errors import FormatError, GuestError, ToolError
 from builder.formats import rpm_repo
 from builder.formats.rpm import Header
 from builder.structs import Struct
+
+
+class Index(Struct, frozen=True):
+    """A list of packages in XML.
+
+    Attributes:
+        path: The file.
+        filename: What the repository calls it: its suffix tells how it is compressed.
+    """
+
+    path: Path
+    filename: str
 
 
 class Metadata(Struct, frozen=True):
@@ -22,15 +34,15 @@ class Metadata(Struct, frozen=True):
     Attributes:
         name: What messages call the repository.
         address: Where its packages lie; ends with a slash.
-        primary: File of the index ``primary``, compressed or not.
-        filelists: File of the index ``filelists``; ``None`` without it.
+        primary: What there is.
+        filelists: Names of all files; ``None`` without them.
         priority: Larger ones win over newer packages of others.
     """
 
     name: str
     address: str
-    primary: Path
-    filelists: Path | None = None
+    primary: Index
+    filelists: Index | None = None
     priority: int = 0
 
 
@@ -41,6 +53,7 @@ class Choice(Struct, frozen=True):
         name: Its name.
         version: Epoch, if there is one, version and release.
         arch: Architecture, or ``noarch``.
+        repository: Name of the repository that has it.
         url: Where it lies.
         sha256: Digest of the file, as the repository lists it.
         size: Length of the file.
@@ -50,6 +63,7 @@ class Choice(Struct, frozen=True):
     name: str
     version: str
     arch: str
+    repository: str
     url: str
     sha256: str
     size: int
@@ -160,21 +174,22 @@ class _Pool:
         """Add a repository.
 
         Raises:
-            GuestError: an index cannot be read.
+            FormatError: an index cannot be read.
         """
         self._sources[repository.name] = repository
         added = self._pool.add_repo(repository.name)
         added.priority = repository.priority
         more = self._solv.Repo.REPO_LOCALPOOL | self._solv.Repo.REPO_EXTEND_SOLVABLES
-        indexes: list[tuple[Path, str | None, int]] = [(repository.primary, None, 0)]
+        indexes: list[tuple[Index, str | None, int]] = [(repository.primary, None, 0)]
         if repository.filelists:
             indexes.append((repository.filelists, "FL", more))
-        for path, kind, flags in indexes:
-            stream = self._solv.xfopen(os.fspath(path))
-            if stream is None or not added.add_rpmmd(stream, kind, flags):
-                message = f"{repository.name}: {path.name} is not an index of packages"
-                raise GuestError(message, code="PKG017")
-            stream.close()
+        for index, kind, flags in indexes:
+            with index.path.open("rb") as file:
+                stream = self._solv.xfopen_fd(index.filename, os.dup(file.fileno()))
+                if stream is None or not added.add_rpmmd(stream, kind, flags):
+                    message = f"{repository.name}: {index.filename} is not an index of packages"
+                    raise FormatError(message, code="PKG017")
+                stream.close()
 
     def solve(self, names: Sequence[str]) -> None:
         """Work out the transaction that installs packages.
@@ -219,6 +234,7 @@ class _Pool:
                 name=step.name,
                 version=step.evr,
                 arch=step.arch,
+                repository=step.repo.name,
                 url=self._sources[step.repo.name].address + location,
                 sha256=checksum.hex() if checksum and checksum.typestr() == "sha256" else "",
                 size=step.lookup_num(self._solv.SOLVABLE_DOWNLOADSIZE),

@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "request": {"lock", "spec", "targets"} | FLOOR,
     "images": {"formats", "guest", "packages", "roots"} | FLOOR,
     "compare": {"formats", "packages", "roots"} | FLOOR,
-    "packages": {"formats"} | FLOOR,
+    "packages": {"cache", "catalog", "fetch", "formats"} | FLOOR,
     "carriers": {"changes", "formats", "guest", "job", "plan", "roots"} | FLOOR,
     "sample": {"changes", "formats", "guest", "roots", "documents"} | FLOOR,
     "targets": {"carriers", "changes", "formats", "job", "plan", "roots", "sample"} | FLOOR,

@@ -10,7 +10,7 @@ from builder.engine.directory import DirectoryTree
 from builder.errors import GuestError
 from builder.formats import rpm_repo
 from builder.formats.rpm import Header
-from builder.packages.closure import Closure, Metadata, solve
+from builder.packages.closure import Closure, Index, Metadata, solve
 from builder.packages.installed import read_tags
 from tests.support.judges import judge
 from tests.support.rpm_databases import SQLITE_PLACE, as_berkeley, install
@@ -62,8 +62,10 @@ def metadata(repository: Path, *, with_files: bool = True) -> Metadata:
     return Metadata(
         name="photon",
         address="http://127.0.0.1/photon/",
-        primary=repository / places["primary"],
-        filelists=repository / places["filelists"] if with_files else None,
+        primary=Index(repository / places["primary"], "primary.xml.gz"),
+        filelists=Index(repository / places["filelists"], "filelists.xml.gz")
+        if with_files
+        else None,
     )
 
 
