@@ -206,7 +206,7 @@ class _Pool:
             raise GuestError(
                 f"no repository has {', '.join(missing)}; searched: {searched}",
                 hint="correct the name, or add the repository that has the package",
-                code="PKG010",
+                code="PKG018",
             )
         solver = self._pool.Solver()
         solver.set_flag(self._solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
@@ -219,7 +219,7 @@ class _Pool:
                 f"the packages cannot be installed: {'; '.join(reasons)}",
                 hint="drop one of them, or choose another repository: "
                 "`repositories: {install_from: updates}`",
-                code="PKG011",
+                code="PKG019",
             )
         self._transaction = solver.transaction()
         self._transaction.order()

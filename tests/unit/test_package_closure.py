@@ -136,9 +136,9 @@ def test_a_base_with_berkeley_db_has_the_same_closure(
 @pytest.mark.parametrize(
     ("names", "code", "message"),
     [
-        (["nosuch", "nfs-utils"], "PKG010", "no repository has nosuch; searched: photon"),
-        (["broken"], "PKG011", "nothing provides nowhere >= 3 needed by broken-1-1.ph5.noarch"),
-        (["left", "right"], "PKG011", "left-1-1.ph5.noarch conflicts with right provided by"),
+        (["nosuch", "nfs-utils"], "PKG018", "no repository has nosuch; searched: photon"),
+        (["broken"], "PKG019", "nothing provides nowhere >= 3 needed by broken-1-1.ph5.noarch"),
+        (["left", "right"], "PKG019", "left-1-1.ph5.noarch conflicts with right provided by"),
     ],
 )
 def test_packages_that_cannot_be_installed_are_refused_with_the_reason(
