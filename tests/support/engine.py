@@ -84,13 +84,13 @@ def engine_tree(base_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return tree
 
 
-def run_engine(tree: Path, scratch: Path, files: Mapping[str, str], script: str) -> str:
+def run_engine(tree: Path, scratch: Path, files: Mapping[str, str | bytes], script: str) -> str:
     """Run a script in the tree, in namespaces of its own; return what it printed.
 
     Args:
         tree: See :func:`engine_tree`.
         scratch: An empty folder.
-        files: Texts by their paths in the tree.
+        files: Texts or bytes by their paths in the tree; programs below /usr/libexec.
         script: For bash; :data:`HEAD` starts the engine.
     """
     laid, mount = scratch / "laid", scratch / "mount"
@@ -98,7 +98,8 @@ def run_engine(tree: Path, scratch: Path, files: Mapping[str, str], script: str)
     for path, text in {**files, "/script": script}.items():
         place = laid / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
+        place.write_bytes(text if isinstance(text, bytes) else text.encode())
+        place.chmod(0o755 if path.startswith("/usr/libexec/") else 0o644)
     done = judge(
         *("unshare", "-m", "-n", "-p", "-i", "-u", "--fork", "--kill-child", "sh", "-c", _INSIDE),
         env={"TREE": str(tree), "LAID": str(laid), "SCRATCH": str(mount)},
