@@ -6,8 +6,9 @@ without a registry an image is Docker Hub's, where official ones lie below ``lib
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from builder.structs import Struct
+from builder.structs import Struct, field
 
 PLATFORMS: Mapping[str, str] = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 """Architecture of a base to the platform of the images that run on it."""
@@ -16,6 +17,7 @@ HUB = "docker.io"
 _OFFICIAL = "library"
 _LATEST = "latest"
 _LONGEST_REPOSITORY = 255
+_SIZE_DIGITS = 13
 _SHORT_DIGEST = len("sha256-") + 12
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -82,6 +84,27 @@ class Descriptor(Struct, frozen=True):
     size: int
     media_type: str
 
+    def __str__(self) -> str:
+        return f"{self.digest} {self.size} {self.media_type}"
+
+
+class Variant(Struct, frozen=True):
+    """The blobs of an image for one platform, so that it can be shipped.
+
+    Attributes:
+        index: What the tag means, when that is an index of several platforms.
+        manifest: Of the platform.
+        config: Its configuration.
+        layers: From the lowest up.
+        unpacked: Bytes that the layers unpack to, as far as they say so themselves.
+    """
+
+    index: Descriptor | None
+    manifest: Descriptor
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    unpacked: int = 0
+
 
 class Pin(Struct, frozen=True):
     """What a tag meant when it was locked.
@@ -89,10 +112,12 @@ class Pin(Struct, frozen=True):
     Attributes:
         digest: Of the index, or of the manifest when the image is for one platform only.
         platforms: Platform (``linux/arm64``) to the digest of its manifest.
+        variants: Platform to the blobs, of those that are shipped.
     """
 
     digest: str
     platforms: Mapping[str, str]
+    variants: Mapping[str, Variant] = field(default_factory=dict)
 
     def lack(self, platform: str) -> str:
         """Say that the image has no variant for a platform; nothing when it has one."""
@@ -100,6 +125,41 @@ class Pin(Struct, frozen=True):
             return ""
         there = ", ".join(sorted(self.platforms)) or "none that Photon runs on"
         return f"has no variant for {platform}; it has {there}"
+
+
+def parse_descriptor(text: object) -> Descriptor:
+    """Return the blob that a text names, as ``str`` of a descriptor does.
+
+    Raises:
+        ValueError: it is not a digest, a size and a type with a space between them.
+    """
+    digest, _, rest = str(text).partition(" ")
+    size, _, media_type = rest.partition(" ")
+    is_size = size.isascii() and size.isdigit() and len(size) <= _SIZE_DIGITS
+    if not (_DIGEST.fullmatch(digest) and is_size and media_type and " " not in media_type):
+        raise ValueError(f"found {text!r:.80}; wanted a digest, a size and a media type")
+    return Descriptor(digest, int(size), media_type)
+
+
+def parse_variant(value: Mapping[str, Any]) -> Variant:
+    """Return the blobs of an image for one platform, as plain data.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: they are not valid.
+    """
+    index, unpacked = value.get("index"), value["unpacked"]
+    if not isinstance(unpacked, int) or isinstance(unpacked, bool) or unpacked < 0:
+        raise ValueError(f"found {unpacked!r:.40} for `unpacked`; wanted a number of bytes")
+    layers = tuple(map(parse_descriptor, value["layers"]))
+    if not layers:
+        raise ValueError("found no layers; wanted at least one")
+    return Variant(
+        None if index is None else parse_descriptor(index),
+        parse_descriptor(value["manifest"]),
+        parse_descriptor(value["config"]),
+        layers,
+        unpacked,
+    )
 
 
 def parse_image_name(text: str) -> ImageName:

@@ -17,7 +17,7 @@ from builder.artifact import locked, write_beside
 from builder.digests import check_digests
 from builder.errors import SpecError, UsageError
 from builder.host import refusal
-from builder.image_names import Pin, parse_image_name
+from builder.image_names import Pin, parse_image_name, parse_variant
 from builder.structs import Struct, field
 
 NAME = "photon-builder.lock"
@@ -72,10 +72,7 @@ def write_lock(directory: Path, lock: Lock) -> Path:
     record: dict[str, Any] = {
         "schema": _SCHEMA,
         "files": {name: dict(digests) for name, digests in sorted(lock.files.items())},
-        "images": {
-            name: {"digest": pin.digest, "platforms": dict(sorted(pin.platforms.items()))}
-            for name, pin in sorted(lock.images.items())
-        },
+        "images": {name: _image_record(pin) for name, pin in sorted(lock.images.items())},
     }
     write_beside(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return path
@@ -106,11 +103,28 @@ def _key(name: str) -> str:
     return shown(name) if "://" in name else name
 
 
+def _image_record(pin: Pin) -> dict[str, Any]:
+    """Return what the file has of an image: a blob a line."""
+    variants = {
+        platform: {
+            **({"index": str(variant.index)} if variant.index else {}),
+            "manifest": str(variant.manifest),
+            "config": str(variant.config),
+            "layers": [str(layer) for layer in variant.layers],
+            "unpacked": variant.unpacked,
+        }
+        for platform, variant in sorted(pin.variants.items())
+    }
+    record = {"digest": pin.digest, "platforms": dict(sorted(pin.platforms.items()))}
+    return {**record, "blobs": variants} if variants else record
+
+
 def _parse_image(item: tuple[str, Any]) -> tuple[str, Pin]:
     """Return the name of an image and its pin; anything that is none raises ValueError."""
     name, value = item
-    parse_image_name(name)
+    plain = str(parse_image_name(name)).partition("@")[0]
     platforms = {str(platform): str(digest) for platform, digest in value["platforms"].items()}
     for digest in (value["digest"], *platforms.values()):
-        parse_image_name(f"{name}@{digest}")
-    return name, Pin(value["digest"], platforms)
+        parse_image_name(f"{plain}@{digest}")
+    variants = {key: parse_variant(blobs) for key, blobs in value.get("blobs", {}).items()}
+    return name, Pin(value["digest"], platforms, variants)

@@ -8,7 +8,7 @@ from builder.digests import ALGORITHMS, check_digests
 from builder.documents import Document, parse_document
 from builder.documents.secrets import without_secrets
 from builder.errors import BuilderError, Fault, KeyPath, Place, Problem, SpecError
-from builder.image_names import parse_image_name
+from builder.image_names import parse_image_name, parse_variant
 
 _RESTORE = "restore it from version control, or remove it and run `photon-builder lock SPEC`"
 _AGAIN = "remove the entry and run `photon-builder lock SPEC`, which records it anew"
@@ -116,10 +116,26 @@ def _image_faults(name: str, value: object) -> Iterator[Fault]:
     digests |= {(*path, "platforms", key): digest for key, digest in platforms.items()}
     for at, digest in digests.items():
         try:
-            parse_image_name(f"{name}@{digest}")
+            parse_image_name(f"{name.partition('@')[0]}@{digest}")
         except ValueError:
             message = f"found {digest!r}; wanted sha256: and 64 hex digits"
             yield Fault(message, "LCK005", _AGAIN, at)
+    yield from _blob_faults(value.get("blobs", {}), (*path, "blobs"))
+
+
+def _blob_faults(value: object, path: KeyPath) -> Iterator[Fault]:
+    """Yield what is wrong with the blobs of an image."""
+    if not isinstance(value, dict):
+        yield Fault(f"found {_kind(value)}; wanted a mapping by platform", "LCK005", _AGAIN, path)
+        return
+    for platform, blobs in value.items():
+        try:
+            parse_variant(blobs)
+        except KeyError as error:
+            message = f"has no {error.args[0]!r}; wanted manifest, config, layers and unpacked"
+            yield Fault(message, "LCK005", _AGAIN, (*path, platform))
+        except (ValueError, TypeError, AttributeError) as error:
+            yield Fault(str(error), "LCK005", _AGAIN, (*path, platform))
 
 
 def _kind(value: object) -> str:

@@ -85,6 +85,8 @@ def lock_images(
     anew = _chosen(names, chosen) if update else set()
     asked = [name for key, name in names.items() if key in anew or key not in spec.pins]
     found = _resolve(asked, progress)
+    shipped = _with_variants(uses, {**spec.pins, **found}, archs, progress)
+    found |= shipped
     missing = tuple(
         problem for use in uses for problem in _missing(use, {**spec.pins, **found}, archs)
     )
@@ -102,7 +104,11 @@ def _lockable(spec: Spec) -> list[Use]:
     if wrong := [use for use in uses if use.name is None and not use.is_open]:
         raise SpecError(tuple(_problem("CMP019", use.find(use.refusal)) for use in wrong))
     warn(tuple(_problem("CMP007", unlockable(use)) for use in uses if use.is_open))
-    return [use for use in uses if use.name and not use.is_open and not use.name.is_pinned]
+    return [
+        use
+        for use in uses
+        if use.name and not use.is_open and (use.project.preload or not use.name.is_pinned)
+    ]
 
 
 def _chosen(names: Mapping[str, ImageName], chosen: tuple[str, ...]) -> set[str]:
@@ -137,6 +143,33 @@ def _resolve(names: list[ImageName], progress: Progress) -> dict[str, Pin]:
 
     with Registries(progress) as registries:
         return {str(name): resolve(name, registries) for name in names}
+
+
+def _with_variants(
+    uses: list[Use], pins: Mapping[str, Pin], archs: Mapping[str, str], progress: Progress
+) -> dict[str, Pin]:
+    """Return the pins of images that are shipped, with the blobs for each platform."""
+    wanted: dict[str, set[str]] = {}
+    for use in uses:
+        if use.name and use.project.preload:
+            platforms = {use.used.platform or PLATFORMS[arch] for arch in archs}
+            known = pins[str(use.name)]
+            lacking = {p for p in platforms if p in known.platforms} - known.variants.keys()
+            wanted.setdefault(str(use.name), set()).update(lacking)
+    lacks = {name: platforms for name, platforms in wanted.items() if platforms}
+    if not lacks:
+        return {}
+    from builder.containers.registry import read_variant
+    from builder.fetch.registry import Registries
+
+    found: dict[str, Pin] = {}
+    with Registries(progress) as registries:
+        for name, platforms in lacks.items():
+            pin = pins[name]
+            exact = replace(parse_image_name(name), digest=pin.digest)
+            fresh = {each: read_variant(exact, each, registries) for each in sorted(platforms)}
+            found[name] = replace(pin, variants={**pin.variants, **fresh})
+    return found
 
 
 def _missing(use: Use, pins: Mapping[str, Pin], archs: Mapping[str, str]) -> Iterator[Problem]:

@@ -3,6 +3,8 @@
 Only what is small is read: index, manifest and configuration.
 """
 
+import struct
+
 from builder.containers.archive import Image
 from builder.errors import FetchError, FormatError
 from builder.fetch.registry import Answer, Registries
@@ -14,8 +16,12 @@ from builder.formats.oci import (
     parse_diff_ids,
     parse_manifest,
 )
-from builder.image_names import Descriptor, ImageName, Pin
+from builder.image_names import Descriptor, ImageName, Pin, Variant
 from builder.structs import Struct, replace
+
+_USUAL_RATIO = 3
+_ISIZE = struct.Struct("<I")
+_GZIP_OVERHEAD = 1 << 10
 
 
 class Resolved(Struct, frozen=True):
@@ -65,6 +71,30 @@ def resolve_image(name: ImageName, platform: str, registries: Registries) -> Res
     image = Image(name, index, _described(answer), contents.config, contents.layers)
     bodies = {each.digest: each.body for each in (top, answer, config)}
     return Resolved(image, bodies, diff_ids)
+
+
+def read_variant(name: ImageName, platform: str, registries: Registries) -> Variant:
+    """Return the blobs of an image for a platform, and what its layers unpack to.
+
+    Raises:
+        FetchError, DigestMismatch: as ``resolve_image``.
+    """
+    image = resolve_image(name, platform, registries).image
+    unpacked = sum(_unpacked(name, layer, registries) for layer in image.layers)
+    return Variant(image.index, image.manifest, image.config, image.layers, unpacked)
+
+
+def _unpacked(name: ImageName, layer: Descriptor, registries: Registries) -> int:
+    """Return what a layer unpacks to, as far as it says so itself; else what is usual."""
+    usual = layer.size * _USUAL_RATIO
+    if layer.media_type.endswith("tar"):
+        return layer.size
+    if not layer.media_type.endswith("gzip") or layer.size < _ISIZE.size:
+        return usual
+    tail = registries.read_tail(name, layer.digest, layer.size, _ISIZE.size)
+    told = _ISIZE.unpack(tail)[0] if len(tail) == _ISIZE.size else 0
+    # RFC 1952: of the last member, modulo 4 GiB.
+    return told if layer.size <= told + _GZIP_OVERHEAD else usual
 
 
 def _described(answer: Answer) -> Descriptor:

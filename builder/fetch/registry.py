@@ -136,6 +136,24 @@ class Registries:
         except MirrorError as error:
             raise _refusal(url, str(error)) from error
 
+    def read_tail(self, name: ImageName, digest: str, size: int, count: int) -> bytes:
+        """Return the last bytes of a blob; none when the registry gives no part of it.
+
+        Raises:
+            FetchError: the blob is unavailable.
+        """
+        url = f"{_api(name)}/blobs/{digest}"
+        headers = {**HEADERS, "Range": f"bytes={size - count}-"}
+        try:
+            with translated(), self._open(name, url, headers) as response:
+                if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+                    return read_small(response, count, self.patience)
+                if response.status_code != HTTPStatus.OK:
+                    raise _reason(response)
+        except MirrorError as error:
+            raise _refusal(url, str(error)) from error
+        return b""
+
     def _iter_rest(self, name: ImageName, url: str, done: int, size: int) -> Iterator[bytes]:
         """Yield what one answer has of a blob, from byte ``done`` on."""
         headers = {**HEADERS, "Accept": "*/*"} | ({"Range": f"bytes={done}-"} if done else {})

@@ -16,7 +16,7 @@ import pytest
 from builder.cache import Cache
 from builder.containers.archive import Archive, archives_of
 from builder.containers.pull import Pulled, Store
-from builder.containers.registry import resolve_image
+from builder.containers.registry import read_variant, resolve_image
 from builder.errors import BuilderError, DigestMismatch, FetchError
 from builder.fetch.registry import Registries
 from builder.fetch.wire import Patience
@@ -186,6 +186,17 @@ def test_a_platform_that_is_not_there_is_named_with_those_that_are(
 ) -> None:
     with pytest.raises(FetchError, match="no variant for linux/ppc64le; it has linux/amd64"):
         pull(registry.host, "lab/several:1", cache=tmp_path, platform="linux/ppc64le")
+
+
+@pytest.mark.parametrize(("kind", "times"), [("gz", 1), ("none", 1), ("zst", 0)])
+def test_what_an_image_unpacks_to_is_known_before_it_is_pulled(
+    registry: Registry, kind: str, times: int
+) -> None:
+    with Registries(Silent(), HURRY) as registries:
+        name = parse_image_name(f"{registry.host}/lab/{kind}:1")
+        found = read_variant(name, "linux/amd64", registries)
+    told = sum(layer.size for layer in found.layers) * 3 if not times else sum(map(len, LAYERS))
+    assert found.unpacked == told
 
 
 def bad(conduct: Conduct, tmp_path: Path, **image: Any) -> tuple[Pulled, Any]:  # noqa: ANN401

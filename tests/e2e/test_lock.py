@@ -136,6 +136,32 @@ def test_a_spec_is_locked_built_and_proved(registry: Registry, bench: Bench) -> 
     assert record["images"] == {name: kept[name]["digest"] for name in (app, web)}
 
 
+def test_the_blobs_of_shipped_images_are_locked(registry: Registry, bench: Bench) -> None:
+    path = lab(bench, registry.host)
+    assert bench.run("lock", "lab").code == 0
+    digest = registry.digest("lab/single:1")
+    compose = COMPOSE.replace("HOST/lab/web:${WEB:-stable}", f"HOST/lab/single@{digest}")
+    lab(bench, registry.host, compose)
+    spec = SPEC.replace("{file: compose.yaml,", "{file: compose.yaml, preload: true,")
+    bench.write("specs/lab.yaml", spec)
+    assert bench.run("lock", "lab").code == 0
+    images = json.loads(path.read_text())["images"]
+    app, single = f"{registry.host}/lab/app:1.0", f"{registry.host}/lab/single@{digest}"
+    assert images[app]["digest"] == registry.digest("lab/app:1.0")
+    for name in (app, single):
+        blobs = images[name]["blobs"]["linux/amd64"]
+        manifest = blobs["manifest"].split()[0]
+        assert manifest == images[name]["platforms"]["linux/amd64"]
+        repository = name.partition("/")[2].partition("@")[0].partition(":")[0]
+        raw = json.loads(registry.raw(f"{repository}@{manifest}"))
+        told = [f"{each['digest']} {each['size']} {each['mediaType']}" for each in raw["layers"]]
+        assert blobs["layers"] == told
+        assert blobs["unpacked"] == 10240  # skopeo packs the layer with gzip
+    assert "index" in images[app]["blobs"]["linux/amd64"]
+    assert "index" not in images[single]["blobs"]["linux/amd64"]
+    assert "nothing to lock" in bench.run("lock", "lab").out
+
+
 def test_what_is_pinned_stays_until_it_is_asked_for_anew(tmp_path: Path, bench: Bench) -> None:
     with serve_registry(tmp_path) as registry:
         registry.push("lab/app:1.0", BOTH, "--all")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from builder.errors import SpecError
-from builder.image_names import Pin
+from builder.image_names import Descriptor, Pin, Variant
 from builder.lock import NAME, Lock, read_lock, write_lock
+from builder.structs import replace
 from tests.support.program import Bench
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
@@ -23,6 +24,55 @@ LOCK = Lock(
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert write_lock(tmp_path, LOCK) == tmp_path / NAME
     assert read_lock(tmp_path) == LOCK
+
+
+def blob(digest: str, size: int, media_type: str = "application/x") -> Descriptor:
+    return Descriptor(digest, size, media_type)
+
+
+SHIPPED = Variant(blob(ONE, 3), blob(TWO, 4), blob(ONE, 5), (blob(TWO, 6), blob(ONE, 7)), 99)
+
+
+def test_the_blobs_of_a_shipped_image_are_read_as_they_were_written(tmp_path: Path) -> None:
+    single = replace(SHIPPED, index=None)
+    pins = {
+        "docker.io/a/a:1": Pin(TWO, {"linux/amd64": ONE}, {"linux/amd64": SHIPPED}),
+        f"docker.io/a/a@{TWO}": Pin(TWO, {"linux/amd64": TWO}, {"linux/amd64": single}),
+    }
+    path = write_lock(tmp_path, Lock({}, pins))
+    assert read_lock(tmp_path) == Lock({}, pins)
+    assert path.read_text().count("application/x") == 9  # a blob a line, and each once
+    assert sum("application/x" in line for line in path.read_text().splitlines()) == 9
+
+
+def record_of(**changed: object) -> dict[str, object]:
+    whole = {"manifest": f"{ONE} 1 x/y", "config": f"{ONE} 1 x/y", "layers": [f"{ONE} 1 x/y"]}
+    return {**whole, "unpacked": 3, **changed}
+
+
+@pytest.mark.parametrize(
+    ("blobs", "said"),
+    [
+        ([], "found a list; wanted a mapping"),
+        ({"linux/amd64": {}}, "has no 'unpacked'; wanted manifest"),
+        ({"linux/amd64": record_of(unpacked=-1)}, "found -1 for `unpacked`"),
+        ({"linux/amd64": record_of(layers=[])}, "found no layers"),
+        ({"linux/amd64": record_of(config=f"{ONE} x/y")}, "wanted a digest, a size"),
+        ({"linux/amd64": record_of(layers=["sha256:1 2 x/y"])}, "wanted a digest, a size"),
+        ({"linux/amd64": record_of(manifest=3)}, "found 3; wanted a digest, a size"),
+    ],
+)
+def test_damaged_blobs_are_refused_with_their_place(
+    blobs: object, said: str, tmp_path: Path
+) -> None:
+    images = {"docker.io/a/a:1": {"digest": ONE, "platforms": {}, "blobs": blobs}}
+    record = {"schema": "photon-builder/lock/v1", "files": {}, "images": images}
+    (tmp_path / NAME).write_text(json.dumps(record))
+    with pytest.raises(SpecError) as caught:
+        read_lock(tmp_path)
+    (problem,) = caught.value.problems
+    assert said in problem.message
+    assert problem.code == "LCK005"
 
 
 def test_nothing_is_locked_where_there_is_no_file(tmp_path: Path) -> None:
