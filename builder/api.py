@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.errors import Problem, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.lock import read_lock
 from builder.reading import load_checked
 from builder.request import Outcome, Request
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Base",
+    "Diagnostic",
     "FileBase",
     "Loaded",
     "Outcome",
-    "Problem",
     "Request",
     "SampleBase",
     "Spec",
@@ -61,7 +61,7 @@ class Loaded(Struct, frozen=True):
     """
 
     spec: Spec | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Diagnostic, ...]
 
 
 def load(path: str | Path, *, base: Base | None = None) -> Loaded:

@@ -18,7 +18,7 @@ from builder.artifact import (
 )
 from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.cache import Cache
-from builder.errors import Problem, Severity
+from builder.errors import Diagnostic, Severity
 from builder.features import features_of
 from builder.host import refusal
 from builder.inputs import fetched_rows, with_downloads
@@ -201,7 +201,7 @@ def _make(
     return Outcome(artifact, made.sha256, made.size, built=True, warnings=warnings)
 
 
-def leaks_of(leaks: Iterable["Leak"], name: str) -> tuple[Problem, ...]:
+def leaks_of(leaks: Iterable["Leak"], name: str) -> tuple[Diagnostic, ...]:
     """Return secrets outside of their place as warnings.
 
     Args:
@@ -209,7 +209,8 @@ def leaks_of(leaks: Iterable["Leak"], name: str) -> tuple[Problem, ...]:
         name: The artifact's.
     """
     return tuple(
-        Problem(f"{name}: {leak.message}", LEAK, leak.hint, Severity.WARNING) for leak in leaks
+        Diagnostic(f"{name}: {leak.message}", LEAK, leak.hint, severity=Severity.WARNING)
+        for leak in leaks
     )
 
 

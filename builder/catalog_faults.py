@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from builder.digests import ALGORITHMS, check_digests
 from builder.documents import Document
-from builder.errors import BuilderError, Fault, KeyPath, Problem
+from builder.errors import BuilderError, Diagnostic, KeyPath
 
 _HINT = "install photon-builder anew: the file is a part of it"
 _WANTED: Mapping[str, type | tuple[type, ...]] = {
@@ -16,16 +16,12 @@ _WANTED: Mapping[str, type | tuple[type, ...]] = {
 _NEEDED = ("arch", "target")
 
 
-def find_problems(document: Document) -> tuple[Problem, ...]:
+def find_problems(document: Document) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong with the data of the catalog."""
-    found = []
-    for fault in _iter_faults(document.value):
-        place, excerpt = document.spot(fault.path)
-        found.append(Problem(fault.message, fault.code, fault.hint, place=place, excerpt=excerpt))
-    return tuple(found)
+    return tuple(map(document.locate, _iter_faults(document.value)))
 
 
-def _iter_faults(value: object) -> Iterator[Fault]:
+def _iter_faults(value: object) -> Iterator[Diagnostic]:
     """Yield what is wrong with the whole of it."""
     stages = value.get("stages") if isinstance(value, dict) else None
     if not isinstance(stages, list):
@@ -44,7 +40,7 @@ def _iter_faults(value: object) -> Iterator[Fault]:
             yield from _faults_of_row(row, (*at, "artifacts", index))
 
 
-def _faults_of_row(row: object, at: KeyPath) -> Iterator[Fault]:
+def _faults_of_row(row: object, at: KeyPath) -> Iterator[Diagnostic]:
     """Yield what is wrong with one file."""
     if not isinstance(row, dict):
         yield _fault("wanted a mapping with arch and target", at)
@@ -60,6 +56,6 @@ def _faults_of_row(row: object, at: KeyPath) -> Iterator[Fault]:
             yield _fault(str(error), (*at, name))
 
 
-def _fault(message: str, path: KeyPath) -> Fault:
+def _fault(message: str, path: KeyPath) -> Diagnostic:
     """Return a fault of the catalog."""
-    return Fault(message, "CAT001", _HINT, path)
+    return Diagnostic(message, "CAT001", _HINT, path)

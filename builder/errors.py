@@ -19,6 +19,7 @@ which an error has unless it is given another one; ``builder.rules`` explains th
 """
 
 import errno
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
@@ -28,9 +29,8 @@ from builder.structs import Struct
 __all__ = [
     "BuilderError",
     "DeviceError",
+    "Diagnostic",
     "DigestMismatch",
-    "Fault",
-    "FaultError",
     "FetchError",
     "FormatError",
     "GuestError",
@@ -39,7 +39,6 @@ __all__ = [
     "KeyPath",
     "NoSpaceError",
     "Place",
-    "Problem",
     "Severity",
     "SpecError",
     "ToolError",
@@ -47,6 +46,7 @@ __all__ = [
     "UsageError",
     "VerifyError",
     "code_of",
+    "in_order",
     "problems_of",
 ]
 
@@ -78,48 +78,46 @@ class Place(Struct, frozen=True, order=True):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Fault(Struct, frozen=True):
-    """Something wrong with a value of the spec, found where its position is not known.
+class Diagnostic(Struct, frozen=True):
+    """Something wrong, and where.
+
+    Whoever finds it knows the keys that lead to it; ``Document.locate`` makes them a position in
+    the file. Nobody else makes one of the other.
 
     Attributes:
-        message: What was found and what was wanted.
-        code: Name of the diagnostic, such as ``NET003``; see ``builder.rules``.
+        message: What was found and what is accepted.
+        code: Its name, such as ``NET003``; see ``builder.rules``. A rule's own checks leave it
+            out, and get that of the rule, and its severity.
         hint: What to type instead.
-        path: Keys from the value that was examined down to the culprit.
+        path: Keys from the value that was examined down to the culprit, while there is no place.
         severity: Whether it stops a build.
-        place: Position, when the fault lies in another file than the value.
-        excerpt: The line there.
+        place: File, line and column, when they are known.
+        excerpt: The source line at ``place``.
+        notes: What led to it, a line each.
+        at_key: Whether the last key of ``path`` is wrong, not its value.
     """
 
     message: str
-    code: str
+    code: str = ""
     hint: str = ""
     path: KeyPath = ()
     severity: Severity = Severity.ERROR
     place: Place | None = None
     excerpt: str = ""
-
-
-class Problem(Struct, frozen=True):
-    """A fault with its position, ready to be shown.
-
-    Attributes:
-        message: What was found and what was wanted.
-        code: Name of the diagnostic.
-        hint: What to type instead.
-        severity: Whether it stops a build.
-        place: File, line and column, when they are known.
-        excerpt: The source line at ``place``.
-        notes: What led to it, a line each.
-    """
-
-    message: str
-    code: str
-    hint: str = ""
-    severity: Severity = Severity.ERROR
-    place: Place | None = None
-    excerpt: str = ""
     notes: tuple[str, ...] = ()
+    at_key: bool = False
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it stops a build."""
+        return self.severity is Severity.ERROR
+
+    @property
+    def order(self) -> tuple[str, int, int, str]:
+        """What diagnostics are sorted by: file, line, column and message."""
+        place = self.place
+        where = (str(place.file), place.line, place.column) if place else ("", 0, 0)
+        return (*where, self.message)
 
     def row(self) -> dict[str, object]:
         """Return it as plain data."""
@@ -149,25 +147,14 @@ class SpecError(BuilderError):
 
     exit_code = 3
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(f"{len(problems)} problem{'s' * (len(problems) != 1)} in the spec")
+    def __init__(self, problems: tuple[Diagnostic, ...]) -> None:
+        first, *others = problems
+        message = f"{len(problems)} problems in the spec" if others else first.message
+        super().__init__(message, hint="" if others else first.hint, code=first.code)
         self.problems = problems
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,), vars(self)
-
-
-class FaultError(BuilderError):
-    """Carries one fault out of a feature; the plan turns it into a problem with a position."""
-
-    exit_code = 3
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message, hint=fault.hint, code=fault.code)
-        self.fault = fault
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.fault,), vars(self)
 
 
 class UnsupportedError(BuilderError):
@@ -175,7 +162,7 @@ class UnsupportedError(BuilderError):
 
     exit_code = 4
     usual_code = "OUT009"
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
 
 class FetchError(BuilderError):
@@ -240,7 +227,7 @@ class InterruptError(BuilderError):
     usual_code = "INT001"
 
 
-def problems_of(error: BuilderError) -> tuple[Problem, ...]:
+def problems_of(error: BuilderError) -> tuple[Diagnostic, ...]:
     """Return an error in the form in which everything is shown."""
     if isinstance(error, SpecError | UnsupportedError) and error.problems:
         return error.problems
@@ -249,7 +236,12 @@ def problems_of(error: BuilderError) -> tuple[Problem, ...]:
     code = error.code
     if code == HostError.usual_code and isinstance(cause, OSError):
         code = code_of(cause) or code
-    return (Problem(str(error), code, error.hint, notes=notes),)
+    return (Diagnostic(str(error), code, error.hint, notes=notes),)
+
+
+def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return diagnostics in the order of their places, each once."""
+    return tuple(sorted(dict.fromkeys(found), key=lambda each: each.order))
 
 
 def code_of(error: OSError) -> str:

@@ -1,13 +1,13 @@
 """What is wrong with a lock file: all of it, each with its line, and what to do."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from builder.digests import ALGORITHMS, check_digests
-from builder.documents import Document, parse_document
+from builder.documents import parse_document
 from builder.documents.secrets import without_secrets
-from builder.errors import BuilderError, Fault, KeyPath, Place, Problem, SpecError
+from builder.errors import BuilderError, Diagnostic, KeyPath, Place, SpecError
 from builder.image_names import parse_image_name, parse_variant
 
 _RESTORE = "restore it from version control, or remove it and run `photon-builder lock SPEC`"
@@ -15,7 +15,7 @@ _AGAIN = "remove the entry and run `photon-builder lock SPEC`, which records it 
 _MARKS = "<<<<<<<", "=======", ">>>>>>>"
 
 
-def find_problems(path: Path, content: bytes, schema: str) -> tuple[Problem, ...]:
+def find_problems(path: Path, content: bytes, schema: str) -> tuple[Diagnostic, ...]:
     """Return everything that is wrong with the content of a lock file.
 
     Args:
@@ -40,77 +40,72 @@ def find_problems(path: Path, content: bytes, schema: str) -> tuple[Problem, ...
         document = parse_document(text, path)
     except SpecError as error:
         return error.problems
-    faults = list(_iter_faults(record, schema)) or [Fault("it cannot be read", "LCK002", _RESTORE)]
-    return tuple(_placed(document, faults))
+    faults = list(_iter_faults(record, schema)) or [
+        Diagnostic("it cannot be read", "LCK002", _RESTORE)
+    ]
+    return tuple(map(document.locate, faults))
 
 
-def _unread(path: Path, line: str, place: Place, reason: str) -> Problem:
+def _unread(path: Path, line: str, place: Place, reason: str) -> Diagnostic:
     """Return the problem of a file that is no JSON."""
     hint = "a merge left its marks: keep one side" if line.startswith(_MARKS) else _RESTORE
     message = f"{path.name} is not valid JSON: {reason}"
-    return Problem(message, "LCK001", hint, place=place, excerpt=without_secrets(line))
+    return Diagnostic(message, "LCK001", hint, place=place, excerpt=without_secrets(line))
 
 
-def _placed(document: Document, faults: Iterable[Fault]) -> Iterator[Problem]:
-    """Yield faults with their places."""
-    for fault in faults:
-        place, excerpt = document.spot(fault.path)
-        yield Problem(fault.message, fault.code, fault.hint, place=place, excerpt=excerpt)
-
-
-def _iter_faults(record: object, schema: str) -> Iterator[Fault]:
+def _iter_faults(record: object, schema: str) -> Iterator[Diagnostic]:
     """Yield what is wrong with a lock file as plain data."""
     if not isinstance(record, dict):
         message = f"found {_kind(record)}; wanted a mapping with schema, files and images"
-        yield Fault(message, "LCK002", _RESTORE)
+        yield Diagnostic(message, "LCK002", _RESTORE)
         return
     found = record.get("schema")
     if found != schema:
         message = f"found the schema {found!r}; wanted {schema!r}"
-        yield Fault(message, "LCK003", _RESTORE, ("schema",))
+        yield Diagnostic(message, "LCK003", _RESTORE, ("schema",))
     for key in ("files", "images"):
         section = record.get(key, {} if key == "images" else None)
         if not isinstance(section, dict):
             message = f"`{key}`: found {_kind(section)}; wanted a mapping"
-            yield Fault(message, "LCK002", _RESTORE, (key,))
+            yield Diagnostic(message, "LCK002", _RESTORE, (key,))
             continue
         for name, value in section.items():
             yield from (_file_faults if key == "files" else _image_faults)(name, value)
 
 
-def _file_faults(name: str, value: object) -> Iterator[Fault]:
+def _file_faults(name: str, value: object) -> Iterator[Diagnostic]:
     """Yield what is wrong with the digests of a base."""
     if not isinstance(value, dict):
         message = f"found {_kind(value)}; wanted its digests: sha256 and 64 hex digits"
-        yield Fault(message, "LCK004", _AGAIN, ("files", name))
+        yield Diagnostic(message, "LCK004", _AGAIN, ("files", name))
         return
     for algorithm, digest in value.items():
         path: KeyPath = ("files", name, algorithm)
         if algorithm not in ALGORITHMS:
             message = f"{algorithm!r} is not a known digest; wanted one of {', '.join(ALGORITHMS)}"
-            yield Fault(message, "LCK004", _AGAIN, path)
+            yield Diagnostic(message, "LCK004", _AGAIN, path)
         elif not isinstance(digest, str):
             message = f"{algorithm}: found {_kind(digest)}; wanted {ALGORITHMS[algorithm]} digits"
-            yield Fault(message, "LCK004", _AGAIN, path)
+            yield Diagnostic(message, "LCK004", _AGAIN, path)
         else:
             try:
                 check_digests({algorithm: digest})
             except BuilderError as error:
-                yield Fault(str(error), "LCK004", _AGAIN, path)
+                yield Diagnostic(str(error), "LCK004", _AGAIN, path)
 
 
-def _image_faults(name: str, value: object) -> Iterator[Fault]:
+def _image_faults(name: str, value: object) -> Iterator[Diagnostic]:
     """Yield what is wrong with what an image's tag meant."""
     path: KeyPath = ("images", name)
     try:
         parse_image_name(name)
     except ValueError as error:
-        yield Fault(str(error), "LCK005", _AGAIN, path)
+        yield Diagnostic(str(error), "LCK005", _AGAIN, path)
         return
     platforms = value.get("platforms") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(platforms, dict):
         message = "wanted a mapping with `digest` and `platforms`"
-        yield Fault(message, "LCK005", _AGAIN, path)
+        yield Diagnostic(message, "LCK005", _AGAIN, path)
         return
     digests: dict[KeyPath, object] = {(*path, "digest"): value.get("digest")}
     digests |= {(*path, "platforms", key): digest for key, digest in platforms.items()}
@@ -119,23 +114,25 @@ def _image_faults(name: str, value: object) -> Iterator[Fault]:
             parse_image_name(f"{name.partition('@')[0]}@{digest}")
         except ValueError:
             message = f"found {digest!r}; wanted sha256: and 64 hex digits"
-            yield Fault(message, "LCK005", _AGAIN, at)
+            yield Diagnostic(message, "LCK005", _AGAIN, at)
     yield from _blob_faults(value.get("blobs", {}), (*path, "blobs"))
 
 
-def _blob_faults(value: object, path: KeyPath) -> Iterator[Fault]:
+def _blob_faults(value: object, path: KeyPath) -> Iterator[Diagnostic]:
     """Yield what is wrong with the blobs of an image."""
     if not isinstance(value, dict):
-        yield Fault(f"found {_kind(value)}; wanted a mapping by platform", "LCK005", _AGAIN, path)
+        yield Diagnostic(
+            f"found {_kind(value)}; wanted a mapping by platform", "LCK005", _AGAIN, path
+        )
         return
     for platform, blobs in value.items():
         try:
             parse_variant(blobs)
         except KeyError as error:
             message = f"has no {error.args[0]!r}; wanted manifest, config, layers and unpacked"
-            yield Fault(message, "LCK005", _AGAIN, (*path, platform))
+            yield Diagnostic(message, "LCK005", _AGAIN, (*path, platform))
         except (ValueError, TypeError, AttributeError) as error:
-            yield Fault(str(error), "LCK005", _AGAIN, (*path, platform))
+            yield Diagnostic(str(error), "LCK005", _AGAIN, (*path, platform))
 
 
 def _kind(value: object) -> str:

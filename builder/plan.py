@@ -15,11 +15,9 @@ from builder.changes import (
 )
 from builder.changes import replace as changed
 from builder.errors import (
-    Fault,
-    FaultError,
+    Diagnostic,
     KeyPath,
     Place,
-    Problem,
     Severity,
     SpecError,
 )
@@ -60,7 +58,7 @@ class Plan(Struct, frozen=True):
     """
 
     steps: tuple[Step, ...]
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     secrets: Secrets = Secrets()
 
     @property
@@ -129,27 +127,27 @@ def make_plan(
     Raises:
         SpecError: with everything found wrong, contradictions included.
     """
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     known = facts or facts_of("")
     base = Context(spec.name, spec.path.parent, known.release, known.arch, facts=known)
     base = replace(base, announce=announce)
     with collecting() as secrets:
         decided = _decided(_steps(spec, tuple(features), base, problems), problems)
     problems = [problem for problem in tolerate(problems, tolerated) if spec.heeds(problem)]
-    if any(problem.severity is Severity.ERROR for problem in problems):
+    if any(problem.is_error for problem in problems):
         raise SpecError(tuple(problems))
     ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
     return Plan(tuple(ordered), tuple(problems), Secrets(secrets))
 
 
-def tolerate(problems: Iterable[Problem], codes: Collection[str]) -> Iterator[Problem]:
+def tolerate(problems: Iterable[Diagnostic], codes: Collection[str]) -> Iterator[Diagnostic]:
     """Yield problems; those with one of the codes as warnings."""
     for problem in problems:
         is_tolerated = problem.code in codes
         yield replace(problem, severity=Severity.WARNING) if is_tolerated else problem
 
 
-def _decided(steps: Iterable[Step], problems: list[Problem]) -> dict[str, Step]:
+def _decided(steps: Iterable[Step], problems: list[Diagnostic]) -> dict[str, Step]:
     """Return one step a subject; contradictions go to ``problems``."""
     decided: dict[str, Step] = {}
     for step in steps:
@@ -167,7 +165,7 @@ def _steps(
     spec: Spec,
     features: tuple[Feature, ...],
     base: Context,
-    problems: list[Problem],
+    problems: list[Diagnostic],
 ) -> Iterator[Step]:
     """Yield what every key of every overlay asks for, then the defaults."""
     sections = tuple((overlay.directory, overlay.values) for overlay in spec.overlays)
@@ -220,50 +218,42 @@ def _defaults(spec: Spec, features: tuple[Feature, ...], base: Context) -> Itera
         if feature.default is None or feature.key in given:
             continue
         for because in map(_because, _wishes(feature, feature.default, base)):
-            if not isinstance(because, Fault):
+            if not isinstance(because, Diagnostic):
                 yield Step(because.change, f"default: {feature.key}", None, because.reason)
 
 
 def _wishes(feature: Feature, value: Any, context: Context) -> Iterator[Wish]:  # noqa: ANN401 - any valid value
-    """Yield a feature's wishes; a fault that was raised is the last of them."""
+    """Yield a feature's wishes; what was raised comes last."""
     try:
         yield from feature.changes(value, context)
-    except FaultError as error:
-        yield error.fault
+    except SpecError as error:
+        yield from error.problems
 
 
 def _placed(
-    wishes: Iterable[Wish], key: str, overlay: Overlay, problems: list[Problem]
+    wishes: Iterable[Wish], key: str, overlay: Overlay, problems: list[Diagnostic]
 ) -> Iterator[Step]:
     """Give wishes their origin and place; faults go to ``problems``."""
     for wish in wishes:
         because = _because(wish)
-        path: KeyPath = (key, *because.path)
-        place = overlay.document.place((*overlay.prefix, *path))
-        if isinstance(because, Fault):
-            problems.append(_problem(because, overlay, place))
+        if isinstance(because, Diagnostic):
+            problems.append(overlay.document.locate(because, (*overlay.prefix, key)))
         else:
+            path: KeyPath = (key, *because.path)
+            place = overlay.document.place((*overlay.prefix, *path))
             yield Step(
                 because.change, ".".join(map(str, ("overlay", *path))), place, because.reason
             )
 
 
-def _because(wish: Wish) -> Because | Fault:
+def _because(wish: Wish) -> Because | Diagnostic:
     """Return a wish with a reason, an empty one if need be."""
-    return wish if isinstance(wish, Because | Fault) else Because(wish)
+    return wish if isinstance(wish, Because | Diagnostic) else Because(wish)
 
 
-def _problem(fault: Fault, overlay: Overlay, place: Place) -> Problem:
-    """Return a fault as a problem at its position."""
-    excerpt = fault.excerpt if fault.place else overlay.document.excerpt(place)
-    return Problem(
-        fault.message, fault.code, fault.hint, fault.severity, fault.place or place, excerpt
-    )
-
-
-def _contradiction(first: Step, second: Step, subject: str) -> Problem:
+def _contradiction(first: Step, second: Step, subject: str) -> Diagnostic:
     """Say that two keys want different things of one subject."""
-    return Problem(
+    return Diagnostic(
         f"`{first.origin}` ({first.place}) and `{second.origin}` disagree about {subject}",
         "PLAN001",
         "overlays are merged by what they do: drop one of the two, or make them equal",

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from builder.errors import Problem, Severity, SpecError
+from builder.errors import Diagnostic, SpecError, in_order
 from builder.facts import Facts
 from builder.features import Feature
 from builder.lock import Lock, read_lock
@@ -15,7 +15,7 @@ _OF_LOCK = frozenset({"BASE002", "BASE011"})
 """Codes of what a lock file takes care of."""
 
 
-def load_checked(path: Path, base: Base | None = None) -> tuple[Spec, tuple[Problem, ...]]:
+def load_checked(path: Path, base: Base | None = None) -> tuple[Spec, tuple[Diagnostic, ...]]:
     """Return a spec, and what the rules warn of.
 
     Args:
@@ -33,7 +33,7 @@ def load_checked(path: Path, base: Base | None = None) -> tuple[Spec, tuple[Prob
     return _checked(path, base, locked)
 
 
-def _problems_without_lock(path: Path, base: Base | None) -> Iterator[Problem]:
+def _problems_without_lock(path: Path, base: Base | None) -> Iterator[Diagnostic]:
     """Yield what is wrong with a spec, whatever its lock file has."""
     try:
         _checked(path, base, Lock())
@@ -41,7 +41,7 @@ def _problems_without_lock(path: Path, base: Base | None) -> Iterator[Problem]:
         yield from (problem for problem in error.problems if problem.code not in _OF_LOCK)
 
 
-def _checked(path: Path, base: Base | None, locked: Lock) -> tuple[Spec, tuple[Problem, ...]]:
+def _checked(path: Path, base: Base | None, locked: Lock) -> tuple[Spec, tuple[Diagnostic, ...]]:
     """Return a spec, and what the rules warn of.
 
     Raises:
@@ -49,7 +49,6 @@ def _checked(path: Path, base: Base | None, locked: Lock) -> tuple[Spec, tuple[P
     """
     from builder import rules, targets
     from builder.base import find_facts
-    from builder.documents import problem_order
     from builder.spec import InvalidSpecError, load_spec
     from builder.spec.drafts import independent
 
@@ -59,15 +58,15 @@ def _checked(path: Path, base: Base | None, locked: Lock) -> tuple[Spec, tuple[P
     except InvalidSpecError as error:
         found = [_faults_of_parts(each, locked) for each in error.drafts]
         more = independent(found, error.problems)
-        raise SpecError(tuple(sorted((*error.problems, *more), key=problem_order))) from error
+        raise SpecError(in_order((*error.problems, *more))) from error
     bases = find_facts(spec, targets_of(spec.choice), locked)
     problems = rules.check_rules(spec, bases)
-    if any(problem.severity is Severity.ERROR for problem in problems):
+    if any(problem.is_error for problem in problems):
         raise SpecError((*problems, *_faults_of_plan(spec, bases.values(), problems)))
     return spec, problems
 
 
-def _faults_of_parts(spec: Spec, locked: Lock) -> Iterator[Problem]:
+def _faults_of_parts(spec: Spec, locked: Lock) -> Iterator[Diagnostic]:
     """Yield what rules and features find wrong with a spec that has parts that are not valid."""
     from builder import features, rules
     from builder.base import find_facts
@@ -80,7 +79,7 @@ def _faults_of_parts(spec: Spec, locked: Lock) -> Iterator[Problem]:
                 yield from _faults_of_feature(spec, feature, facts)
 
 
-def _faults_of_feature(spec: Spec, feature: Feature, facts: Facts | None) -> Iterator[Problem]:
+def _faults_of_feature(spec: Spec, feature: Feature, facts: Facts | None) -> Iterator[Diagnostic]:
     """Yield what one feature finds wrong."""
     from builder.plan import make_plan
 
@@ -91,13 +90,13 @@ def _faults_of_feature(spec: Spec, feature: Feature, facts: Facts | None) -> Ite
 
 
 def _faults_of_plan(
-    spec: Spec, bases: Iterable[Facts], known: tuple[Problem, ...]
-) -> Iterator[Problem]:
+    spec: Spec, bases: Iterable[Facts], known: tuple[Diagnostic, ...]
+) -> Iterator[Diagnostic]:
     """Yield what else the features find wrong with a spec that breaks a rule already."""
     from builder import features
     from builder.plan import make_plan
 
-    found: list[Problem] = []
+    found: list[Diagnostic] = []
     for facts in tuple(bases) or (None,):
         try:
             found += make_plan(spec, features.features_of(spec.keys), facts=facts).warnings

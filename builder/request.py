@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from builder.errors import Problem
+from builder.errors import Diagnostic
 from builder.lock import Lock
 from builder.spec import Spec
 from builder.structs import Struct, field
@@ -53,4 +53,4 @@ class Outcome(Struct, frozen=True):
     sha256: str
     size: int
     built: bool
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from builder.errors import Fault, FaultError
+from builder.errors import Diagnostic, SpecError
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _LONGEST = 64 * 1024
@@ -52,7 +52,7 @@ def read_secret(reference: Mapping[str, Any] | str, directory: Path) -> str:
         directory: Where relative paths start.
 
     Raises:
-        FaultError: SEC001 no reference, SEC002 no such variable, SEC003 no such file, or an
+        SpecError: SEC001 no reference, SEC002 no such variable, SEC003 no such file, or an
             empty one.
     """
     text = _read(reference, directory)
@@ -71,9 +71,11 @@ def _read(reference: Mapping[str, Any] | str, directory: Path) -> str:
             return _from_file(directory / Path(path).expanduser())
         case Mapping():
             keys = ", ".join(map(str, reference)) or "nothing"
-            raise FaultError(Fault(f"found {keys}; wanted env or file", "SEC001", _HINT))
+            raise SpecError((Diagnostic(f"found {keys}; wanted env or file", "SEC001", _HINT),))
         case _:
-            raise FaultError(Fault("found a plain secret; wanted a reference", "SEC001", _HINT))
+            raise SpecError(
+                (Diagnostic("found a plain secret; wanted a reference", "SEC001", _HINT),)
+            )
 
 
 def _from_environment(name: str) -> str:
@@ -81,7 +83,7 @@ def _from_environment(name: str) -> str:
     plain = name.removeprefix("$").strip("{}")
     if plain != name and _NAME.fullmatch(plain):
         message = f"{name!r} is a reference of the shell; wanted the name alone"
-        raise FaultError(Fault(message, "SEC001", f"write {{env: {plain}}}"))
+        raise SpecError((Diagnostic(message, "SEC001", f"write {{env: {plain}}}"),))
     value = os.environ.get(name, "")
     if not value:
         state = "is empty" if name in os.environ else "is not set"
@@ -89,7 +91,7 @@ def _from_environment(name: str) -> str:
             what, hint = "that `env` names", "write the name of a variable: {env: ADA_PASSWORD}"
         else:
             what, hint = name, f"export {name}=…"
-        raise FaultError(Fault(f"the environment variable {what} {state}", "SEC002", hint))
+        raise SpecError((Diagnostic(f"the environment variable {what} {state}", "SEC002", hint),))
     return value
 
 
@@ -101,10 +103,10 @@ def _from_file(path: Path) -> str:
         text = "" if len(content) > _LONGEST else content.decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise FaultError(Fault(f"{path}: {reason}", "SEC003", "check the path")) from error
+        raise SpecError((Diagnostic(f"{path}: {reason}", "SEC003", "check the path"),)) from error
     if len(content) > _LONGEST:
         message = f"{path}: has more than {_LONGEST} bytes; wanted a secret"
-        raise FaultError(Fault(message, "SEC003", "is it the right file?"))
+        raise SpecError((Diagnostic(message, "SEC003", "is it the right file?"),))
     if not text:
-        raise FaultError(Fault(f"{path}: the file is empty; wanted a secret", "SEC003"))
+        raise SpecError((Diagnostic(f"{path}: the file is empty; wanted a secret", "SEC003"),))
     return text

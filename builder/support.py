@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from builder.changes import Change
-from builder.errors import Problem, UnsupportedError
+from builder.errors import Diagnostic, UnsupportedError
 from builder.features import Feature
 from builder.plan import Plan
 from builder.spec import Overlay, Spec
@@ -45,20 +45,20 @@ def check_support(plan: Plan, supports: frozenset[type[Change]], target: str) ->
     if refused:
         wanted = "; ".join(sorted({str(step) for step in refused}))
         found = dict.fromkeys(
-            Problem(f"{target} cannot carry {step.origin}", "OUT005", _HINT, place=step.place)
+            Diagnostic(f"{target} cannot carry {step.origin}", "OUT005", _HINT, place=step.place)
             for step in refused
         )
         raise _refusal(tuple(found), f"target {target} cannot carry {wanted}")
 
 
-def _refused_key(overlay: Overlay, key: str, target: str, boards: list[str]) -> Problem:
+def _refused_key(overlay: Overlay, key: str, target: str, boards: list[str]) -> Diagnostic:
     """Return the problem of a key that is for boards alone."""
-    place = overlay.document.place((*overlay.prefix, key), key=True)
     message = f"{target} takes no `{key}`; it is for {', '.join(boards)}"
-    return Problem(message, "OUT004", _HINT, place=place, excerpt=overlay.document.excerpt(place))
+    found = Diagnostic(message, "OUT004", _HINT, (key,), at_key=True)
+    return overlay.document.locate(found, overlay.prefix)
 
 
-def _refusal(problems: tuple[Problem, ...], message: str) -> UnsupportedError:
+def _refusal(problems: tuple[Diagnostic, ...], message: str) -> UnsupportedError:
     """Return the error that holds problems."""
     found = UnsupportedError(message, code=problems[0].code, hint=_HINT)
     found.problems = problems

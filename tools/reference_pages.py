@@ -68,6 +68,6 @@ def _exit_codes() -> dict[int, list[str]]:
     for kind in vars(errors).values():
         if inspect.isclass(kind) and issubclass(kind, errors.BuilderError):
             text = (kind.__doc__ or "").split(";")[0].strip().rstrip(".") + "."
-            if kind not in {errors.BuilderError, errors.FaultError}:
+            if kind is not errors.BuilderError:
                 found.setdefault(kind.exit_code, []).append(text)
     return found

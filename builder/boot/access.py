@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.boot.machine import Network
-from builder.errors import FaultError
+from builder.errors import SpecError
 from builder.guest.interfaces import gateways
 from builder.secret import read_secret
 from builder.spec import Spec
@@ -95,7 +95,7 @@ def _iter_accounts(spec: Spec) -> Iterator[Account]:
                 continue
             try:
                 yield Account(name, read_secret(reference, overlay.directory))
-            except FaultError:
+            except SpecError:
                 continue
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from builder.cli import events
 from builder.cli.report import show_problems
 from builder.cli.schemas import SCHEMAS
-from builder.errors import BuilderError, InterruptError, Problem, problems_of
+from builder.errors import BuilderError, Diagnostic, InterruptError, problems_of
 
 
 class _Run:
@@ -94,7 +94,7 @@ def tell_interrupt(error: InterruptError) -> None:
         sys.stderr.write(f"\n{error}\n")
 
 
-def rows_of(problems: Iterable[Problem]) -> list[dict[str, object]]:
+def rows_of(problems: Iterable[Diagnostic]) -> list[dict[str, object]]:
     """Return problems as plain data."""
     return [problem.row() for problem in problems]
 

@@ -17,7 +17,7 @@ from typing import Any, TextIO, TypeVar
 import click
 
 from builder import __version__
-from builder.errors import HostError, Problem, UsageError
+from builder.errors import Diagnostic, HostError, UsageError
 from builder.progress import Advance, Progress
 
 SCHEMA = "photon-builder/events/v1"
@@ -73,7 +73,7 @@ def emit(event: str, **fields: object) -> None:
 
 
 def emit_problems(
-    problems: Iterable[Problem], *, exit_code: int = 0, subject: tuple[str, str] = ("", "")
+    problems: Iterable[Diagnostic], *, exit_code: int = 0, subject: tuple[str, str] = ("", "")
 ) -> None:
     """Write an event for each problem; ``subject`` is the name of a spec and that of a target."""
     for problem in problems:

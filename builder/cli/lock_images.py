@@ -6,10 +6,10 @@ from typing import Any
 
 from builder.cli.options import warn
 from builder.documents import load_document
-from builder.errors import Problem, SpecError, UsageError
+from builder.errors import Diagnostic, SpecError, UsageError
 from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
 from builder.progress import Progress
-from builder.rules import Finding, explain, problem_of
+from builder.rules import explain, of_rule
 from builder.rules.images import Use, image_uses, unlockable
 from builder.rules.model import Subject
 from builder.spec import Spec
@@ -172,7 +172,7 @@ def _with_variants(
     return found
 
 
-def _missing(use: Use, pins: Mapping[str, Pin], archs: Mapping[str, str]) -> Iterator[Problem]:
+def _missing(use: Use, pins: Mapping[str, Pin], archs: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Yield a problem for each architecture that an image does not run on."""
     pin = pins[str(use.name)]
     for arch, target in archs.items():
@@ -182,9 +182,9 @@ def _missing(use: Use, pins: Mapping[str, Pin], archs: Mapping[str, str]) -> Ite
             yield _problem("CMP006", use.find(f"the image {use.used.text} {lack}", hint))
 
 
-def _problem(code: str, finding: Finding) -> Problem:
+def _problem(code: str, finding: Diagnostic) -> Diagnostic:
     """Return a finding as a problem of a rule that is known by its code."""
-    return problem_of(explain(code), finding)
+    return of_rule(explain(code), finding)
 
 
 def _for_photon(pin: Pin) -> Pin:

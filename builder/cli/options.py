@@ -11,7 +11,7 @@ import click
 from builder import progress
 from builder.cli.events import Telling, emit_problems
 from builder.cli.report import show_problems
-from builder.errors import Problem, UsageError
+from builder.errors import Diagnostic, UsageError
 from builder.facts import releases
 from builder.selection import choose_targets, targets_of
 from builder.spec import Base, FileBase, SampleBase, Spec
@@ -65,7 +65,7 @@ def find_spec(name: str) -> Path:
     return next((candidate for candidate in candidates if candidate.exists()), path)
 
 
-def warn(problems: Iterable[Problem]) -> None:
+def warn(problems: Iterable[Diagnostic]) -> None:
     """Show what is not wrong enough to stop, each once in a run of the program."""
     shown = _shown()
     new = [problem for problem in dict.fromkeys(problems) if problem not in shown]

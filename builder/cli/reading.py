@@ -1,7 +1,7 @@
 """Specs as the commands name them."""
 
 from builder.cli.options import base_of, find_spec, warn
-from builder.errors import Problem
+from builder.errors import Diagnostic
 from builder.reading import load_checked
 from builder.spec import Spec
 
@@ -23,7 +23,7 @@ def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spe
     return spec
 
 
-def read_checked(name: str, base: str | None = None) -> tuple[Spec, tuple[Problem, ...]]:
+def read_checked(name: str, base: str | None = None) -> tuple[Spec, tuple[Diagnostic, ...]]:
     """Return a spec, and what the rules warn of.
 
     Raises:

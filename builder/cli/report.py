@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from builder.cli.colour import paint
-from builder.errors import BuilderError, Problem, problems_of
+from builder.errors import BuilderError, Diagnostic, problems_of
 
 _ISSUES = "the project's issue tracker"
 
 
-def show_problems(problems: Iterable[Problem]) -> None:
+def show_problems(problems: Iterable[Diagnostic]) -> None:
     """Show problems in the order of their places."""
-    for problem in sorted(problems, key=_order):
+    for problem in sorted(problems, key=lambda each: each.order):
         sys.stderr.write(format_problem(problem))
 
 
-def format_problem(problem: Problem) -> str:
+def format_problem(problem: Diagnostic) -> str:
     """Return a problem as people read it: the place first, so that editors can jump there."""
     place = f"{_shown_place(problem)}: " if problem.place else ""
     kind = _paint(f"{problem.severity}[{problem.code}]", problem.severity)
@@ -46,13 +46,7 @@ def as_bug(error: Exception) -> BuilderError:
     )
 
 
-def _order(problem: Problem) -> tuple[str, int, int]:
-    """Return what problems are sorted by."""
-    place = problem.place
-    return (str(place.file), place.line, place.column) if place else ("", 0, 0)
-
-
-def _shown_place(problem: Problem) -> str:
+def _shown_place(problem: Diagnostic) -> str:
     """Return a place with its file relative to where the user is, when it lies below."""
     place = problem.place
     if place is None:

@@ -26,8 +26,7 @@ from builder.cli.reading import read_checked, read_spec
 from builder.cli.report import show_problems
 from builder.errors import (
     BuilderError,
-    Problem,
-    Severity,
+    Diagnostic,
     SpecError,
     UnsupportedError,
     UsageError,
@@ -139,7 +138,7 @@ def init(path: Path, target: str, *, force: bool, as_json: bool) -> None:
     write_result("init", {"spec": str(path)}, as_json=as_json, text=f"{path}\n")
 
 
-def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]:
+def _problems_of(name: str, base: str | None) -> tuple[tuple[Diagnostic, ...], int]:
     """Return everything found in one spec, and the exit code for it."""
     try:
         spec, warned = read_checked(name, base)
@@ -156,7 +155,7 @@ def _problems_of(name: str, base: str | None) -> tuple[tuple[Problem, ...], int]
     return tuple(found), code
 
 
-def _planned(spec: Spec, target: Target) -> tuple[tuple[Problem, ...], int]:
+def _planned(spec: Spec, target: Target) -> tuple[tuple[Diagnostic, ...], int]:
     """Return what the plan for a target warns of, or what the target refuses; and the exit code."""
     try:
         made, _ = prepare(question(spec, target), _SECRETS)
@@ -167,9 +166,9 @@ def _planned(spec: Spec, target: Target) -> tuple[tuple[Problem, ...], int]:
     return made.warnings, 0
 
 
-def _count(problems: tuple[Problem, ...]) -> str:
+def _count(problems: tuple[Diagnostic, ...]) -> str:
     """Say how many problems there are of each kind."""
-    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    errors = sum(problem.is_error for problem in problems)
     warnings = len(problems) - errors
     shown = [
         f"{number} {kind}{'s' * (number != 1)}"

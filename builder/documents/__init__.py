@@ -6,16 +6,17 @@ door to PyYAML, and takes its pure scanner alone, whether libyaml is there or no
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from builder.documents.letters import OddLetter, iter_odd_letters, odd_blank_hint
-from builder.documents.nodes import Node, Parser, Position, Trouble, UnreadableError
+from builder.documents.letters import iter_odd_letters, odd_blank_hint
+from builder.documents.nodes import Node, Parser, Position
 from builder.documents.pruning import without
 from builder.documents.secrets import Secrets, hide_unread, is_secret, without_secrets
-from builder.errors import KeyPath, Place, Problem, SpecError
+from builder.errors import Diagnostic, KeyPath, Place, SpecError, in_order
+from builder.structs import replace as changed
 
 __all__ = [
     "Document",
@@ -23,7 +24,6 @@ __all__ = [
     "load_document",
     "load_with_problems",
     "parse_document",
-    "problem_order",
 ]
 
 MIB = 1 << 20
@@ -68,6 +68,19 @@ class Document:
             node = node.children[step]
         return self._place(at if key else node.position)
 
+    def locate(self, found: Diagnostic, prefix: KeyPath = ()) -> Diagnostic:
+        """Return a diagnostic at its position in this file, unless it has one already.
+
+        Args:
+            found: What is wrong; its path begins below ``prefix``.
+            prefix: Keys from the top of the file.
+        """
+        if found.place:
+            return found
+        place = self.place((*prefix, *found.path), key=found.at_key)
+        line = self.excerpt(place)
+        return changed(found, path=(), at_key=False, place=place, excerpt=line)
+
     def spot(self, keypath: KeyPath) -> tuple[Place, str]:
         """Return where a value was written, and the line there."""
         place = self.place(keypath)
@@ -94,7 +107,7 @@ class Document:
         """Yield the path of each key that is no text by itself: a number, true, false, null."""
         yield from _odd_keys(self._root, ())
 
-    def odd_letters(self) -> Iterator[OddLetter]:
+    def odd_letters(self) -> Iterator[Diagnostic]:
         """Yield the typographic quotes and blanks that are part of keys and values."""
         return iter_odd_letters(self.value)
 
@@ -125,7 +138,7 @@ def load_document(path: Path, *, limit: int = MIB, is_own: bool = False) -> Docu
 
 def load_with_problems(
     path: Path, *, takes_last: bool = False
-) -> tuple[Document, tuple[Problem, ...]]:
+) -> tuple[Document, tuple[Diagnostic, ...]]:
     """Read a YAML file, and return what is wrong with it that did not end reading.
 
     Args:
@@ -174,7 +187,7 @@ def parse_document(text: str, path: Path, *, is_own: bool = False) -> Document:
 
 def _parse(
     text: str, path: Path, *, is_own: bool = False, takes_last: bool = False
-) -> tuple[Document, tuple[Problem, ...]]:
+) -> tuple[Document, tuple[Diagnostic, ...]]:
     """Return YAML text as a document, and the keys that are there twice.
 
     Raises:
@@ -187,16 +200,16 @@ def _parse(
         before = _LINE_BREAK.split(text[: odd.start()])
         position = Position(len(before), len(before[-1]) + 1)
         message = f"found the control character U+{ord(odd[0]):04X}; wanted text"
-        raise _error([Trouble(position, "YAML015", message, "delete it")], lines, path)
+        found = Diagnostic(message, "YAML015", "delete it", place=Place(path, *position))
+        raise SpecError(_with_lines((found,), lines))
     parser = Parser(
-        text, lambda position: _letter(lines, position), is_own=is_own, takes_last=takes_last
+        text, path, lambda position: _letter(lines, position), is_own=is_own, takes_last=takes_last
     )
     try:
         root = parser.parse()
-    except UnreadableError as error:
-        raise _error(error.troubles, lines, path) from None
-    troubles = _error(parser.troubles, lines, path).problems if parser.troubles else ()
-    return Document(path, root.value, root, lines), troubles
+    except SpecError as error:
+        raise SpecError(_with_lines(error.problems, lines)) from None
+    return Document(path, root.value, root, lines), _with_lines(parser.found, lines)
 
 
 def _odd_keys(node: Node, path: KeyPath) -> Iterator[KeyPath]:
@@ -204,13 +217,6 @@ def _odd_keys(node: Node, path: KeyPath) -> Iterator[KeyPath]:
     yield from ((*path, key) for key in node.odd_keys)
     for step, child in node.children.items():
         yield from _odd_keys(child, (*path, step))
-
-
-def problem_order(problem: Problem) -> tuple[str, int, int, str]:
-    """Return what problems are sorted by: file, line and column."""
-    place = problem.place
-    where = (str(place.file), place.line, place.column) if place else ("", 0, 0)
-    return (*where, problem.message)
 
 
 def _decode(content: bytes, path: Path) -> str:
@@ -227,7 +233,8 @@ def _decode(content: bytes, path: Path) -> str:
         position = Position(len(lines), len(lines[-1]) + 1)
         message = f"found the byte 0x{content[error.start]:02x}; wanted UTF-8 text"
         hint = "save it as UTF-8; if it is an image, give it under `base: {file: …}`"
-        raise _error([Trouble(position, "YAML014", message, hint)], (), path) from None
+        place = Place(path, *position)
+        raise SpecError((Diagnostic(message, "YAML014", hint, place=place),)) from None
 
 
 def _letter(lines: tuple[str, ...], position: Position) -> str:
@@ -236,22 +243,22 @@ def _letter(lines: tuple[str, ...], position: Position) -> str:
     return line[position.column - 1 : position.column]
 
 
-def _error(troubles: list[Trouble], lines: tuple[str, ...], path: Path) -> SpecError:
-    """Return trouble as an error that is shown with its lines."""
-    shown = Document(path, None, Node(None, Position(1, 1)), lines)
-    problems = []
-    for position, code, message, said in sorted(troubles):
-        line = lines[position.line - 1] if position.line <= len(lines) else ""
-        hint = (odd_blank_hint(line) if code == "YAML001" else "") or said
-        place = Place(path, *position)
-        excerpt = shown.excerpt(place)
-        problems.append(Problem(message, code, hint, place=place, excerpt=excerpt))
-    return SpecError(tuple(problems))
+def _with_lines(found: Iterable[Diagnostic], lines: tuple[str, ...]) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with a file that was not read, in order and with its lines."""
+    shown = Document(Path(), None, Node(None, Position(1, 1)), lines)
+    located = []
+    for each in found:
+        number = each.place.line if each.place else 0
+        line = lines[number - 1] if 0 < number <= len(lines) else ""
+        hint = (odd_blank_hint(line) if each.code == "YAML001" else "") or each.hint
+        excerpt = shown.excerpt(each.place) if each.place else ""
+        located.append(changed(each, hint=hint, excerpt=excerpt))
+    return in_order(located)
 
 
 def _refusal(path: Path, code: str, message: str, hint: str = "") -> SpecError:
     """Return the error for a file that cannot be read at all."""
-    return SpecError((Problem(f"{path}: {message}", code, hint),))
+    return SpecError((Diagnostic(f"{path}: {message}", code, hint),))
 
 
 def _neighbours(path: Path) -> str:

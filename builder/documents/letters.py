@@ -1,9 +1,9 @@
 """Letters that word processors and web pages put in the place of quotes and blanks."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath, Severity
 
 _Plain: TypeAlias = Any
 """Plain data: what YAML can say."""
@@ -20,25 +20,10 @@ BLANKS = {
 }
 QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
 _LONGEST = 60
+ODD_LETTER = "YAML016"
 
 
-class OddLetter(NamedTuple):
-    """A letter that was probably meant as another.
-
-    Attributes:
-        path: Keys from the top down to the value, or to the key itself.
-        at_key: Whether it stands in the key.
-        message: What was found.
-        hint: What to type instead.
-    """
-
-    path: KeyPath
-    at_key: bool
-    message: str
-    hint: str
-
-
-def iter_odd_letters(value: _Plain, path: KeyPath = ()) -> Iterator[OddLetter]:
+def iter_odd_letters(value: _Plain, path: KeyPath = ()) -> Iterator[Diagnostic]:
     """Yield the keys and values of a document with typographic quotes or blanks at their ends."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -57,7 +42,7 @@ def odd_blank_hint(line: str) -> str:
     return f"the line holds {BLANKS[found]}; type a plain space in its place" if found else ""
 
 
-def _in_text(text: str, path: KeyPath, *, at_key: bool) -> Iterator[OddLetter]:
+def _in_text(text: str, path: KeyPath, *, at_key: bool) -> Iterator[Diagnostic]:
     """Yield what is odd about the ends of one text, or of a single word about any of it."""
     what = "the key" if at_key else "the text"
     ends = {text[:1], text[-1:]} if "\n" not in text else {text[:1]}
@@ -68,9 +53,9 @@ def _in_text(text: str, path: KeyPath, *, at_key: bool) -> Iterator[OddLetter]:
     if quotes and plain:
         message = f"{what} has typographic quotes, {' and '.join(quotes)}, which are part of it"
         hint = f"{write}, with straight quotes" if write else "use straight quotes"
-        yield OddLetter(path, at_key, message, hint)
+        yield Diagnostic(message, ODD_LETTER, hint, path, Severity.WARNING, at_key=at_key)
     elif blanks and plain:
         message = f"{what} holds {BLANKS[blanks[0]]}"
         is_inside = blanks[0] not in ends
         hint = "type a plain space, or none, in its place" if is_inside or not write else write
-        yield OddLetter(path, at_key, message, hint)
+        yield Diagnostic(message, ODD_LETTER, hint, path, Severity.WARNING, at_key=at_key)

@@ -5,6 +5,7 @@ shares its anchor's value, so nothing is ever expanded; what it would expand to 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 import yaml
@@ -12,7 +13,8 @@ from yaml import events
 
 from builder.documents.plain import plain_value
 from builder.documents.scanner import DEPTH, Scanner, TooDeepError
-from builder.documents.syntax import explain_stumble
+from builder.documents.syntax import explain_refusal
+from builder.errors import Diagnostic, Place, SpecError
 from builder.structs import Struct, field
 
 EXPANDED = 20_000
@@ -42,23 +44,6 @@ class Mark(Protocol):
     @property
     def column(self) -> int:
         """Characters before it in its line."""
-
-
-class Trouble(NamedTuple):
-    """What is wrong with a file as YAML, and where."""
-
-    position: Position
-    code: str
-    message: str
-    hint: str = ""
-
-
-class UnreadableError(Exception):
-    """Reading cannot go on; the last trouble says why."""
-
-    def __init__(self, troubles: list[Trouble]) -> None:
-        super().__init__(troubles[-1].message)
-        self.troubles = troubles
 
 
 class Node(Struct):
@@ -92,12 +77,14 @@ class Parser:
     def __init__(
         self,
         text: str,
+        path: Path,
         letter_at: Callable[[Position], str],
         *,
         is_own: bool = False,
         takes_last: bool = False,
     ) -> None:
-        self.troubles: list[Trouble] = []
+        self.found: list[Diagnostic] = []
+        self._path = path
         self._loader = (_FAST_LOADER if is_own else _LOADER)(text)
         self._letter_at = letter_at
         self._takes_last = takes_last
@@ -108,12 +95,12 @@ class Parser:
         """Return the node of the only document.
 
         Raises:
-            UnreadableError: with everything found wrong up to there.
+            SpecError: the text is not one YAML 1.2 document; with everything found up to there.
         """
         try:
             return self._document()
         except yaml.MarkedYAMLError as error:
-            self._stumble(error)
+            self._refuse(error)
         except yaml.reader.ReaderError:
             self._stop(Position(1, 1), "YAML015", "found bytes that are no text")
         except TooDeepError as error:
@@ -190,8 +177,9 @@ class Parser:
             elif key in node.keys:
                 first = node.keys[key].line
                 message = f"the key `{key}` is here a second time, after line {first}"
+                place = Place(self._path, *position)
                 hint = "drop one of the two"
-                self.troubles.append(Trouble(position, "YAML002", message, hint))
+                self.found.append(Diagnostic(message, "YAML002", hint, place=place))
                 if self._takes_last:
                     node.value[key] = child.value
                     node.add(key, child)
@@ -247,18 +235,19 @@ class Parser:
             message = f"the aliases of this file stand for more than {EXPANDED} values"
             self._stop(position, "YAML004", message)
 
-    def _stumble(self, error: yaml.MarkedYAMLError) -> NoReturn:
+    def _refuse(self, error: yaml.MarkedYAMLError) -> NoReturn:
         """Stop with the scanner's own error in our words."""
         position = _position_of_mark(error.problem_mark or error.context_mark)
         context, problem = error.context or "", error.problem or ""
-        known = explain_stumble(context, problem, self._letter_at(position))
+        known = explain_refusal(context, problem, self._letter_at(position))
         if known.at_start and error.context_mark:
             position = _position_of_mark(error.context_mark)
         self._stop(position, "YAML001", known.message, known.hint)
 
     def _stop(self, position: Position, code: str, message: str, hint: str = "") -> NoReturn:
-        """Give up, with all the trouble there was."""
-        raise UnreadableError([*self.troubles, Trouble(position, code, message, hint)])
+        """Abort parsing and raise everything found so far."""
+        place = Place(self._path, *position)
+        raise SpecError((*self.found, Diagnostic(message, code, hint, place=place)))
 
 
 def _is_odd(event: events.Event) -> bool:

@@ -1,9 +1,9 @@
-"""Sentences for what the YAML scanner stumbles over; its own words are for its authors."""
+"""What the YAML scanner refuses, in words for users."""
 
 from builder.structs import Struct
 
 
-class Stumble(Struct, frozen=True):
+class Refusal(Struct, frozen=True):
     """A way in which text is no YAML.
 
     Attributes:
@@ -19,76 +19,76 @@ class Stumble(Struct, frozen=True):
     at_start: bool = False
 
 
-_STUMBLES = (
-    Stumble(
+_REFUSALS = (
+    Refusal(
         ("mapping values are not allowed",),
         "found a `:` where no key can be; wanted one `key: value` a line, evenly indented",
         'put a value that holds ": " in quotes, and line the keys up',
     ),
-    Stumble(
+    Refusal(
         ("unexpected end of stream", "while scanning a quoted scalar"),
         "found no end of the quoted text that begins here",
         "close the quote",
         at_start=True,
     ),
-    Stumble(
+    Refusal(
         ("',' or ']'",),
         "found no end of the list that begins here; wanted `,` or `]`",
         "close the bracket, and put commas between the items",
         at_start=True,
     ),
-    Stumble(
+    Refusal(
         ("',' or '}'",),
         "found no end of the mapping that begins here; wanted `,` or `}`",
         "close the brace, and put commas between the entries",
         at_start=True,
     ),
-    Stumble(
+    Refusal(
         ("escape character", "escape sequence"),
         "found an unknown escape in double quotes",
         "use single quotes, or write a backslash as two",
     ),
-    Stumble(
+    Refusal(
         ("expected ':'",),
         "found a line that is neither `key: value` nor a list item",
         "is a colon missing, with a space after it?",
         at_start=True,
     ),
-    Stumble(
+    Refusal(
         ("expected key", "'-' indicator", "<block end>"),
         "found something that does not fit the lines above; wanted the same indentation",
         "line the keys or the dashes of one block up, with spaces",
     ),
-    Stumble(
+    Refusal(
         ("chomping or indentation", "comment or a line break"),
         "found something else where a block of text begins; wanted the end of the line",
         "begin the text on the next line; a comment needs a blank before its `#`",
     ),
-    Stumble(
+    Refusal(
         ("tag",),
         "found a tag; wanted plain values",
         "drop the word that begins with `!`, or put the value in quotes",
     ),
-    Stumble(
+    Refusal(
         ("directive", "incompatible YAML document"),
         "found a directive; wanted YAML 1.2",
         "drop the line that begins with `%`",
     ),
-    Stumble(
+    Refusal(
         ("node content",),
         "found something else where a value was wanted",
         "is a bracket or brace left open, or a comma too many?",
     ),
-    Stumble(
+    Refusal(
         ("alphabetic or numeric",),
         "found `*` or `&` without a name",
         "put a value that begins with it in quotes",
     ),
 )
-_TAB = Stumble((), "found a tab; YAML is indented with spaces", "put spaces in its place")
+_TAB = Refusal((), "found a tab; YAML is indented with spaces", "put spaces in its place")
 
 
-def explain_stumble(context: str, problem: str, letter: str) -> Stumble:
+def explain_refusal(context: str, problem: str, letter: str) -> Refusal:
     """Return a sentence for the scanner's message.
 
     Args:
@@ -100,7 +100,7 @@ def explain_stumble(context: str, problem: str, letter: str) -> Stumble:
         return _TAB
     if "cannot start any token" in problem:
         message = f"found a value that begins with `{letter}`, which means nothing in YAML"
-        return Stumble((), message, "put the value in quotes")
+        return Refusal((), message, "put the value in quotes")
     said = f"{context} {problem}"
-    known = (stumble for stumble in _STUMBLES if any(mark in said for mark in stumble.marks))
-    return next(known, Stumble((), f"found no valid YAML: {problem}", ""))
+    known = (each for each in _REFUSALS if any(mark in said for mark in each.marks))
+    return next(known, Refusal((), f"found no valid YAML: {problem}", ""))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.changes import Change
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.facts import Facts, facts_of
 from builder.image_names import Pin
 from builder.structs import Struct, field
@@ -58,7 +58,7 @@ class Context(Struct, frozen=True):
 WITH_DEFAULT = ("clock", "identity", "repositories", "ssh_client")
 """Keys that mean something though no overlay has them."""
 
-Wish = Change | Because | Fault
+Wish = Change | Because | Diagnostic
 """What a feature yields: a change, a change with its reason, or what is wrong with the value."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Context, Feature, Wish
 from builder.features.sources import read_text
 from builder.guest import ca_certificates as store
@@ -23,17 +23,17 @@ _INLINE = "-----BEGIN "
 def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
     """Yield a file a certificate, and what adds them to the stores at boot."""
     for index, given in enumerate(value):
-        text: str | Fault = given
+        text: str | Diagnostic = given
         if _INLINE not in given:
             text = read_text(given, context, code="CRT001", path=(index,))
-        if isinstance(text, Fault):
+        if isinstance(text, Diagnostic):
             yield text
             continue
         try:
             found = store.split(text)
         except ValueError as error:
             hint = "give the certificate of the authority, in PEM: openssl x509 -in FILE"
-            yield Fault(str(error), "CRT002", hint, (index,))
+            yield Diagnostic(str(error), "CRT002", hint, (index,))
             continue
         for certificate in found:
             yield WriteFile(store.file_path(certificate), Blob.text(certificate))

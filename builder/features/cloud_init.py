@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.errors import Fault, Severity
+from builder.errors import Diagnostic, Severity
 from builder.features import Context, Feature, Wish, form
 from builder.guestpath import guest
 
@@ -34,7 +34,7 @@ def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wi
     brought = "cloud-init" in context.overlay.get("packages", ())
     if context.facts.cloud_init is None and not brought:
         message = "the base has no cloud-init, which the settings are for"
-        yield Fault(message, "CLD001", "drop `cloud_init`", severity=Severity.WARNING)
+        yield Diagnostic(message, "CLD001", "drop `cloud_init`", severity=Severity.WARNING)
     if "datasources" in value:
         text = f"datasource_list: [{', '.join(value['datasources'])}]\n"
         yield WriteFile(CLOUD, Blob.text(text))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from builder.blob import Blob
 from builder.changes import EnsureLine, MakeSymlink, WriteFile
-from builder.errors import Fault, Severity
+from builder.errors import Diagnostic, Severity
 from builder.features import Because, Context, Wish
 from builder.features.host_keys import is_host_key, wish_kept
 from builder.features.ssh import CONFIG, INCLUDE, WITHOUT_INCLUDE
@@ -50,14 +50,14 @@ def _of_path(path: GuestPath, context: Context) -> Iterator[Wish]:
 def _included(path: GuestPath, context: Context) -> Wish:
     """Return the line by which sshd reads a file, or why it never would."""
     if not path.endswith(_SUFFIX):
-        return Fault(
+        return Diagnostic(
             f"{path} is not read by sshd: its name does not end in {_SUFFIX}",
             "SSH002",
             f"name it {path}{_SUFFIX}",
         )
     if context.release in WITHOUT_INCLUDE:
         known = bool(context.release)
-        return Fault(
+        return Diagnostic(
             f"{path} {'is' if known else 'may not be'} read by sshd: "
             "sshd_config.d needs OpenSSH 8.2, and Photon 3.0 has 7.8",
             "SSH002",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.documents import load_document
-from builder.errors import Fault, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.features import Because, Context, Feature, Wish, form
 from builder.features.compose_files import wish_files
 from builder.features.compose_host import wish_host
@@ -14,6 +14,7 @@ from builder.features.compose_project import make_project
 from builder.features.compose_secrets import wish_secrets
 from builder.features.references import REFERENCE
 from builder.features.sources import at, local_path
+from builder.structs import replace
 
 _NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -55,7 +56,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     for name, settings in value.items():
         for wish in _wish_project(name, settings, context):
             match wish:
-                case Fault() as fault:
+                case Diagnostic() as fault:
                     yield fault if fault.place else at(fault, name)
                 case Because(change, reason, path):
                     yield Because(change, reason, (name, *path))
@@ -67,18 +68,17 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
     """Yield what one project needs, with paths below its name."""
     if settings.get("preload"):
         message = f"preload of {name}: images cannot be shipped inside yet"
-        yield Fault(message, "CMP020", _WITHOUT_PRELOAD, ("preload",))
+        yield Diagnostic(message, "CMP020", _WITHOUT_PRELOAD, ("preload",))
     file = local_path(settings["file"], context)
     if not file.is_file():
         found = "a folder" if file.is_dir() else "nothing"
-        yield Fault(f"{file}: found {found}; wanted a compose file", "CMP021", path=("file",))
+        yield Diagnostic(f"{file}: found {found}; wanted a compose file", "CMP021", path=("file",))
         return
     try:
         document = load_document(file)
     except SpecError as error:
         for problem in error.problems:
-            where = (problem.severity, problem.place, problem.excerpt)
-            yield Fault(problem.message, "CMP001", problem.hint, ("file",), *where)
+            yield replace(problem, code="CMP001", path=("file",))
         return
     project = make_project(name, document, file, settings.get("env", {}), context)
     yield from project.faults

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from builder.blob import Blob
 from builder.changes import MakeDirectory, WriteFile, replace
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Wish
 from builder.features.compose_project import Project
 from builder.features.tree import HEAD_BYTES, Attributes, file_change, tree_changes
@@ -32,7 +32,7 @@ def wish_files(project: Project) -> Iterator[Wish]:
         yield WriteFile(join(folder, ".env"), Blob.text(project.env), _PRIVATE, secret=True)
     reason = f"{project.file.name} takes it from beside itself"
     for wish in taken:
-        yield wish if isinstance(wish, Fault | Because) else Because(wish, reason)
+        yield wish if isinstance(wish, Diagnostic | Because) else Because(wish, reason)
 
 
 def _local_files(project: Project) -> list[tuple[str, bool]]:
@@ -49,7 +49,7 @@ def _wish_one(project: Project, relative: str, is_secret: bool) -> Iterator[Wish
     source, target = top / relative, join(project_directory(project.name), relative)
     if source.exists() and not source.resolve().is_relative_to(top.resolve()):
         message = f"{source}: leads out of the project's folder, to {source.resolve()}"
-        yield Fault(message, "CMP038", "put a copy in its place, if the guest shall have it")
+        yield Diagnostic(message, "CMP038", "put a copy in its place, if the guest shall have it")
     elif source.is_dir():
         yield from map(_readable, tree_changes(source, target))
     elif source.is_file() and relative != ".env":

@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.documents import load_document
-from builder.errors import Fault, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.features import Because, Context, Wish
 from builder.features.compose_project import Project, make_project
 from builder.features.sources import local_path
@@ -28,7 +28,7 @@ def wish_needs(project: Project, context: Context) -> Iterator[Wish]:
             place, line = project.document.spot(path)
             message = f"docker takes no {shared.kind} with the name {shared.name!r}"
             hint = "use letters, digits, `_`, `.` and `-`, a letter or digit first"
-            yield Fault(message, "CMP040", hint, place=place, excerpt=line)
+            yield Diagnostic(message, "CMP040", hint, place=place, excerpt=line)
             continue
         owner = owners.get(shared, "")
         before.append(compose_units.unit_of(owner) if owner else shared.unit)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from builder.blob import Blob
 from builder.changes import Remove, WriteFile
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Context, Wish
 from builder.features.compose_project import Project
 from builder.guest.compose import project_directory
@@ -23,7 +23,7 @@ def wish_pins(project: Project, context: Context) -> Iterator[Wish]:
         return
     if _FILES in parse_env(project.env).variables:
         message = f"{_FILES} in .env makes compose pass over {OVERRIDE}, which pins the images"
-        yield Fault(message, "CMP025", f"drop {_FILES}: compose finds its files", ("file",))
+        yield Diagnostic(message, "CMP025", f"drop {_FILES}: compose finds its files", ("file",))
     for used, _, pin in pinned:
         yield from _faults(project, used, pin, context)
     folder = project_directory(project.name)
@@ -47,11 +47,11 @@ def _pinned(project: Project, context: Context) -> Iterator[tuple[Used, ImageNam
             yield used, name, pin
 
 
-def _faults(project: Project, used: Used, pin: Pin, context: Context) -> Iterator[Fault]:
+def _faults(project: Project, used: Used, pin: Pin, context: Context) -> Iterator[Diagnostic]:
     """Yield the fault of an image that does not run on the machine."""
     lack = pin.lack(PLATFORMS[context.arch])
     if lack and not used.platform:
         message = f"the image {used.text}, as it is locked, {lack}"
         hint = "use another image or tag, or run `photon-builder lock SPEC --update`"
         place, line = project.document.spot(used.path)
-        yield Fault(message, "CMP006", hint, place=place, excerpt=line)
+        yield Diagnostic(message, "CMP006", hint, place=place, excerpt=line)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents import Document
-from builder.errors import Fault, KeyPath, Severity
+from builder.errors import Diagnostic, KeyPath, Severity
 from builder.features import Context
 from builder.features.compose_variables import read_variables
 from builder.guest.compose import iter_services
@@ -35,15 +35,15 @@ class Project(Struct, frozen=True):
     env: str
     expanded: object
     images: tuple[Used, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[Diagnostic, ...]
     read: Read
 
     def find(
         self, path: KeyPath, code: str, message: str, hint: str, severity: Severity = Severity.ERROR
-    ) -> Fault:
+    ) -> Diagnostic:
         """Return a fault at its place in the compose file, with the line there."""
         place, line = self.document.spot(path)
-        return Fault(message, code, hint, severity=severity, place=place, excerpt=line)
+        return Diagnostic(message, code, hint, severity=severity, place=place, excerpt=line)
 
 
 def make_project(
@@ -56,14 +56,14 @@ def make_project(
     if not included and not list(iter_services(document.value)):
         place, line = document.spot(())
         text, hint = f"{file}: found no services", "is it a compose file?"
-        faults.append(Fault(text, "CMP001", hint, place=place, excerpt=line))
+        faults.append(Diagnostic(text, "CMP001", hint, place=place, excerpt=line))
     faults += _faults_of_variables(document, lacks)
     read = reader(file.parent, variables)
     images = tuple(iter_images(expanded, read))
     return Project(name, file, document, written, expanded, images, tuple(faults), read)
 
 
-def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator[Fault]:
+def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator[Diagnostic]:
     """Yield a fault for each variable that is not valid, or has no value: that once a name."""
     seen: set[str] = set()
     for lack in lacks:
@@ -71,11 +71,11 @@ def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator
         if lack.is_invalid:
             message = "found `${`, which begins no valid variable"
             hint = "write ${NAME} with letters, digits and `_`; a literal `$` is written `$$`"
-            yield Fault(message, "CMP027", hint, place=place)
+            yield Diagnostic(message, "CMP027", hint, place=place)
         elif lack.name not in seen:
             seen.add(lack.name)
             said = f": {lack.message}" if lack.message else ""
             message = f"the variable {lack.name} has no value{said}"
             hint = f"add env: {{{lack.name}: …}} to the project, or a default: ${{{lack.name}:-…}}"
             # Without its line: variables and secrets stand side by side.
-            yield Fault(message, "CMP002", hint, place=place)
+            yield Diagnostic(message, "CMP002", hint, place=place)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import MakeDirectory
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Context, Wish
 from builder.features.compose_project import Project
 from builder.features.secret_files import text_file
@@ -34,13 +34,13 @@ def wish_secrets(project: Project, given: Mapping[str, Any], context: Context) -
                 did_you_mean(name, files)
                 or f"write `secrets: {{{name}: {{file: ./{name}}}}}` in it"
             )
-            yield Fault(message, "CMP048", hint, path)
+            yield Diagnostic(message, "CMP048", hint, path)
         elif not need.is_inside or (project.file.parent / need.relative).exists():
             where = "lies beside it already" if need.is_inside else "leads out of its folder"
             message = f"the file of {name}, {need.text}, {where}"
-            yield Fault(message, "CMP048", "give another file name there, in ./secrets", path)
+            yield Diagnostic(message, "CMP048", "give another file name there, in ./secrets", path)
         else:
             there, readable = join(folder, need.relative), Attributes(_READABLE)
             made = text_file(reference, there, readable, context, *path)
             why = f"{project.file.name} reads it as the secret {name}"
-            yield made if isinstance(made, Fault) else Because(made, why)
+            yield made if isinstance(made, Diagnostic) else Because(made, why)

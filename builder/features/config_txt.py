@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import SetFirmware
 from builder.engine.text import config_txt
-from builder.errors import Fault, KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.features import Context, Feature, Wish, form
 
 _LINE = {
@@ -57,7 +57,7 @@ def changes(value: Mapping[str, Mapping[str, Any]], _: Context) -> Iterator[Wish
         if not config_txt.is_filter(section):
             message = f"no filter of config.txt is called {section!r}"
             hint = f"known: {', '.join((*config_txt.OTHERS, *config_txt.MODELS))}, gpio4=1, 0x…"
-            yield Fault(message, "CFG003", hint, (section,))
+            yield Diagnostic(message, "CFG003", hint, (section,))
             continue
         for key, setting in settings.get("set", {}).items():
             line = f"{key}={setting}"
@@ -71,21 +71,21 @@ def changes(value: Mapping[str, Mapping[str, Any]], _: Context) -> Iterator[Wish
             yield SetFirmware(section, "", drops=gone)
 
 
-def _faults(line: str, path: KeyPath, *, is_unset: bool = False) -> Iterator[Fault]:
+def _faults(line: str, path: KeyPath, *, is_unset: bool = False) -> Iterator[Diagnostic]:
     """Yield what is wrong with a setting."""
     key = config_txt.key_of(line)
     if key in _OF_THE_BASE:
         message = f"{key} is how the base's boot loader is started; it stays as it is"
-        yield Fault(message, "CFG002", "drop it", path)
+        yield Diagnostic(message, "CFG002", "drop it", path)
     elif key in _CHAIN and not is_unset:
         message = f"{key} has no effect: a boot loader stands between the firmware and the kernel"
-        yield Fault(message, "CFG002", "use `kernel` for arguments of the kernel", path)
+        yield Diagnostic(message, "CFG002", "use `kernel` for arguments of the kernel", path)
     elif key == _UART[0] and (is_unset or line.partition("=")[2].strip() == _UART[1]):
         message = "without enable_uart=1 Photon's boot loader does not start"
-        yield Fault(message, "CFG002", "drop it", path)
+        yield Diagnostic(message, "CFG002", "drop it", path)
     if len(line.encode()) > config_txt.LONGEST:
         message = f"{len(line.encode())} bytes; the firmware reads {config_txt.LONGEST} of a line"
-        yield Fault(message, "CFG004", "write it as several settings", path)
+        yield Diagnostic(message, "CFG004", "write it as several settings", path)
 
 
 FEATURE = Feature(

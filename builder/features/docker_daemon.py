@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import Require
-from builder.errors import Fault, Severity
+from builder.errors import Diagnostic, Severity
 from builder.facts import Facts
 from builder.features import Context, Wish
 from builder.features.sources import guest_path
@@ -34,12 +34,12 @@ def check_daemon(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         yield from _check_other_engines(given, context)
 
 
-def _check_driver(facts: Facts) -> Iterator[Fault]:
+def _check_driver(facts: Facts) -> Iterator[Diagnostic]:
     """Yield the fault of a log driver that the engine does not have."""
     if not facts.docker.has_local_log_driver:
         message = f"docker {facts.docker.version} of {facts.text} has no log driver `local`"
         hint = "write `log-driver: json-file`, or drop the key"
-        yield Fault(message, "DKR001", hint, ("daemon", "log-driver"))
+        yield Diagnostic(message, "DKR001", hint, ("daemon", "log-driver"))
 
 
 def _check_file(key: str, value: str, facts: Facts) -> Iterator[Wish]:
@@ -49,33 +49,33 @@ def _check_file(key: str, value: str, facts: Facts) -> Iterator[Wish]:
         if facts.release and int(facts.docker.version.split(".")[0]) < _FIRST_WITH_WORDS:
             message = f"docker {facts.docker.version} takes `{value}` for the name of a file"
             hint = f'`{key}: ""` is the engine\'s own profile; security_opt is for one service'
-            yield Fault(message, "DKR002", hint, where)
+            yield Diagnostic(message, "DKR002", hint, where)
         return
     path = guest_path(value, *where)
-    if isinstance(path, Fault):
+    if isinstance(path, Diagnostic):
         yield path
         return
     message = f"`docker.daemon.{key}` names {path}, which the base does not have and no key writes"
     yield Require(path, message, "DKR002", f"add it under `files`, or drop `{key}`")
 
 
-def _check_hosts(given: Mapping[str, Any], context: Context) -> Iterator[Fault]:
+def _check_hosts(given: Mapping[str, Any], context: Context) -> Iterator[Diagnostic]:
     """Yield what is wrong with the places where dockerd is to listen."""
     facts, hosts = context.facts, given["hosts"]
     if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
         message = f"`hosts` is {hosts!r}; wanted a list such as [unix://{engine.SOCKET}]"
-        yield Fault(message, "DKR003", "write a list", ("daemon", "hosts"))
+        yield Diagnostic(message, "DKR003", "write a list", ("daemon", "hosts"))
         return
     for index, host in enumerate(hosts):
         where = ("daemon", "hosts", index)
         if host.startswith(_ACTIVATED) and facts.release and _lacks_socket(facts):
             message = f"{facts.text} has no docker.socket, so dockerd gets no socket for `{host}`"
-            yield Fault(message, "DKR003", f"write unix://{engine.SOCKET}", where)
+            yield Diagnostic(message, "DKR003", f"write unix://{engine.SOCKET}", where)
         open_to_all = host.startswith("tcp://") and given.get("tlsverify") is not True
         if open_to_all and not host.removeprefix("tcp://").startswith(_LOOPBACK):
             message = f"who reaches {host} is root of the machine: no client is verified"
             hint = "set tlsverify, tlscacert, tlscert and tlskey, or use `docker -H ssh://HOST`"
-            yield Fault(message, "DKR004", hint, where, Severity.WARNING)
+            yield Diagnostic(message, "DKR004", hint, where, Severity.WARNING)
     local = (_ACTIVATED, f"unix://{engine.SOCKET}", "unix:///run/docker.sock")
     if not any(host.startswith(local) for host in hosts):
         message = (
@@ -83,7 +83,7 @@ def _check_hosts(given: Mapping[str, Any], context: Context) -> Iterator[Fault]:
         )
         severity = Severity.ERROR if context.overlay.get("compose") else Severity.WARNING
         hint = f"add unix://{engine.SOCKET}"
-        yield Fault(message, "DKR003", hint, ("daemon", "hosts"), severity)
+        yield Diagnostic(message, "DKR003", hint, ("daemon", "hosts"), severity)
 
 
 def _lacks_socket(facts: Facts) -> bool:
@@ -91,10 +91,10 @@ def _lacks_socket(facts: Facts) -> bool:
     return "docker.socket" not in facts.docker.units
 
 
-def _check_other_engines(given: Mapping[str, Any], context: Context) -> Iterator[Fault]:
+def _check_other_engines(given: Mapping[str, Any], context: Context) -> Iterator[Diagnostic]:
     """Yield a warning for each way to run containers that the profile does not reach."""
     features = given.get(_BUILDKIT[0])
     if isinstance(features, Mapping) and features.get(_BUILDKIT[1]):
         message = f"BuildKit of docker {context.facts.docker.version} has a profile of its own"
         hint = "drop `features.buildkit`: the classic builder uses the profile of the daemon"
-        yield Fault(message, "DKR005", hint, ("daemon", *_BUILDKIT), Severity.WARNING)
+        yield Diagnostic(message, "DKR005", hint, ("daemon", *_BUILDKIT), Severity.WARNING)

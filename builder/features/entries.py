@@ -6,7 +6,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import ROOT, EnsureLine, MakeDirectory, MakeSymlink, Owner, Remove
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Wish
 from builder.features.secret_files import text_file
 from builder.features.sources import guest_path, local_path
@@ -26,14 +26,14 @@ def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     given = [form for form in FORMS if form in entry]
     if len(given) != 1:
         found = " and ".join(given) or "none"
-        yield Fault(f"found {found}; wanted exactly one of {', '.join(FORMS)}", "FILE002")
+        yield Diagnostic(f"found {found}; wanted exactly one of {', '.join(FORMS)}", "FILE002")
     elif path == "/" and given != ["source"]:
-        yield Fault("/ is the image itself; wanted a path below it", "FILE001", path=("path",))
-    elif isinstance(path, Fault):
+        yield Diagnostic("/ is the image itself; wanted a path below it", "FILE001", path=("path",))
+    elif isinstance(path, Diagnostic):
         yield path
     elif form := _breaks(given[0], path):
-        yield Fault(f"no machine lives without the base's {path}", "FILE008", form, (given[0],))
-    elif isinstance(mode, Fault):
+        yield Diagnostic(f"no machine runs without the base's {path}", "FILE008", form, (given[0],))
+    elif isinstance(mode, Diagnostic):
         yield mode
     else:
         owner = Owner(entry.get("owner", 0), entry.get("group", 0))
@@ -79,20 +79,21 @@ def _form_changes(
 def _line_changes(lines: list[str], path: GuestPath, given: Attributes) -> Iterator[Wish]:
     """Yield a change a line; mode and owner are for a file that the base does not have."""
     made = content_change(Blob.of(b""), path, given)
-    if isinstance(made, Fault):
+    if isinstance(made, Diagnostic):
         yield made
         return
     for index, line in enumerate(lines):
         if not line or _NEVER & set(line):
-            message = f"{line!r} is no line; wanted a text without line breaks"
-            yield Fault(message, "FILE007", "give each line an entry of its own", ("lines", index))
+            message = f"found {line!r}; wanted one line of text"
+            hint = "give each line an entry of its own"
+            yield Diagnostic(message, "FILE007", hint, ("lines", index))
         else:
             yield EnsureLine(path, line, mode=made.mode, owner=made.owner)
 
 
-def _mode(text: str | int) -> int | Fault:
+def _mode(text: str | int) -> int | Diagnostic:
     """Return a mode written in octal digits; YAML reads 0755 without quotes as 755."""
     if isinstance(text, str) and re.fullmatch("[0-7]{3,4}", text):
         return int(text, 8)
-    message = f"the mode is {text!r}; wanted three or four octal digits in quotes"
-    return Fault(message, "FILE006", 'such as mode: "0644"', ("mode",))
+    message = f"the mode is {text!r}; wanted three or four octal digits"
+    return Diagnostic(message, "FILE006", 'such as mode: "0644"', ("mode",))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish
 from builder.features.companions import with_companions
 from builder.features.entries import entry_changes
@@ -49,7 +49,7 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
     """Yield the changes of each entry."""
     for index, entry in enumerate(value):
         for wish in with_companions(entry_changes(entry, context), context):
-            yield at(wish, index) if isinstance(wish, Fault) else wish
+            yield at(wish, index) if isinstance(wish, Diagnostic) else wish
 
 
 FEATURE = Feature(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import Require
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish
 from builder.features.openings import rule, wish_opening
 from builder.guest import firewall
@@ -52,7 +52,9 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         try:
             opening = firewall.parse_opening(str(port), source)
         except ValueError as error:
-            yield Fault(str(error), "FWL002", "try 80/tcp, from: 192.168.1.0/24", ("open", index))
+            yield Diagnostic(
+                str(error), "FWL002", "try 80/tcp, from: 192.168.1.0/24", ("open", index)
+            )
             continue
         yield from wish_opening(opening, context, path=("open", index))
     yield has_firewall()

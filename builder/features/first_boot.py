@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.engine.text.systemd import ETC
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish, form
 from builder.features.references import text_or_reference
 from builder.features.scripts import read_script
@@ -52,17 +52,17 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
     for index, entry in enumerate(value):
         name = entry["name"]
         if any(name == other["name"] for other in value[:index]):
-            yield Fault(f"two scripts are named {name}", "BOOT001", path=(index, "name"))
+            yield Diagnostic(f"two scripts are named {name}", "BOOT001", path=(index, "name"))
             continue
         text = read_script(entry, index, context)
-        if isinstance(text, Fault):
+        if isinstance(text, Diagnostic):
             yield text
             continue
         unit, variables = first_boot.unit_name(name), ""
         if entry.get("env"):
             variables = join(first_boot.DIRECTORY, f"{name}.env")
             given = variables_file(entry["env"], variables, context)
-            yield at(given, index, "env") if isinstance(given, Fault) else given
+            yield at(given, index, "env") if isinstance(given, Diagnostic) else given
         yield WriteFile(join(first_boot.DIRECTORY, name), Blob.text(text), 0o700)
         made = first_boot.format_unit(
             name,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from builder.blob import Blob
 from builder.changes import EnsureLine, WriteFile
-from builder.errors import Fault, Severity
+from builder.errors import Diagnostic, Severity
 from builder.features import Because, Context, Feature, Wish
 from builder.guest import hosts
 from builder.guestpath import guest
@@ -21,10 +21,10 @@ CLOUD = guest("/etc/cloud/cloud.cfg.d/99-photon-builder-hostname.cfg")
 def changes(hostname: str, _: Context) -> Iterator[Wish]:
     """Yield the name, the line by which it resolves, and cloud-init's leave to keep it."""
     if hostname.partition(".")[0] == "localhost":
-        yield Fault("localhost is every machine's name", "NAME001", "give the machine its own")
+        yield Diagnostic("localhost is every machine's name", "NAME001", "give the machine its own")
     if hostname.endswith(".local"):
         message = f"{hostname}: names under .local belong to multicast DNS (RFC 6762)"
-        yield Fault(message, "NAME002", "try home.arpa", severity=Severity.WARNING)
+        yield Diagnostic(message, "NAME002", "try home.arpa", severity=Severity.WARNING)
     yield WriteFile(guest("/etc/hostname"), Blob.text(f"{hostname}\n"))
     yield Because(
         EnsureLine(hosts.HOSTS, hosts.format_own_line(hostname), replaces=hosts.OWN_LINE),

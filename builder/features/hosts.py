@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from builder.changes import EnsureLine
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish
 from builder.guest import hosts
 
@@ -32,16 +32,16 @@ def changes(value: Mapping[str, str | Sequence[str]], _: Context) -> Iterator[Wi
             ipaddress.ip_address(address)
         except ValueError:
             message = f"{address!r} is not a valid IP address"
-            yield Fault(message, "HST001", "write address: [name, …]", (address,))
+            yield Diagnostic(message, "HST001", "write address: [name, …]", (address,))
             continue
         if address == hosts.OWN_ADDRESS:
             message = f"{address} is the address of the machine's own name"
-            yield Fault(message, "HST001", "use `hostname`", (address,))
+            yield Diagnostic(message, "HST001", "use `hostname`", (address,))
         for index, name in enumerate(names):
             if not _NAME.fullmatch(name):
                 message = f"{name!r} is not a valid host name"
                 path = (address,) if isinstance(given, str) else (address, index)
-                yield Fault(message, "HST002", "write one such as nas.home.arpa", path)
+                yield Diagnostic(message, "HST002", "write one such as nas.home.arpa", path)
         yield EnsureLine(hosts.HOSTS, hosts.format_line(address, names))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from builder.changes import SetKernelArguments
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish, form
 
 _WORDS = {
@@ -31,13 +31,13 @@ def changes(value: Mapping[str, Sequence[str]], _: Context) -> Iterator[Wish]:
             key = word.partition("=")[0]
             if key in _OWN:
                 message = f"{key}= is how the base finds itself at boot; it stays as it is"
-                yield Fault(message, "KRN010", "drop it", (verb, index))
+                yield Diagnostic(message, "KRN010", "drop it", (verb, index))
             elif any(letter in "\"'$\\" for letter in word):
                 message = f"{word}: quotes, $ and backslashes have a meaning of their own in GRUB"
-                yield Fault(message, "KRN011", "use an argument without them", (verb, index))
+                yield Diagnostic(message, "KRN011", "use an argument without them", (verb, index))
     both = set(value.get("add", ())) & set(value.get("remove", ()))
     for word in sorted(both):
-        yield Fault(f"{word} is to be added and removed; wanted one of them", "KRN012")
+        yield Diagnostic(f"{word} is to be added and removed; wanted one of them", "KRN012")
     yield SetKernelArguments(tuple(value.get("add", ())), tuple(value.get("remove", ())))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.errors import Fault, Severity
+from builder.errors import Diagnostic, Severity
 from builder.features import Context, Feature, Wish, form
 from builder.guestpath import guest
 
@@ -31,7 +31,7 @@ def changes(value: str | Mapping[str, str], context: Context) -> Iterator[Wish]:
     there = context.facts.locales
     for key, name in variables.items():
         if name not in there and _PACKAGES.isdisjoint(context.overlay.get("packages", ())):
-            yield Fault(
+            yield Diagnostic(
                 f"the base has no locale {name}, only {', '.join(there)}; programs fall back to C",
                 "LOC001",
                 "add `packages: [glibc-i18n]` and make the locale with localedef",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from builder.changes import EnsureLine, RequireModule
-from builder.errors import Fault, KeyPath, Severity
+from builder.errors import Diagnostic, KeyPath, Severity
 from builder.facts.alternatives import base_with, has_module
 from builder.facts.kernels import known_modules
 from builder.features import Context, Feature, Wish, form
@@ -59,7 +59,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         yield EnsureLine(MODPROBE, f"options {module} {options}", replaces=old)
 
 
-def _faults(module: str, context: Context, path: KeyPath) -> Iterator[Fault]:
+def _faults(module: str, context: Context, path: KeyPath) -> Iterator[Diagnostic]:
     """Yield what is known to be wrong with a module that is to be loaded."""
     base, added = context.facts, context.overlay.get("packages", ())
     if any(str(package).startswith(_KERNEL) for package in added):
@@ -70,12 +70,12 @@ def _faults(module: str, context: Context, path: KeyPath) -> Iterator[Fault]:
         message = f"{kernels} of {base.text} has no module {module}, and none built in"
         able = base_with(base, has_module(module))
         hint = f"drop it, or use {able}, which has it" if able else "drop it"
-        yield Fault(message, "MOD001", hint, path)
+        yield Diagnostic(message, "MOD001", hint, path)
     elif None in has and module.replace("-", "_") not in _plain(known_modules()):
         meant = nearest(module, known_modules(), likeness=_CLOSE)
         if meant:
             message = f"no module that is known is called {module}"
-            yield Fault(message, "MOD002", f"did you mean {meant}?", path, Severity.WARNING)
+            yield Diagnostic(message, "MOD002", f"did you mean {meant}?", path, Severity.WARNING)
 
 
 def _plain(names: Iterable[str]) -> set[str]:

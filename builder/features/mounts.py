@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import EnsureLine, MakeDirectory, Require, SetUnitState, UnitState
 from builder.engine.text import packages
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Context, Feature, Wish, form
 from builder.features.sources import at, guest_path
 from builder.guest import fstab, mount_types
@@ -46,32 +46,32 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
     for index, entry in enumerate(value):
         path = entry.get("path", _NONE)
         if path != _NONE and path in seen:
-            yield Fault(f"{path} is mounted twice", "MNT004", "drop one", (index, "path"))
+            yield Diagnostic(f"{path} is mounted twice", "MNT004", "drop one", (index, "path"))
         seen.add(path)
         for wish in _wish_mount(entry, context):
-            yield at(wish, index) if isinstance(wish, Fault) else wish
+            yield at(wish, index) if isinstance(wish, Diagnostic) else wish
 
 
 def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield what one mount needs."""
     kind, source = entry["type"], entry["source"]
     if message := mount_types.find_source_fault(kind, source):
-        yield Fault(message, "MNT002", path=("source",))
+        yield Diagnostic(message, "MNT002", path=("source",))
     helper = mount_types.HELPERS.get(kind)
     comes = bool(helper and helper.package in context.overlay.get("packages", ()))
     options = ",".join(entry.get("options", ())) or mount_types.default_options(kind)
     options += f",x-systemd.after={packages.UNIT}" * comes
     if "password=" in options or "passwd=" in options:
         hint = "use credentials=/root/share.credentials and write that file with `files`"
-        yield Fault("an option holds a plain password", "SEC001", hint, ("options",))
+        yield Diagnostic("an option holds a plain password", "SEC001", hint, ("options",))
     if kind == "swap":
         line = fstab.format_mount(fstab.Mount(source, _NONE, kind, options))
         yield EnsureLine(fstab.FSTAB, line, replaces=fstab.line_of_source(source))
         return
     path = guest_path(entry.get("path", ""), "path")
-    if isinstance(path, Fault) or path in _OF_THE_BASE:
+    if isinstance(path, Diagnostic) or path in _OF_THE_BASE:
         message = f"{entry.get('path', 'nothing')!r} is no place to mount something"
-        yield Fault(message, "MNT003", "try /mnt/data", ("path",))
+        yield Diagnostic(message, "MNT003", "try /mnt/data", ("path",))
         return
     written = _NONE if kind == "bind" else kind
     mount = fstab.Mount(source, path, written, options, check_pass=2 * (kind == "ext4"))

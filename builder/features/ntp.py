@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
-from builder.errors import Fault, Severity
+from builder.errors import Diagnostic, Severity
 from builder.features import Because, Context, Feature, Wish
 from builder.guestpath import guest
 
@@ -34,7 +34,9 @@ def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wi
         for index, server in enumerate(value.get(key, ())):
             if not _SERVER.fullmatch(server):
                 message = f"{server!r} is not a valid name or address of a server"
-                yield Fault(message, "NTP001", "write one such as 0.pool.ntp.org", (key, index))
+                yield Diagnostic(
+                    message, "NTP001", "write one such as 0.pool.ntp.org", (key, index)
+                )
         if key in value:
             lines.append(f"{name}={' '.join(value[key])}")
     yield WriteFile(FILE, Blob.text("".join(f"{line}\n" for line in lines)))
@@ -44,7 +46,7 @@ def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wi
         if (brought or context.facts.has_package(package)) and not _is_off(daemon, context):
             message = f"{daemon} sets the clock, too, and does not ask the servers under `ntp`"
             hint = f"add services: {{mask: [{daemon}]}}, or configure it with `files`"
-            yield Fault(message, "NTP002", hint, severity=Severity.WARNING)
+            yield Diagnostic(message, "NTP002", hint, severity=Severity.WARNING)
 
 
 def _is_off(daemon: str, context: Context) -> bool:

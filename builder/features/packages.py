@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from builder.blob import Blob
 from builder.changes import InstallPackages
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Context, Feature, Wish, form
 from builder.features.package_source import choose_source
 from builder.features.sources import read_blob
@@ -35,14 +35,16 @@ def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
         if not text.endswith(_SUFFIX):
             continue
         found = _read_rpm(text, index, context)
-        if isinstance(found, Fault):
+        if isinstance(found, Diagnostic):
             yield found
         else:
             files.append((text.rpartition("/")[2], found))
     names = sorted(text for text in value if not text.endswith(_SUFFIX))
     for index, text in enumerate(value):
         if not text.endswith(_SUFFIX) and ("/" in text or " " in text):
-            yield Fault(f"{text!r} is no package name", "PKG004", "a file ends in .rpm", (index,))
+            yield Diagnostic(
+                f"{text!r} is no package name", "PKG004", "a file ends in .rpm", (index,)
+            )
     if names or files:
         source, reason = choose_source(context)
         ordered = tuple(sorted(files, key=lambda file: file[0]))
@@ -50,18 +52,20 @@ def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
         yield Because(InstallPackages(tuple(names), ordered, source), reason)
 
 
-def _read_rpm(text: str, index: int, context: Context) -> Blob | Fault:
+def _read_rpm(text: str, index: int, context: Context) -> Blob | Diagnostic:
     """Return an RPM file of this machine, or what is wrong with it."""
     blob = read_blob(text, context, code="PKG001", path=(index,))
-    if isinstance(blob, Fault):
+    if isinstance(blob, Diagnostic):
         return blob
     with blob.open() as stream:
         if stream.read(len(_LEAD)) != _LEAD:
-            return Fault(f"{text}: found no RPM lead; is it a package?", "PKG002", path=(index,))
+            return Diagnostic(
+                f"{text}: found no RPM lead; is it a package?", "PKG002", path=(index,)
+            )
     arch = text.removesuffix(_SUFFIX).rpartition(".")[2]
     if arch in {"x86_64", "aarch64", "src"} and arch != context.arch:
         message = f"{text} is for {arch}, the base for {context.arch}"
-        return Fault(message, "PKG003", f"get the file for {context.arch}", (index,))
+        return Diagnostic(message, "PKG003", f"get the file for {context.arch}", (index,))
     return blob
 
 

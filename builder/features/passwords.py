@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import SetPassword
 from builder.engine.text.accounts import LOCKED, NEVER_DAYS
-from builder.errors import Fault, FaultError, Severity
+from builder.errors import Diagnostic, Severity, SpecError
 from builder.features import Context, Wish
 from builder.features.sources import at
 from builder.guest.password import check_hash, derived_salt, hash_password
@@ -25,7 +25,7 @@ def wish_password(user: str, value: Mapping[str, Any], context: Context) -> Iter
     if "password" not in value:
         if "expire" in value:
             message = "`expire` belongs to a password, and none is given"
-            yield Fault(
+            yield Diagnostic(
                 message,
                 "USR004",
                 "add password: {env: NAME}, and export NAME before the build; or drop expire",
@@ -34,14 +34,14 @@ def wish_password(user: str, value: Mapping[str, Any], context: Context) -> Iter
         return
     try:
         hashed, weak = _hash_of(user, value["password"], context)
-    except FaultError as error:
-        yield at(error.fault, user, "password")
+    except SpecError as error:
+        yield at(error.problems[0], user, "password")
         return
     if weak:
         hint = "choose a longer one, or have one drawn: password: {random: true}"
         message = f"the password of {user} {weak}: guessing finds it"
         path = (user, "password")
-        yield Fault(message, "USR012", hint, path, Severity.WARNING)
+        yield Diagnostic(message, "USR012", hint, path, Severity.WARNING)
     expire = value.get("expire", "never")
     days = expire if isinstance(expire, int) else NEVER_DAYS
     drawn = "random" in value["password"]
@@ -52,7 +52,7 @@ def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> tupl
     """Return the hash that one of the five forms means, and why its password is weak.
 
     Raises:
-        FaultError: the form is none of the five, or what it refers to is missing or weak.
+        SpecError: the form is none of the five, or what it refers to is missing or weak.
     """
     match form:
         case {"locked": True, **rest} if not rest:
@@ -69,11 +69,11 @@ def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> tupl
         case {"random": False} | {"locked": False}:
             word = next(iter(form))
             hint = f"write {{{word}: true}}, or {{env: NAME}} for a password of your own"
-            raise FaultError(Fault(f"found `{word}: false`; wanted true", "USR003", hint))
+            raise SpecError((Diagnostic(f"found `{word}: false`; wanted true", "USR003", hint),))
         case {**keys} if len(keys) != 1 or not keys.keys() <= set(FORMS):
             found = ", ".join(map(str, keys)) or "none"
             message = f"found {found}; wanted exactly one of {', '.join(FORMS)}"
-            raise FaultError(Fault(message, "USR003"))
+            raise SpecError((Diagnostic(message, "USR003"),))
         case _:
             plain = read_secret(form, context.directory)
     _check_strength(plain)
@@ -86,10 +86,10 @@ def _check_strength(plain: str) -> None:
     """Refuse what cannot be typed at a login prompt, and what everybody tries first.
 
     Raises:
-        FaultError: the password holds a control character, or is a well-known one.
+        SpecError: the password holds a control character, or is a well-known one.
     """
     if any(ord(letter) < ord(" ") for letter in plain):
         message = "the password holds a line break or another control character"
-        raise FaultError(Fault(message, "USR005", "one line, without its end"))
+        raise SpecError((Diagnostic(message, "USR005", "one line, without its end"),))
     if plain.lower() in _WEAK:
-        raise FaultError(Fault("the password is one that everybody tries first", "USR006"))
+        raise SpecError((Diagnostic("the password is one that everybody tries first", "USR006"),))

@@ -6,7 +6,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Context, Feature, Wish
 from builder.guestpath import guest
 
@@ -43,14 +43,14 @@ def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
         text = value.get(key, "")
         if "@" in text:
             message = "the address of the proxy holds a user or a password, which all could read"
-            yield Fault(message, "PRX001", "let the proxy know this machine otherwise", (key,))
+            yield Diagnostic(message, "PRX001", "let the proxy know this machine otherwise", (key,))
         elif text and not _FORM.fullmatch(text):
             message = f"{text!r} is not a valid address of a proxy"
-            yield Fault(message, "PRX001", "write one such as http://proxy:3128", (key,))
+            yield Diagnostic(message, "PRX001", "write one such as http://proxy:3128", (key,))
     for index, host in enumerate(value.get("no", ())):
         if not _HOST.fullmatch(host):
             message = f"{host!r} is not a valid host, domain or network"
-            yield Fault(
+            yield Diagnostic(
                 message, "PRX002", "write one such as .home.arpa or 10.0.0.0/8", ("no", index)
             )
     names = _variables(value)

@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import EnsureLine, MakeDirectory, Owner, WriteFile
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Because, Context, Wish
 from builder.features.sources import read_text
 from builder.features.ssh import CONFIG, INCLUDE, KEYS_DROPIN, WITHOUT_INCLUDE, wish_server
@@ -28,7 +28,7 @@ def wish_keys(
         yield from _wish_attempts(context)
     path = join(home, ".ssh", "authorized_keys")
     for key in keys:
-        yield key if isinstance(key, Fault) else EnsureLine(path, key, mode=0o600, owner=owner)
+        yield key if isinstance(key, Diagnostic) else EnsureLine(path, key, mode=0o600, owner=owner)
 
 
 def _wish_attempts(context: Context) -> Iterator[Because]:
@@ -61,23 +61,25 @@ def wish_root_keys(context: Context) -> Iterator[Wish]:
     yield from wish_server(reason, context)
 
 
-def _iter_keys(given: Sequence[str], user: str, context: Context) -> Iterator[str | Fault]:
+def _iter_keys(given: Sequence[str], user: str, context: Context) -> Iterator[str | Diagnostic]:
     """Yield the lines for ``authorized_keys``, each once, and what is wrong with others."""
     seen: set[str] = set()
     for index, text in enumerate(given):
         path = (user, "ssh_keys", index)
-        lines: str | Fault = text
+        lines: str | Diagnostic = text
         if text.startswith(_FILE):
             lines = read_text(text.removeprefix(_FILE).strip(), context, code="USR010", path=path)
-        if isinstance(lines, Fault):
+        if isinstance(lines, Diagnostic):
             yield lines
             continue
         found = key_lines(lines)
         if not found:
-            yield Fault("the file holds no key", "USR011", "is it the right one?", path)
+            yield Diagnostic("the file holds no key", "USR011", "is it the right one?", path)
         for line in found:
             if message := find_fault(line):
-                yield Fault(message, "USR011", "the line of ~/.ssh/id_ed25519.pub is one", path)
+                yield Diagnostic(
+                    message, "USR011", "the line of ~/.ssh/id_ed25519.pub is one", path
+                )
                 break
             if line not in seen:
                 seen.add(line)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from builder.errors import Fault, FaultError
+from builder.errors import Diagnostic, SpecError
 from builder.features import Context
 from builder.features.sources import at
 from builder.secret import read_secret
@@ -24,12 +24,12 @@ REFERENCE: Mapping[str, Any] = {
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
 
 
-def plain_secret(name: str) -> Fault | None:
+def plain_secret(name: str) -> Diagnostic | None:
     """Return what is wrong with a variable in plain text whose name says that it is a secret."""
     if not _SECRET_NAME.search(name):
         return None
     hint = f"write {name}: {{env: {name}}}, and export it before the build"
-    return Fault(f"{name} is a plain secret; wanted a reference", "SEC001", hint)
+    return Diagnostic(f"{name} is a plain secret; wanted a reference", "SEC001", hint)
 
 
 def text_or_reference(description: str, **more: str) -> dict[str, Any]:
@@ -38,13 +38,15 @@ def text_or_reference(description: str, **more: str) -> dict[str, Any]:
     return {"anyOf": [{"type": "string", **more}, REFERENCE], "description": told}
 
 
-def read_reference(value: Mapping[str, Any], context: Context, *path: str | int) -> str | Fault:
+def read_reference(
+    value: Mapping[str, Any], context: Context, *path: str | int
+) -> str | Diagnostic:
     """Return the text that a reference means, or why there is none.
 
     Secrets have no line break at their end, so a text of several lines is given one.
     """
     try:
         text = read_secret(dict(value), context.directory)
-    except FaultError as error:
-        return at(error.fault, *path)
+    except SpecError as error:
+        return at(error.problems[0], *path)
     return f"{text}\n" if "\n" in text else text

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import SetFirmware, SetKernelArguments
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.facts.alternatives import base_with, has_option
 from builder.features import Because, Context, Feature, Wish, form
 
@@ -40,12 +40,12 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
             if port.startswith("serial")
             else "is no serial port of the board"
         )
-        yield Fault(f"{port} {why}", "SER001", f"one of {', '.join(_PORTS)}", ("port",))
+        yield Diagnostic(f"{port} {why}", "SER001", f"one of {', '.join(_PORTS)}", ("port",))
     option, base = _DRIVERS.get(port.rstrip("0123456789"), ""), context.facts
     if option and base.is_known and base.kernel_option(option) == "n":
         message = f"the kernel of {base.text} has no console on {port}"
         hint = f"write port: ttyS0; {base_with(base, has_option(option))} has it"
-        yield Fault(message, "SER002", hint, ("port",))
+        yield Diagnostic(message, "SER002", hint, ("port",))
     speed = value.get("speed", 115200)
     yield Because(SetFirmware("all", "enable_uart=1", "enable_uart"), "it powers the serial port")
     yield SetKernelArguments((f"console={port},{speed}n8",))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from builder.changes import UnitState
 from builder.engine.text.unit_names import complete_name, is_name
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish
 from builder.features.unit_states import wish_state
 
@@ -38,10 +38,10 @@ def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wi
             unit = complete_name(given)
             path = (verb, index)
             if not is_name(unit):
-                yield Fault(f"{given!r} is no unit name", "SVC010", "try docker.service", path)
+                yield Diagnostic(f"{given!r} is no unit name", "SVC010", "try docker.service", path)
             elif unit in seen:
                 message = f"{unit} is under {seen[unit]} and under {verb}; wanted one of them"
-                yield Fault(message, "SVC011", "drop one", path)
+                yield Diagnostic(message, "SVC011", "drop one", path)
             else:
                 seen[unit] = verb
                 yield from wish_state(unit, state, context)

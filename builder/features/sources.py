@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from builder.blob import Blob
-from builder.errors import Fault, KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.features import Context
 from builder.guestpath import GuestPath, guest
 from builder.structs import replace
@@ -17,44 +17,44 @@ def local_path(text: str, context: Context) -> Path:
     return context.directory / Path(text).expanduser()
 
 
-def read_blob(text: str, context: Context, *, code: str, path: KeyPath) -> Blob | Fault:
+def read_blob(text: str, context: Context, *, code: str, path: KeyPath) -> Blob | Diagnostic:
     """Return a file of this machine as content, or what is wrong with it."""
     file = local_path(text, context)
     if not file.is_file():
         found = "a directory" if file.is_dir() else "nothing"
-        return Fault(f"{file}: found {found}; wanted a file", code, RELATIVE, path)
+        return Diagnostic(f"{file}: found {found}; wanted a file", code, RELATIVE, path)
     try:
         return Blob.file(file)
     except OSError as error:
-        return Fault(f"{file}: {error.strerror}", code, RELATIVE, path)
+        return Diagnostic(f"{file}: {error.strerror}", code, RELATIVE, path)
 
 
-def read_text(text: str, context: Context, *, code: str, path: KeyPath) -> str | Fault:
+def read_text(text: str, context: Context, *, code: str, path: KeyPath) -> str | Diagnostic:
     """Return a text file of this machine, or what is wrong with it."""
     blob = read_blob(text, context, code=code, path=path)
-    if isinstance(blob, Fault):
+    if isinstance(blob, Diagnostic):
         return blob
     try:
         with blob.open() as stream:
             return stream.read().decode()
     except UnicodeDecodeError:
         file = local_path(text, context)
-        return Fault(f"{file}: found other bytes; wanted UTF-8 text", code, path=path)
+        return Diagnostic(f"{file}: found other bytes; wanted UTF-8 text", code, path=path)
 
 
-def at(fault: Fault, *path: str | int) -> Fault:
+def at(fault: Diagnostic, *path: str | int) -> Diagnostic:
     """Return ``fault`` with its position below ``path``."""
     return replace(fault, path=(*path, *fault.path))
 
 
-def guest_path(text: str, *path: str | int) -> GuestPath | Fault:
+def guest_path(text: str, *path: str | int) -> GuestPath | Diagnostic:
     """Return a path inside the image, or what is wrong with it."""
     if any(letter < " " or letter == "\x7f" for letter in text):
         message = f"{text!r} is not a valid path: it holds a line break or control character"
-        return Fault(message, "FILE001", "write it on one line, in quotes", path)
+        return Diagnostic(message, "FILE001", "write it on one line, in quotes", path)
     try:
         return guest(text)
     except ValueError:
         message = f"{text!r} is no path inside the image; wanted an absolute one without `..`"
         hint = "write the path that is meant" if text.startswith("/") else "start it with a slash"
-        return Fault(message, "FILE001", hint, path)
+        return Diagnostic(message, "FILE001", hint, path)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.facts.alternatives import base_with, has_option
 from builder.features import Because, Context, Feature, Wish
 from builder.guest import card, fstab
@@ -58,7 +58,9 @@ def changes(value: Value, context: Context) -> Iterator[Wish]:
         yield SetUnitState(guest_swap.UNIT, UnitState.ENABLED)
 
 
-def _faults(kind: str, size: str | int | None, is_board: bool, context: Context) -> Iterator[Fault]:
+def _faults(
+    kind: str, size: str | int | None, is_board: bool, context: Context
+) -> Iterator[Diagnostic]:
     """Yield what is wrong with the kind for the base, and with the size for the kind."""
     base = context.facts
     kernels = base.flavours if base.is_known else ()
@@ -66,15 +68,15 @@ def _faults(kind: str, size: str | int | None, is_board: bool, context: Context)
         message = f"the kernel of {base.text} has no zram: the machine would have no swap at all"
         able = base_with(base, has_option("ZRAM"))
         hint = "write kind: file, size: 512M" + (f"; {able} has zram" if able else "")
-        yield Fault(message, "SWAP002", hint, ("kind",))
+        yield Diagnostic(message, "SWAP002", hint, ("kind",))
     if kind == "partition" and not is_board:
         message = "only the image for boards makes a swap partition on its first boot"
         hint = "write `swap: 2GiB`, or for an installation medium a partition with filesystem: swap"
-        yield Fault(message, "SWAP003", hint, ("kind",))
+        yield Diagnostic(message, "SWAP003", hint, ("kind",))
     if size and kind in {"partition", "none"}:
-        yield Fault(f"{kind} takes no size", "SWAP001", "drop `size`", ("size",))
+        yield Diagnostic(f"{kind} takes no size", "SWAP001", "drop `size`", ("size",))
     if not size and kind == "file":
-        yield Fault("a swap file needs a size", "SWAP001", "add size: 512M")
+        yield Diagnostic("a swap file needs a size", "SWAP001", "add size: 512M")
 
 
 def _board_changes(kind: str) -> Iterator[Wish]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder.blob import Blob
 from builder.changes import ROOT, MakeDirectory, MakeSymlink, Owner, WriteFile
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Wish
 from builder.features.sources import RELATIVE
 from builder.guest import modes
@@ -60,10 +60,12 @@ def _entry_changes(path: Path, at: GuestPath, given: Attributes) -> Iterator[Wis
     elif stat.S_ISREG(kind):
         yield file_change(path, at, given)
     else:
-        yield Fault(f"{path}: found a device, pipe or socket; wanted files", "FILE004", "move it")
+        yield Diagnostic(
+            f"{path}: found a device, pipe or socket; wanted files", "FILE004", "move it"
+        )
 
 
-def file_change(path: Path, at: GuestPath, given: Attributes) -> WriteFile | Fault:
+def file_change(path: Path, at: GuestPath, given: Attributes) -> WriteFile | Diagnostic:
     """Return the change that writes a file of this machine, or why it cannot be read."""
     try:
         blob = Blob.file(path)
@@ -72,24 +74,24 @@ def file_change(path: Path, at: GuestPath, given: Attributes) -> WriteFile | Fau
     return content_change(blob, at, given)
 
 
-def content_change(blob: Blob, at: GuestPath, given: Attributes) -> WriteFile | Fault:
+def content_change(blob: Blob, at: GuestPath, given: Attributes) -> WriteFile | Diagnostic:
     """Return the change that writes ``blob``, with the mode that its path asks for."""
     with blob.open() as stream:
         head = stream.read(HEAD_BYTES)
     mode = modes.file_mode(at, head) if given.mode is None else given.mode
     if at in {"/etc/shadow", "/etc/gshadow", "/etc/passwd", "/etc/group"}:
         message = f"{at} belongs to the base and holds the accounts of its packages"
-        return Fault(message, "FILE005", "use `users`")
+        return Diagnostic(message, "FILE005", "use `users`")
     if modes.is_unreadable_for_networkd(at, mode):
         message = f"{at} has mode {mode:04o}: networkd (uid 76) cannot read it"
-        return Fault(message, "NET030", 'drop mode, or write mode: "0644"')
+        return Diagnostic(message, "NET030", 'drop mode, or write mode: "0644"')
     is_secret = modes.is_secret(at) or modes.holds_key(at, head)
     owner = given.owner or Owner(0, modes.file_group(at, head))
     return WriteFile(at, blob, mode, owner, secret=is_secret)
 
 
-def _unreadable(path: Path, error: OSError) -> Fault:
+def _unreadable(path: Path, error: OSError) -> Diagnostic:
     """Say why a file or a folder of this machine cannot be had."""
     if isinstance(error, FileNotFoundError):
-        return Fault(f"{path}: found nothing; wanted a file or a folder", "FILE003", RELATIVE)
-    return Fault(f"{path}: {error.strerror}", "FILE003", "check its permissions")
+        return Diagnostic(f"{path}: found nothing; wanted a file or a folder", "FILE003", RELATIVE)
+    return Diagnostic(f"{path}: {error.strerror}", "FILE003", "check its permissions")

@@ -7,7 +7,7 @@ from builder.blob import Blob
 from builder.changes import UnitState, WriteFile
 from builder.engine.text.systemd import ETC, parse_install
 from builder.engine.text.unit_names import complete_name, is_name
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish, form
 from builder.features.sources import read_text
 from builder.features.unit_states import wish_state
@@ -42,7 +42,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     for given, settings in value.items():
         unit = complete_name(given)
         if not is_name(unit):
-            yield Fault(f"{given!r} is no unit name", "UNIT001", "try hello.service", (given,))
+            yield Diagnostic(f"{given!r} is no unit name", "UNIT001", "try hello.service", (given,))
             continue
         yield from _wish_file(unit, given, settings, context)
         for name, text in sorted(settings.get("dropins", {}).items()):
@@ -60,12 +60,12 @@ def _wish_file(
     given = [way for way in ("content", "source") if way in settings]
     if len(given) > 1:
         message = f"{unit} has content and source; wanted one of them"
-        yield Fault(message, "UNIT002", "drop one", (key,))
+        yield Diagnostic(message, "UNIT002", "drop one", (key,))
     for way in given[:1]:
-        text: str | Fault = settings[way]
+        text: str | Diagnostic = settings[way]
         if way == "source":
             text = read_text(settings[way], context, code="UNIT003", path=(key, way))
-        if isinstance(text, Fault):
+        if isinstance(text, Diagnostic):
             yield text
             continue
         yield from iter_faults(text, unit, context, (key, way))
@@ -73,7 +73,9 @@ def _wish_file(
         install = parse_install(text)
         if settings.get("enable") and not (install.wanted or install.alias or install.also):
             message = f"{unit} is to be enabled, and has no [Install] section that says where"
-            yield Fault(message, "UNIT004", "add [Install]\\nWantedBy=multi-user.target", (key,))
+            yield Diagnostic(
+                message, "UNIT004", "add [Install]\\nWantedBy=multi-user.target", (key,)
+            )
 
 
 def _ended(text: str) -> str:

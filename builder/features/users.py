@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import AddUser
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.features import Context, Feature, Wish, form, sudo
 from builder.features.cloud_users import wish_root_kept
 from builder.features.joined_groups import wish_groups
@@ -53,7 +53,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield accounts, passwords and keys, and cloud-init's leave to keep root's."""
     for user, settings in value.items():
         home = guest_path(_home(user, settings), user, "home")
-        if isinstance(home, Fault):
+        if isinstance(home, Diagnostic):
             yield home
             continue
         yield from wish_groups(user, settings, context)
@@ -78,10 +78,10 @@ def _wish_account(user: str, settings: Mapping[str, Any], home: GuestPath) -> It
     if user == "root":
         for key in sorted(settings.keys() - set(_ROOT_ONLY)):
             message = f"root is an account of every base: its {key} stays as it is"
-            yield Fault(message, "USR007", f"drop {key}", (user, key))
+            yield Diagnostic(message, "USR007", f"drop {key}", (user, key))
     elif "uid" not in settings:
         message = f"{user} has no uid; wanted a number, so that every build gives the same one"
-        yield Fault(message, "USR008", "add uid: 1000", (user,))
+        yield Diagnostic(message, "USR008", "add uid: 1000", (user,))
     else:
         uid, gid, groups = (settings.get(key) for key in ("uid", "gid", "groups"))
         shell, comment = settings.get("shell", "/bin/bash"), settings.get("comment", "")

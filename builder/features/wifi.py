@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.engine.text.systemd import ETC
-from builder.errors import Fault, FaultError
+from builder.errors import Diagnostic, SpecError
 from builder.features import Because, Context, Feature, Wish
 from builder.features.network_daemons import wish_daemons
 from builder.features.sources import at
@@ -45,13 +45,13 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield the configuration, the unit, and how the interface gets an address."""
     if meant := _NOT_CODES.get(value["country"]):
         message = f"{value['country']} is no code of a country"
-        yield Fault(message, "WIFI004", f"did you mean {meant}?", ("country",))
+        yield Diagnostic(message, "WIFI004", f"did you mean {meant}?", ("country",))
     networks = []
     for ssid, settings in value["networks"].items():
         try:
             networks.append(make_network(ssid, settings, context))
-        except FaultError as error:
-            yield at(error.fault, "networks", ssid)
+        except SpecError as error:
+            yield at(error.problems[0], "networks", ssid)
     text = wifi.format_configuration(value["country"], networks)
     yield WriteFile(wifi.file_path(_INTERFACE), Blob.text(text), 0o600, secret=True)
     yield SetUnitState(wifi.unit_of(_INTERFACE), UnitState.ENABLED)

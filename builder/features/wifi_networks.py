@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from builder.errors import Fault, FaultError
+from builder.errors import Diagnostic, SpecError
 from builder.features import Context
 from builder.features.sources import at
 from builder.guest import wifi
@@ -35,17 +35,19 @@ def make_network(ssid: str, settings: Mapping[str, Any], context: Context) -> wi
     """Return one network.
 
     Raises:
-        FaultError: WIFI001 its password cannot be one, WIFI002 its name cannot be one, WIFI003
+        SpecError: WIFI001 its password cannot be one, WIFI002 its name cannot be one, WIFI003
             it has a password and none; or the password cannot be read.
     """
     size = len(ssid.encode())
     if not 1 <= size <= wifi.LONGEST_SSID or "\0" in ssid:
         message = f"{ssid!r} has {size} bytes; a network's name has 1 to {wifi.LONGEST_SSID}"
-        raise FaultError(Fault(message, "WIFI002"))
+        raise SpecError((Diagnostic(message, "WIFI002"),))
     if ("psk" in settings) == ("open" in settings):
         found = "psk and open" if "psk" in settings else "neither"
         message = f"found {found}; wanted psk or open"
-        raise FaultError(Fault(message, "WIFI003", "psk: {env: WIFI_PASSWORD}, or open: true"))
+        raise SpecError(
+            (Diagnostic(message, "WIFI003", "psk: {env: WIFI_PASSWORD}, or open: true"),)
+        )
     key = _key_of(ssid, settings["psk"], context) if "psk" in settings else ""
     return wifi.Network(ssid, key, settings.get("hidden", False), settings.get("priority", 0))
 
@@ -54,12 +56,14 @@ def _key_of(ssid: str, reference: Mapping[str, Any], context: Context) -> str:
     """Return the key that a password gives; line ends of a paste are not part of it.
 
     Raises:
-        FaultError: it cannot be read, or is none.
+        SpecError: it cannot be read, or is none.
     """
     try:
         return wifi.derive_key(ssid, read_secret(reference, context.directory).strip("\r\n"))
-    except FaultError as error:
-        raise FaultError(at(error.fault, "psk")) from error
+    except SpecError as error:
+        raise SpecError((at(error.problems[0], "psk"),)) from error
     except ValueError as error:
         message = f"the password of {ssid} has {error}; wanted 8 to 63 letters, or 64 hex digits"
-        raise FaultError(Fault(message, "WIFI001", "ask whoever runs it", ("psk",))) from error
+        raise SpecError(
+            (Diagnostic(message, "WIFI001", "ask whoever runs it", ("psk",)),)
+        ) from error

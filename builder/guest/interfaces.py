@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from builder.errors import Fault, KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.guest.networkd import Link, Route
 from builder.structs import replace
 
@@ -66,7 +66,7 @@ def gateways(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def iter_faults(value: Mapping[str, Any]) -> Iterator[Fault]:
+def iter_faults(value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Yield what a schema cannot say about a network value."""
     for key, settings in value.items():
         yield from _faults_of_match(key, settings)
@@ -74,26 +74,28 @@ def iter_faults(value: Mapping[str, Any]) -> Iterator[Fault]:
         under = settings.get("vlan", {}).get("link", key)
         if under not in value or ("vlan" in settings and under == key):
             message = f"the VLAN {key} is to be on {under}, which is no other key of network"
-            yield Fault(message, "NET023", f"add {under}: {{}} to network", (key, "vlan", "link"))
+            yield Diagnostic(
+                message, "NET023", f"add {under}: {{}} to network", (key, "vlan", "link")
+            )
 
 
-def _faults_of_match(key: str, settings: Mapping[str, Any]) -> Iterator[Fault]:
+def _faults_of_match(key: str, settings: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Yield what is wrong with how an interface is recognised."""
     match = settings.get("match", {})
     named = match.get("name", "eth0" if "mac" in match else key)
     if not _NAME.fullmatch(named):
         message = f"{named!r} is not the name of one interface: 1 to 15 letters, no wildcard"
         hint = "name it exactly, or use match: {mac: …}; give each interface a key of its own"
-        yield Fault(message, "NET020", hint, (key,))
+        yield Diagnostic(message, "NET020", hint, (key,))
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", key):
         message = f"{key!r} becomes part of a file name; wanted letters, digits, `_`, `.`, `-`"
-        yield Fault(message, "NET020", "use another key and match: {name: …}", (key,))
+        yield Diagnostic(message, "NET020", "use another key and match: {name: …}", (key,))
     if "mac" in match and not _MAC.fullmatch(match["mac"]):
         message = f"{match['mac']!r} is no hardware address; wanted 00:50:56:12:34:56"
-        yield Fault(message, "NET024", path=(key, "match", "mac"))
+        yield Diagnostic(message, "NET024", path=(key, "match", "mac"))
 
 
-def _faults_of_addresses(key: str, settings: Mapping[str, Any]) -> Iterator[Fault]:
+def _faults_of_addresses(key: str, settings: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Yield the addresses, servers and routes that are none."""
     for index, address in enumerate(settings.get("addresses", ())):
         yield from _fault_of_interface(address, (key, "addresses", index))
@@ -109,24 +111,24 @@ def _faults_of_addresses(key: str, settings: Mapping[str, Any]) -> Iterator[Faul
         yield from _faults_of_route(route, (key, "routes", index))
 
 
-def _fault_of_interface(text: str, path: KeyPath) -> Iterator[Fault]:
+def _fault_of_interface(text: str, path: KeyPath) -> Iterator[Diagnostic]:
     """Yield the fault of an address that has no prefix length or is none."""
     if "/" not in text:
         message = f"{text!r} has no prefix length; wanted one such as 192.168.1.53/24"
-        yield Fault(message, "NET021", "add /24 for the mask 255.255.255.0", path)
+        yield Diagnostic(message, "NET021", "add /24 for the mask 255.255.255.0", path)
         return
     try:
         found = ipaddress.ip_interface(text)
     except ValueError:
         message = f"{text!r} is not a valid address with a prefix length"
-        yield Fault(message, "NET021", "write one such as 192.168.1.53/24", path)
+        yield Diagnostic(message, "NET021", "write one such as 192.168.1.53/24", path)
         return
     address, _, length = text.partition("/")
     if "%" in address:
         message = f"{text!r} has a scope; wanted an address and a prefix length"
-        yield Fault(message, "NET021", f"write {address.partition('%')[0]}/{length}", path)
+        yield Diagnostic(message, "NET021", f"write {address.partition('%')[0]}/{length}", path)
     elif not _PREFIX.fullmatch(length):
-        yield Fault(_has_netmask(text), "NET021", f"write {found.with_prefixlen}", path)
+        yield Diagnostic(_has_netmask(text), "NET021", f"write {found.with_prefixlen}", path)
 
 
 def _has_netmask(text: str) -> str:
@@ -134,17 +136,17 @@ def _has_netmask(text: str) -> str:
     return f"{text!r} has a netmask, which systemd-networkd ignores; wanted a prefix length"
 
 
-def _faults_of_plain(texts: Iterable[tuple[KeyPath, str]]) -> Iterator[Fault]:
+def _faults_of_plain(texts: Iterable[tuple[KeyPath, str]]) -> Iterator[Diagnostic]:
     """Yield the texts that are no plain IP addresses."""
     for path, text in texts:
         try:
             ipaddress.ip_address(text)
         except ValueError:
             hint = "leave the prefix length out" if "/" in text else ""
-            yield Fault(f"{text!r} is no IP address", "NET022", hint, path)
+            yield Diagnostic(f"{text!r} is no IP address", "NET022", hint, path)
 
 
-def _faults_of_route(route: Mapping[str, Any], path: KeyPath) -> Iterator[Fault]:
+def _faults_of_route(route: Mapping[str, Any], path: KeyPath) -> Iterator[Diagnostic]:
     """Yield what is wrong with one route."""
     if "via" in route:
         yield from _faults_of_plain([((*path, "via"), route["via"])])
@@ -154,8 +156,8 @@ def _faults_of_route(route: Mapping[str, Any], path: KeyPath) -> Iterator[Fault]
     try:
         network = ipaddress.ip_network(to)
     except ValueError as error:
-        yield Fault(f"{error}; wanted a network or `default`", "NET025", path=(*path, "to"))
+        yield Diagnostic(f"{error}; wanted a network or `default`", "NET025", path=(*path, "to"))
         return
     _, slash, length = to.partition("/")
     if slash and not _PREFIX.fullmatch(length):
-        yield Fault(_has_netmask(to), "NET025", f"write {network}", (*path, "to"))
+        yield Diagnostic(_has_netmask(to), "NET025", f"write {network}", (*path, "to"))

@@ -8,7 +8,7 @@ the one scheme that every Photon release verifies.
 import hashlib
 import re
 
-from builder.errors import Fault, FaultError
+from builder.errors import Diagnostic, SpecError
 
 _ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGEST = 64
@@ -103,14 +103,14 @@ def check_hash(text: str, *, release: str = "") -> str:
         release: Photon release of the base; empty when it is not known.
 
     Raises:
-        FaultError: plain text, a truncated hash, or a scheme that the release lacks.
+        SpecError: plain text, a truncated hash, or a scheme that the release lacks.
     """
     scheme = next((n for n, form in _SCHEMES.items() if re.fullmatch(form, text)), "")
     if not scheme:
-        raise FaultError(Fault(_refusal(text), "USR001", "make one: openssl passwd -6"))
+        raise SpecError((Diagnostic(_refusal(text), "USR001", "make one: openssl passwd -6"),))
     if scheme == "yescrypt" and release in _WITHOUT_YESCRYPT:
         message = f"a yescrypt hash ($y$) cannot be verified by Photon {release}; wanted $6$"
-        raise FaultError(Fault(message, "USR002", "make one: openssl passwd -6"))
+        raise SpecError((Diagnostic(message, "USR002", "make one: openssl passwd -6"),))
     return scheme
 
 

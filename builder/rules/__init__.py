@@ -10,22 +10,21 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 
-from builder.documents import problem_order
-from builder.errors import Problem, UsageError
+from builder.errors import Diagnostic, UsageError, in_order
 from builder.facts import Facts
-from builder.rules.model import Finding, Rule, Subject
+from builder.rules.model import Rule, Subject
 from builder.spec import Spec
+from builder.structs import replace
 from builder.suggest import did_you_mean
 
 __all__ = [
-    "Finding",
     "Rule",
     "Subject",
     "check_parts",
     "check_rules",
     "discover",
     "explain",
-    "problem_of",
+    "of_rule",
 ]
 
 
@@ -53,18 +52,19 @@ def explain(code: str) -> Rule:
     return found
 
 
-def check_rules(spec: Spec, bases: Mapping[str, Facts] | None = None) -> tuple[Problem, ...]:
+def check_rules(spec: Spec, bases: Mapping[str, Facts] | None = None) -> tuple[Diagnostic, ...]:
     """Return every breach of a rule, in the order of the places.
 
     Args:
         spec: A valid spec.
         bases: What is known of the base of each target, by its name.
     """
-    problems = dict.fromkeys(_iter_problems(Subject(spec, bases or {})))
-    return tuple(sorted(filter(spec.heeds, problems), key=problem_order))
+    subject = Subject(spec, bases or {})
+    found = (each for rule in discover() for each in _breaches(rule, subject))
+    return in_order(filter(spec.heeds, found))
 
 
-def check_parts(spec: Spec, bases: Mapping[str, Facts]) -> Iterator[Problem]:
+def check_parts(spec: Spec, bases: Mapping[str, Facts]) -> Iterator[Diagnostic]:
     """Yield every breach of a rule by a spec with parts that are not valid.
 
     A rule that stumbles over one of them finds nothing more.
@@ -72,21 +72,15 @@ def check_parts(spec: Spec, bases: Mapping[str, Facts]) -> Iterator[Problem]:
     subject = Subject(spec, bases)
     for rule in discover():
         with contextlib.suppress(Exception):
-            for finding in rule.check(subject) if rule.check else ():
-                yield problem_of(rule, finding)
+            yield from _breaches(rule, subject)
 
 
-def _iter_problems(subject: Subject) -> Iterator[Problem]:
-    """Yield the findings of each rule with their position."""
-    for rule in discover():
-        for finding in rule.check(subject) if rule.check else ():
-            yield problem_of(rule, finding)
+def _breaches(rule: Rule, subject: Subject) -> Iterator[Diagnostic]:
+    """Yield every breach of one rule."""
+    for found in rule.check(subject) if rule.check else ():
+        yield of_rule(rule, found)
 
 
-def problem_of(rule: Rule, finding: Finding) -> Problem:
-    """Return a finding with its position."""
-    document = finding.document
-    place = finding.place or document.place(finding.path, key=finding.at_key)
-    excerpt = "" if finding.place else document.excerpt(place)
-    severity = finding.severity or rule.severity
-    return Problem(finding.message, rule.code, finding.hint, severity, place, excerpt)
+def of_rule(rule: Rule, found: Diagnostic) -> Diagnostic:
+    """Return a breach with the code and severity of its rule, unless it has its own."""
+    return found if found.code else replace(found, code=rule.code, severity=rule.severity)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from builder.errors import Diagnostic
 from builder.facts import Facts
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.rules.model import Rule, Subject, error, find, warning
 from builder.spec import Overlay
 
 _LOCKED = {"locked": True}
@@ -18,7 +19,7 @@ _STANDARD_PORT = 22
 _ASKS = "sudo asks for a password, and {} has none"
 
 
-def _cannot_become_root(subject: Subject) -> Iterator[Finding]:
+def _cannot_become_root(subject: Subject) -> Iterator[Diagnostic]:
     """Find accounts that are to become root and cannot."""
     users = _users(subject)
     alone = _root_is_closed(subject, users.get("root", {}))
@@ -34,7 +35,7 @@ def _findings(
     account: tuple[str, Mapping[str, Mapping[str, Any]]],
     *,
     alone: bool,
-) -> Iterator[Finding]:
+) -> Iterator[Diagnostic]:
     """Find what keeps one account from becoming root, where an overlay asks for it."""
     name, users = account
     settings, stated = users[name], overlay.values["users"][name]
@@ -57,7 +58,7 @@ def _findings(
             yield find(overlay, ("users", name, "groups"), message, hint)
 
 
-def _port_of_a_socket(subject: Subject) -> Iterator[Finding]:
+def _port_of_a_socket(subject: Subject) -> Iterator[Diagnostic]:
     """Find a port of ssh that a socket of the spec makes void."""
     listed = [str(name) for _, _, name in subject.listed("services", "enable")]
     if _SOCKET not in listed:
@@ -107,7 +108,7 @@ def _has_rules(subject: Subject) -> bool:
     )
 
 
-def _missing_groups(subject: Subject) -> Iterator[Finding]:
+def _missing_groups(subject: Subject) -> Iterator[Diagnostic]:
     """Find groups that accounts join and that no base of the spec has."""
     own = {str(name) for _, section in subject.sections("groups") for name in section}
     for overlay, section in subject.sections("users"):

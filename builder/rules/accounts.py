@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.guest.password import hash_password
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.rules.model import Rule, Subject, error, find, finding, warning
 from builder.spec import Overlay
 
 _KNOWN = "changeme"
@@ -24,7 +24,7 @@ def _users(subject: Subject) -> Iterator[tuple[Overlay, str, dict[str, Any]]]:
             yield overlay, name, settings
 
 
-def _expired(subject: Subject) -> Iterator[Finding]:
+def _expired(subject: Subject) -> Iterator[Diagnostic]:
     """Find a root account that keeps the password of the published image."""
     if not subject.has_console or subject.is_sample or subject.passwords_of_root == {False}:
         return
@@ -43,10 +43,10 @@ def _expired(subject: Subject) -> Iterator[Finding]:
     else:
         document = subject.spec.document
         path: KeyPath = ("overlay",) if "overlay" in document.value else ()
-        yield Finding(message, document, path, hint, at_key=True)
+        yield finding(message, document, path, hint, at_key=True)
 
 
-def _locked_out(subject: Subject) -> Iterator[Finding]:
+def _locked_out(subject: Subject) -> Iterator[Diagnostic]:
     """Find a machine that nobody can log in to."""
     users = list(_users(subject))
     locked = [
@@ -61,7 +61,7 @@ def _locked_out(subject: Subject) -> Iterator[Finding]:
         )
         document = subject.spec.document
         path: KeyPath = ("overlay",) if "overlay" in document.value else ()
-        yield Finding(message, document, path, _ADD_KEYS, at_key=True)
+        yield finding(message, document, path, _ADD_KEYS, at_key=True)
 
 
 def _has_way_in(users: list[tuple[Overlay, str, dict[str, Any]]]) -> bool:
@@ -69,7 +69,7 @@ def _has_way_in(users: list[tuple[Overlay, str, dict[str, Any]]]) -> bool:
     return any(s.get("ssh_keys") or s.get("password", _LOCKED) != _LOCKED for _, _, s in users)
 
 
-def _well_known(subject: Subject) -> Iterator[Finding]:
+def _well_known(subject: Subject) -> Iterator[Diagnostic]:
     """Find hashes of the password that everybody knows."""
     for overlay, name, settings in _users(subject):
         given = settings.get("password")
@@ -87,7 +87,7 @@ def _is_known(text: str) -> bool:
     return simple and hash_password(_KNOWN, salt=parts[2]) == text
 
 
-def _same_uid(subject: Subject) -> Iterator[Finding]:
+def _same_uid(subject: Subject) -> Iterator[Diagnostic]:
     """Find two accounts of one number."""
     seen: dict[int, str] = {}
     for overlay, name, settings in _users(subject):

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.rules.env_files import is_secret_name, secrets_in_files
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.rules.model import Rule, Subject, error, warning
 from builder.rules.projects import Project, environment, iter_services
 from builder.rules.zones import is_zone, zone_hint
 
@@ -37,7 +37,7 @@ _PIHOLE = {
 }
 
 
-def _pihole(subject: Subject) -> Iterator[Finding]:
+def _pihole(subject: Subject) -> Iterator[Diagnostic]:
     """Find variables that Pi-hole 6 no longer reads."""
     for project, path, service in iter_services(subject):
         name, _, tag = str(service.get("image", "")).rpartition("/")[2].partition(":")
@@ -50,7 +50,7 @@ def _pihole(subject: Subject) -> Iterator[Finding]:
                 yield project.find((*path, "environment", step), message, hint)
 
 
-def _zones(subject: Subject) -> Iterator[Finding]:
+def _zones(subject: Subject) -> Iterator[Diagnostic]:
     """Find time zones that do not exist, in the variable that images read."""
     for project, path, service in iter_services(subject):
         for step, variable, value in environment(service):
@@ -59,7 +59,7 @@ def _zones(subject: Subject) -> Iterator[Finding]:
                 yield project.find((*path, "environment", step), message, zone_hint(value))
 
 
-def _secrets(subject: Subject) -> Iterator[Finding]:
+def _secrets(subject: Subject) -> Iterator[Diagnostic]:
     """Find secrets that are written into a compose file, or into its files of variables."""
     yield from secrets_in_files(subject)
     for project, path, service in iter_services(subject):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from functools import partial
 
-from builder.errors import Severity
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.errors import Diagnostic, Severity
+from builder.rules.model import Rule, Subject, error, finding, warning
 from builder.spec import UrlBase
 from builder.suggest import nearest
 
@@ -14,45 +14,45 @@ _WITH_BIOS = "ova"
 _STRONG = frozenset({"sha256", "sha512"})
 
 
-def _insecure(subject: Subject) -> Iterator[Finding]:
+def _insecure(subject: Subject) -> Iterator[Diagnostic]:
     """Find secure boot of machines with a BIOS."""
     output = subject.spec.output
     ova = subject.bases.get(_WITH_BIOS)
     default = "bios" if ova is not None and ova.is_known else "efi"
     if output.get("secure_boot") and output.get("firmware", default) != "efi":
         message = "secure_boot needs UEFI firmware: a BIOS starts any boot loader"
-        yield Finding(
+        yield finding(
             message, subject.spec.document, ("output", "secure_boot"), "add firmware: efi"
         )
 
 
-def _weak_digest(subject: Subject) -> Iterator[Finding]:
+def _weak_digest(subject: Subject) -> Iterator[Diagnostic]:
     """Find downloads whose digest proves too little."""
     base = subject.spec.base
     if isinstance(base, UrlBase) and base.digests and not _STRONG & base.digests.keys():
         name = min(base.digests)
         message = f"{name} tells damage, not forgery: files with the same one can be made"
         hint = "add the sha256 or sha512 that was published"
-        yield Finding(message, subject.spec.document, ("base", name), hint)
+        yield finding(message, subject.spec.document, ("base", name), hint)
 
 
-def _unknown_base(subject: Subject) -> Iterator[Finding]:
+def _unknown_base(subject: Subject) -> Iterator[Diagnostic]:
     """Find bases that no table of facts describes."""
     told = {facts.text for facts in subject.bases.values() if not facts.is_known}
     for text in sorted(told):
         message = f"the base is not one of the published revisions that are known: it is {text}"
         hint = "photon-builder facts; a file that keeps its published name is known by it"
-        yield Finding(message, subject.spec.document, ("base",), hint)
+        yield finding(message, subject.spec.document, ("base",), hint)
 
 
-def _lacking(code: str, subject: Subject) -> Iterator[Finding]:
+def _lacking(code: str, subject: Subject) -> Iterator[Diagnostic]:
     """Find why there is nothing to start from: one of the reasons that reading the spec gave."""
     for fault in subject.spec.lacks:
         if fault.code == code:
-            yield Finding(fault.message, subject.spec.document, fault.path, fault.hint)
+            yield subject.spec.document.locate(fault)
 
 
-def _allowed(subject: Subject) -> Iterator[Finding]:
+def _allowed(subject: Subject) -> Iterator[Diagnostic]:
     """Find codes under ``allow`` that cannot be allowed."""
     from builder.rules import discover
 
@@ -64,10 +64,10 @@ def _allowed(subject: Subject) -> Iterator[Finding]:
         if code not in rules:
             meant = nearest(code, rules)
             hint = f"did you mean {meant}?" if meant else "photon-builder explain CODE tells one"
-            yield Finding(f"there is no diagnostic {code}", document, path, hint)
+            yield finding(f"there is no diagnostic {code}", document, path, hint)
         elif rules[code].severity is Severity.ERROR:
             message = f"{code} is an error: {rules[code].summary}; only warnings can be allowed"
-            yield Finding(message, document, path, f"photon-builder explain {code}")
+            yield finding(message, document, path, f"photon-builder explain {code}")
 
 
 RULES: tuple[Rule, ...] = (

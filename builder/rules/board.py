@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, find, warning
 from builder.sizes import mib_of
 
 _OVERLAYS = {
@@ -17,7 +18,7 @@ _OVERLAYS = {
 Source: overlays/README of Raspberry Pi's firmware; Kconfig of Linux 6.1."""
 
 
-def _without_driver(subject: Subject) -> Iterator[Finding]:
+def _without_driver(subject: Subject) -> Iterator[Diagnostic]:
     """Find overlays for devices that no kernel of the base drives."""
     boards = [facts for facts in subject.bases.values() if facts.image == "rpi"]
     for overlay, section in subject.sections("config_txt") if boards else ():
@@ -36,7 +37,7 @@ def _option(overlay: str) -> str:
     return next((o for pattern, o in _OVERLAYS.items() if re.match(pattern, overlay)), "")
 
 
-def _too_much_swap(subject: Subject) -> Iterator[Finding]:
+def _too_much_swap(subject: Subject) -> Iterator[Diagnostic]:
     """Find a swap file that is as large as the disk that it shall lie on."""
     disk = subject.spec.sections.get("disk", {}).get("size")
     for overlay, value in subject.sections("swap") if disk else ():

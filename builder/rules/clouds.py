@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from builder.engine.text.unit_names import complete_name
+from builder.errors import Diagnostic
 from builder.rules.interfaces import Nic, nics
-from builder.rules.model import Finding, Rule, Subject, find, warning
+from builder.rules.model import Rule, Subject, find, warning
 
 _OWN_NAMES = ("gce", "azure")
 """Clouds whose images have no net.ifnames=0 on their kernel's command line."""
@@ -17,7 +18,7 @@ _NTPD = {"ntpd.service"}
 _TIMESYNCD = "systemd-timesyncd.service"
 
 
-def _old_names(subject: Subject) -> Iterator[Finding]:
+def _old_names(subject: Subject) -> Iterator[Diagnostic]:
     """Find interfaces by a name that the kernel of these clouds does not give them."""
     clouds = [name for name in subject.cloud_targets if name in _OWN_NAMES]
     asked = {word for _, _, word in subject.listed("kernel", "add")}
@@ -29,7 +30,7 @@ def _old_names(subject: Subject) -> Iterator[Finding]:
             yield nic.find((), message, hint)
 
 
-def _large_packets(subject: Subject) -> Iterator[Finding]:
+def _large_packets(subject: Subject) -> Iterator[Diagnostic]:
     """Find interfaces that take the place of the one whose packets fit the cloud."""
     if _SMALL_PACKETS not in subject.cloud_targets:
         return
@@ -39,7 +40,7 @@ def _large_packets(subject: Subject) -> Iterator[Finding]:
             yield nic.find((), message, f"add mtu: {_MTU}, or drop `network`")
 
 
-def _no_sftp(subject: Subject) -> Iterator[Finding]:
+def _no_sftp(subject: Subject) -> Iterator[Diagnostic]:
     """Find a server of ssh that is looked after, and will not take a file."""
     if not subject.cloud_targets or any("sftp" in ssh for _, ssh in subject.sections("ssh")):
         return
@@ -50,7 +51,7 @@ def _no_sftp(subject: Subject) -> Iterator[Finding]:
         return
 
 
-def _two_clocks(subject: Subject) -> Iterator[Finding]:
+def _two_clocks(subject: Subject) -> Iterator[Diagnostic]:
     """Find a second daemon that sets the clock."""
     if _NTPD_CLOUD not in subject.cloud_targets:
         return

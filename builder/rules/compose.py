@@ -5,8 +5,9 @@ Source: Compose Specification, "services".
 
 from collections.abc import Iterator
 
+from builder.errors import Diagnostic
 from builder.guest.compose import Published
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.rules.model import Rule, Subject, error, warning
 from builder.rules.projects import iter_services, projects
 
 _SSH = 22
@@ -29,7 +30,7 @@ def _taken(subject: Subject) -> Iterator[tuple[Published, str, str]]:
             yield port, "rpcbind, which NFS brings along", "publish another port"
 
 
-def _clashes(subject: Subject) -> Iterator[Finding]:
+def _clashes(subject: Subject) -> Iterator[Diagnostic]:
     """Find ports of the host that two want."""
     holders = list(_taken(subject))
     for project in projects(subject):
@@ -49,7 +50,7 @@ def _overlap(one: Published, other: Published) -> bool:
     return ports and same and one.protocol == other.protocol
 
 
-def _builds(subject: Subject) -> Iterator[Finding]:
+def _builds(subject: Subject) -> Iterator[Diagnostic]:
     """Find services that are built from source."""
     for project, path, service in iter_services(subject):
         if "build" in service:
@@ -58,7 +59,7 @@ def _builds(subject: Subject) -> Iterator[Finding]:
             yield project.find((*path, "build"), message, hint)
 
 
-def _versions(subject: Subject) -> Iterator[Finding]:
+def _versions(subject: Subject) -> Iterator[Diagnostic]:
     """Find the key that compose no longer reads."""
     for project in projects(subject):
         if isinstance(project.value, dict) and "version" in project.value:
@@ -66,7 +67,7 @@ def _versions(subject: Subject) -> Iterator[Finding]:
             yield project.find(("version",), message, "drop the line")
 
 
-def _restarts(subject: Subject) -> Iterator[Finding]:
+def _restarts(subject: Subject) -> Iterator[Diagnostic]:
     """Find services that stay down once they have stopped."""
     for project, path, service in iter_services(subject):
         deploy = service.get("deploy")
@@ -78,7 +79,7 @@ def _restarts(subject: Subject) -> Iterator[Finding]:
             yield project.find(path, message, "add `restart: unless-stopped`")
 
 
-def _powers(subject: Subject) -> Iterator[Finding]:
+def _powers(subject: Subject) -> Iterator[Diagnostic]:
     """Find containers that are root on the host."""
     for project, path, service in iter_services(subject):
         if service.get("privileged") is True:
@@ -97,7 +98,7 @@ def _powers(subject: Subject) -> Iterator[Finding]:
                 yield project.find((*path, "volumes", index), message, hint)
 
 
-def _names(subject: Subject) -> Iterator[Finding]:
+def _names(subject: Subject) -> Iterator[Diagnostic]:
     """Find container names that two services want."""
     seen: dict[str, str] = {}
     for project, path, service in iter_services(subject):

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from builder.errors import Place, Severity
+from builder.errors import Diagnostic, Place, Severity
 from builder.guest.compose import project_directory
 from builder.guest.compose_files import ENV, Need, files_of, needs_of
 from builder.guest.compose_layers import missing_bases
 from builder.guest.dotenv import parse_env
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.rules.model import Rule, Subject, error, warning
 from builder.rules.projects import Project, Service, active, iter_active, projects
+from builder.structs import replace
 
 _SUFFIXES = frozenset(
     {"cert", "cfg", "cnf", "conf", "crt", "css", "csr", "csv", "db", "env", "html"}
@@ -51,7 +52,7 @@ class _Guest:
         return any((tree / path.lstrip("/")).exists() for tree in self._trees)
 
 
-def _missing(subject: Subject) -> Iterator[Finding]:
+def _missing(subject: Subject) -> Iterator[Diagnostic]:
     """Find files without which compose or docker stops."""
     guest = _Guest(subject)
     for service, need in _needs(subject):
@@ -68,14 +69,15 @@ def _missing(subject: Subject) -> Iterator[Finding]:
                     yield project.find(missing.path, message, hint)
 
 
-def _mounted(subject: Subject) -> Iterator[Finding]:
+def _mounted(subject: Subject) -> Iterator[Diagnostic]:
     """Find bind mounts in whose place docker makes a folder where a file was meant."""
     guest = _Guest(subject)
     for service, need in _needs(subject):
-        found = None if need.must_exist else _mount_lack(service.project, need, guest)
-        if found and need.path not in service.project.unsettled:
-            severity, message, hint = found
-            yield service.project.find(need.path, message, hint, severity)
+        lack = None if need.must_exist else _mount_lack(service.project, need, guest)
+        if lack and need.path not in service.project.unsettled:
+            severity, message, hint = lack
+            found = service.project.find(need.path, message, hint)
+            yield replace(found, code="CMP046", severity=severity)
 
 
 def _mount_lack(project: Project, need: Need, guest: _Guest) -> tuple[Severity, str, str] | None:
@@ -150,10 +152,10 @@ def _outside(project: Project, need: Need) -> tuple[str, str] | None:
     return message, f"{move}: files: [{{path: {at}, source: …}}]"
 
 
-def _finding(project: Project, need: Need, message: str, hint: str, guest: _Guest) -> Finding:
-    """Return the finding of a missing file; scripts of the first boot may make it."""
+def _finding(project: Project, need: Need, message: str, hint: str, guest: _Guest) -> Diagnostic:
+    """Return the breach of a missing file; scripts of the first boot may make it."""
     severity = Severity.WARNING if guest.has_scripts else Severity.ERROR
-    return project.find(need.path, message, hint, severity=severity)
+    return replace(project.find(need.path, message, hint), code="CMP045", severity=severity)
 
 
 def _exists(project: Project, need: Need) -> bool:
@@ -180,7 +182,7 @@ def _likeness(source: str, target: str) -> Severity | None:
     return Severity.WARNING if known or suffix == other else None
 
 
-def _env_files(subject: Subject) -> Iterator[Finding]:
+def _env_files(subject: Subject) -> Iterator[Diagnostic]:
     """Find files of `env_file` that compose cannot read."""
     for service, need in _needs(subject):
         file = service.project.document.path.parent / need.relative
@@ -192,7 +194,7 @@ def _env_files(subject: Subject) -> Iterator[Finding]:
         if trouble := parse_env(text, service.project.variables).error:
             message = f"compose does not read this file: {trouble}"
             place = Place(file, trouble.line, 1)
-            yield Finding(message, service.project.document, need.path, trouble.hint, place=place)
+            yield Diagnostic(message, "", trouble.hint, place=place)
 
 
 def _is_raw(service: Service, need: Need) -> bool:
@@ -203,7 +205,7 @@ def _is_raw(service: Service, need: Need) -> bool:
     return isinstance(value, dict) and value.get("format") == "raw"
 
 
-def _includes(subject: Subject) -> Iterator[Finding]:
+def _includes(subject: Subject) -> Iterator[Diagnostic]:
     """Find compose files that include others."""
     for project in projects(subject):
         if isinstance(project.value, dict) and project.value.get("include"):

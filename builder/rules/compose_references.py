@@ -6,11 +6,12 @@ Source: Compose Specification, "services" (depends_on, extends, networks, volume
 from collections.abc import Iterator
 from typing import Any
 
-from builder.errors import KeyPath, Severity
+from builder.errors import Diagnostic, KeyPath
 from builder.guest.compose import named_volume
 from builder.guest.compose_layers import active_services, missing_bases
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.rules.model import Rule, Subject, error, finding, warning
 from builder.rules.projects import Project, Service, active, iter_active, projects
+from builder.structs import replace
 from builder.suggest import nearest
 
 _SERVICE = "service:"
@@ -19,7 +20,7 @@ _IMPLICIT = frozenset({"default"})
 _HEALTHY = "service_healthy"
 
 
-def _undefined(subject: Subject) -> Iterator[Finding]:
+def _undefined(subject: Subject) -> Iterator[Diagnostic]:
     """Find names that the file does not have: of services, and of what stands at its top."""
     for service in iter_active(subject):
         for path, kind, name in _named(service):
@@ -33,13 +34,13 @@ def _undefined(subject: Subject) -> Iterator[Finding]:
         yield from _undefined_services(service)
 
 
-def _at_name(project: Project, path: KeyPath, message: str, hint: str) -> Finding:
+def _at_name(project: Project, path: KeyPath, message: str, hint: str) -> Diagnostic:
     """Return a finding at a name, which is an entry of a list or a key of a mapping."""
     is_key = path[-2] in {"depends_on", "networks"}
-    return Finding(message, project.document, path, hint, at_key=is_key)
+    return finding(message, project.document, path, hint, at_key=is_key)
 
 
-def _undefined_services(service: Service) -> Iterator[Finding]:
+def _undefined_services(service: Service) -> Iterator[Diagnostic]:
     """Find services that are needed or extended and do not start, or do not exist."""
     project = service.project
     started = active_services(project.value, project.variables)
@@ -96,7 +97,7 @@ def _top(project: Project, kind: str) -> set[str]:
     return set(section) if isinstance(section, dict) else set()
 
 
-def _imageless(subject: Subject) -> Iterator[Finding]:
+def _imageless(subject: Subject) -> Iterator[Diagnostic]:
     """Find services that have nothing to run."""
     for service in iter_active(subject):
         project = service.project
@@ -106,7 +107,7 @@ def _imageless(subject: Subject) -> Iterator[Finding]:
             yield project.find(("services", service.name), message, "add `image: …`")
 
 
-def _cycles(subject: Subject) -> Iterator[Finding]:
+def _cycles(subject: Subject) -> Iterator[Diagnostic]:
     """Find services that wait for each other."""
     for project in projects(subject):
         services = {service.name: service for service in active(project)}
@@ -134,7 +135,7 @@ def _cycle(start: str, needs: dict[str, list[str]]) -> tuple[str, ...]:
     return ()
 
 
-def _asleep(subject: Subject) -> Iterator[Finding]:
+def _asleep(subject: Subject) -> Iterator[Diagnostic]:
     """Find projects of which nothing starts."""
     for project in projects(subject):
         if list(project.services()) and not list(active(project)):
@@ -143,7 +144,7 @@ def _asleep(subject: Subject) -> Iterator[Finding]:
             yield project.find(("services",), message, hint)
 
 
-def _unhealthy(subject: Subject) -> Iterator[Finding]:
+def _unhealthy(subject: Subject) -> Iterator[Diagnostic]:
     """Find services that wait for the health of one that has no check of it."""
     for project in projects(subject):
         services = {service.name: service for service in active(project)}
@@ -156,7 +157,7 @@ def _unhealthy(subject: Subject) -> Iterator[Finding]:
                 if any(_is_off(check) for check in checks):
                     message += f"the healthcheck of {name} is switched off"
                     hint = f"give {name} a healthcheck, or write `condition: service_started`"
-                    yield Finding(message, project.document, path, hint, severity=Severity.ERROR)
+                    yield replace(project.find(path, message, hint), code="CMP037")
                 elif not checks:
                     message += f"{name} has no `healthcheck`: only an image with its own will do"
                     hint = f"add a `healthcheck` to {name}, or be sure that its image has one"

@@ -5,46 +5,40 @@ Source: Compose Specification; the keys and forms are those of compose 2.33.
 
 from collections.abc import Iterator
 
-from builder.rules.model import Finding, Rule, Subject, error
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, finding
 from builder.rules.projects import Project, projects
-from builder.schema.compose import compose_sentences
-from builder.schema.sentences import Sentence
+from builder.schema.compose import compose_misfits
+from builder.structs import replace
 
 _UNKNOWN_KEY = "SCH002"
 
 
-def _keys(subject: Subject) -> Iterator[Finding]:
+def _keys(subject: Subject) -> Iterator[Diagnostic]:
     """Find keys that compose does not know."""
-    for project, sentence in _sentences(subject):
-        if sentence.code == _UNKNOWN_KEY:
-            yield _finding(project, sentence)
+    for project, found in _misfits(subject):
+        if found.code == _UNKNOWN_KEY:
+            yield project.document.locate(replace(found, code=""))
 
 
-def _values(subject: Subject) -> Iterator[Finding]:
+def _values(subject: Subject) -> Iterator[Diagnostic]:
     """Find values of a kind or form that compose does not take."""
-    for project, sentence in _sentences(subject):
-        if sentence.code != _UNKNOWN_KEY and sentence.path not in project.unsettled:
-            yield _finding(project, sentence)
+    for project, found in _misfits(subject):
+        if found.code != _UNKNOWN_KEY and found.path not in project.unsettled:
+            yield project.document.locate(replace(found, code=""))
     for project in projects(subject):
         for path in project.document.odd_keys():
             message = f"the key `{path[-1]}` is not text"
             hint = f'write "{path[-1]}", in quotes'
-            yield Finding(message, project.document, path, hint, at_key=True)
+            yield finding(message, project.document, path, hint, at_key=True)
 
 
-def _sentences(subject: Subject) -> Iterator[tuple[Project, Sentence]]:
+def _misfits(subject: Subject) -> Iterator[tuple[Project, Diagnostic]]:
     """Yield what does not fit in each compose file; a file without services is left to others."""
     for project in projects(subject):
         if isinstance(project.value, dict):
-            for sentence in compose_sentences(project.value):
-                yield project, sentence
-
-
-def _finding(project: Project, sentence: Sentence) -> Finding:
-    """Return a sentence as a finding in the compose file."""
-    return Finding(
-        sentence.message, project.document, sentence.path, sentence.hint, sentence.at_key
-    )
+            for found in compose_misfits(project.value):
+                yield project, found
 
 
 RULES: tuple[Rule, ...] = (

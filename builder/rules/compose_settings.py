@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.guest.compose_layers import setting
-from builder.rules.model import Finding, Rule, Subject, error
+from builder.rules.model import Rule, Subject, error
 from builder.rules.projects import Project, Service, iter_active, projects
 
 _Said = tuple[KeyPath, str, str]
@@ -28,7 +28,7 @@ _SIZE = re.compile(r"([0-9]*\.?[0-9]+) ?([kmgtp]?)(?:i?b)?")
 _TESTS = ("CMD", "CMD-SHELL", "NONE")
 
 
-def _settings(subject: Subject) -> Iterator[Finding]:
+def _settings(subject: Subject) -> Iterator[Diagnostic]:
     """Find services and sections whose settings do not go together."""
     for project in projects(subject):
         for path, message, hint in (*_files(project), *_external(project)):

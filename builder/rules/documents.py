@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, warning
 
 
-def _odd_letters(subject: Subject) -> Iterator[Finding]:
+def _odd_letters(subject: Subject) -> Iterator[Diagnostic]:
     """Find letters that were probably meant as others."""
     every = (subject.spec.document, *(overlay.document for overlay in subject.spec.overlays))
     for document in {id(each): each for each in every}.values():
-        for path, at_key, message, hint in document.odd_letters():
-            yield Finding(message, document, path, hint, at_key)
+        yield from map(document.locate, document.odd_letters())
 
 
 _RECORDED = (

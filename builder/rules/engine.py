@@ -6,14 +6,15 @@ facts.
 
 from collections.abc import Iterator
 
+from builder.errors import Diagnostic
 from builder.guest.engine import profile_of
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.rules.model import Rule, Subject, error, find, warning
 
 _OTHER = "podman"
 _COMPOSE = "docker-compose"
 
 
-def _other_engine(subject: Subject) -> Iterator[Finding]:
+def _other_engine(subject: Subject) -> Iterator[Diagnostic]:
     """Find packages that run containers without the profile that the base's docker needs."""
     old = [facts for facts in subject.bases.values() if profile_of(facts) is not None]
     for overlay, path, name in subject.listed("packages") if old else ():
@@ -23,7 +24,7 @@ def _other_engine(subject: Subject) -> Iterator[Finding]:
             yield find(overlay, path, message, hint)
 
 
-def _without_compose(subject: Subject) -> Iterator[Finding]:
+def _without_compose(subject: Subject) -> Iterator[Diagnostic]:
     """Find projects that are left to a `docker compose` which the published base does not have."""
     if not subject.is_published or _COMPOSE in subject.packages() or not _projects(subject):
         return

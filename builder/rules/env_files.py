@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.errors import Place
+from builder.errors import Diagnostic, Place
 from builder.guest.compose_files import ENV, needs_of
 from builder.guest.dotenv import iter_statements
-from builder.rules.model import Finding, Subject
+from builder.rules.model import Subject
 from builder.rules.projects import Project, iter_active, projects
 
 SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
@@ -19,7 +19,7 @@ def is_secret_name(variable: str) -> bool:
     return bool(SECRET.search(variable)) and not variable.endswith("_FILE")
 
 
-def secrets_in_files(subject: Subject) -> Iterator[Finding]:
+def secrets_in_files(subject: Subject) -> Iterator[Diagnostic]:
     """Find secrets in plain text in ``.env``, and in the files of ``env_file``."""
     files: dict[Path, Project] = {}
     for project in projects(subject):
@@ -34,7 +34,7 @@ def secrets_in_files(subject: Subject) -> Iterator[Finding]:
         yield from _in_file(file, project)
 
 
-def _in_file(file: Path, project: Project) -> Iterator[Finding]:
+def _in_file(file: Path, project: Project) -> Iterator[Diagnostic]:
     """Find secrets in one file of variables."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -50,4 +50,4 @@ def _in_file(file: Path, project: Project) -> Iterator[Finding]:
         hint = f"give it by reference: `env: {{{each.name}: {{env: {each.name}}}}}` in the spec"
         if file.name != ENV:
             hint += f", and {each.name}=${{{each.name}}} here"
-        yield Finding(message, project.document, (), hint, place=place)
+        yield Diagnostic(message, "", hint, place=place)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from builder.errors import Diagnostic
 from builder.facts.appliances import NAMES, hardware_of, needed_for, newest_of
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.rules.model import Rule, Subject, error, finding, warning
 
 _KEY, _PRODUCTS = "hardware_version", "runs_on"
 _FAILED = ("esxi 8.0.3", 21)
@@ -16,7 +17,7 @@ def _own_version(subject: Subject) -> int | None:
     return max((hardware.version for hardware in found if hardware), default=None)
 
 
-def _too_new(subject: Subject) -> Iterator[Finding]:
+def _too_new(subject: Subject) -> Iterator[Diagnostic]:
     """Find products that do not take the hardware, the spec's or the base's."""
     output = subject.spec.output
     version = output.get(_KEY) or _own_version(subject)
@@ -28,10 +29,10 @@ def _too_new(subject: Subject) -> Iterator[Finding]:
             path = ("output", _KEY) if _KEY in output else ("output", _PRODUCTS, at)
             verb = "write" if _KEY in output else "add"
             hint = f"{verb} hardware_version: {newest}"
-            yield Finding(message, subject.spec.document, path, hint)
+            yield finding(message, subject.spec.document, path, hint)
 
 
-def _doubtful(subject: Subject) -> Iterator[Finding]:
+def _doubtful(subject: Subject) -> Iterator[Diagnostic]:
     """Find hardware that is newer than the base's, for products that nobody named."""
     output = subject.spec.output
     version, own = output.get(_KEY), _own_version(subject)
@@ -44,11 +45,11 @@ def _doubtful(subject: Subject) -> Iterator[Finding]:
         base = f"; the base has {own}, for {needed_for(own)}" if own else ""
         message = f"hardware version {version} needs {needs}, or later{base}"
         hint = "say what it runs on, such as runs_on: [esxi 8.0.2]"
-        yield Finding(message, subject.spec.document, path, hint)
+        yield finding(message, subject.spec.document, path, hint)
     product, failed = _FAILED
     if version == failed and any(_normal(each) == product for each in products):
         message = f"{_shown(product)} takes hardware {failed}, but imports of it have failed there"
-        yield Finding(message, subject.spec.document, path, f"write hardware_version: {failed - 1}")
+        yield finding(message, subject.spec.document, path, f"write hardware_version: {failed - 1}")
 
 
 def _normal(product: str) -> str:

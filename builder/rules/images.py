@@ -6,11 +6,12 @@ Source: Compose Specification, "Merge"; the reference grammar of the distributio
 import re
 from collections.abc import Iterator
 
+from builder.errors import Diagnostic
 from builder.guest.compose_images import OTHER_OVERRIDES, OVERRIDE, Used, iter_images
 from builder.guest.compose_layers import reader
 from builder.guest.interpolation import interpolate
 from builder.image_names import ImageName, Pin, parse_image_name
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.rules.model import Rule, Subject, error, warning
 from builder.rules.projects import Project, projects
 from builder.spec import Spec
 from builder.structs import Struct
@@ -40,7 +41,7 @@ class Use(Struct, frozen=True):
         """Return what the lock file has of it."""
         return spec.pins.get(str(self.name)) if self.name and not self.is_open else None
 
-    def find(self, message: str, hint: str = "") -> Finding:
+    def find(self, message: str, hint: str = "") -> Diagnostic:
         """Return a finding where the compose file names it."""
         return self.project.find(self.used.path, message, hint)
 
@@ -72,7 +73,7 @@ def _images(project: Project, changed: dict[str, str]) -> tuple[Used, ...]:
     return tuple(iter_images(value, read))
 
 
-def _unlocked(subject: Subject) -> Iterator[Finding]:
+def _unlocked(subject: Subject) -> Iterator[Diagnostic]:
     """Find images whose name may mean another image tomorrow.
 
     The tag of a full version says enough to those who lock nothing.
@@ -90,7 +91,7 @@ def _unlocked(subject: Subject) -> Iterator[Finding]:
                 yield use.find(message, "run `photon-builder lock SPEC`")
 
 
-def unlockable(use: Use) -> Finding:
+def unlockable(use: Use) -> Diagnostic:
     """Return the finding of an image that no lock file can hold: nothing of a secret goes there."""
     return use.find(
         f"which image {use.used.service} runs is given by reference, so it cannot be locked",
@@ -107,14 +108,14 @@ def _floating(name: ImageName) -> tuple[str, str]:
     return message, "name a full version, or run `photon-builder lock SPEC`; best do both"
 
 
-def _nameless(subject: Subject) -> Iterator[Finding]:
+def _nameless(subject: Subject) -> Iterator[Diagnostic]:
     """Find what no registry can have."""
     for use in image_uses(subject.spec):
         if use.name is None and not use.is_open:
             yield use.find(use.refusal, "registry/path/name:tag, in lower case up to the colon")
 
 
-def _overrides(subject: Subject) -> Iterator[Finding]:
+def _overrides(subject: Subject) -> Iterator[Diagnostic]:
     """Find files that compose would read on this machine and does not have on the guest."""
     for project in projects(subject):
         for name in (OVERRIDE, *OTHER_OVERRIDES):

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
+from builder.errors import Diagnostic
 from builder.guest.partitions import iter_wrong
-from builder.rules.model import Finding, Rule, Subject, error
+from builder.rules.model import Rule, Subject, error, finding
 from builder.sizes import GIB, has_unit, parse_size
 
 _LARGEST_GIB = 2048
 """What an MBR can address with sectors of 512 bytes, and the most that the clouds import."""
 
 
-def _too_large(subject: Subject) -> Iterator[Finding]:
+def _too_large(subject: Subject) -> Iterator[Diagnostic]:
     """Find a disk that is to become larger than any target takes, and than any base is read."""
     size = subject.spec.sections.get("disk", {}).get("size", 0)
     if parse_size(size) > _LARGEST_GIB * GIB:
@@ -18,14 +19,14 @@ def _too_large(subject: Subject) -> Iterator[Finding]:
         hint = "give it a second disk for the data"
         if not has_unit(size):
             hint = f"write {size}M; a number alone counts GiB"
-        yield Finding(message, subject.spec.document, ("disk", "size"), hint)
+        yield finding(message, subject.spec.document, ("disk", "size"), hint)
 
 
-def _wrong_partitions(subject: Subject) -> Iterator[Finding]:
+def _wrong_partitions(subject: Subject) -> Iterator[Diagnostic]:
     """Find partitions that every installer refuses."""
     entries = subject.spec.sections.get("install", {}).get("partitions")
     for message, path in iter_wrong(entries) if entries else ():
-        yield Finding(message, subject.spec.document, ("install", "partitions", *path))
+        yield finding(message, subject.spec.document, ("install", "partitions", *path))
 
 
 RULES: tuple[Rule, ...] = (

@@ -7,10 +7,10 @@ kernel's own names: eth0, eth1, wlan0.
 import re
 from collections.abc import Iterator
 
-from builder.errors import Severity
+from builder.errors import Diagnostic, Severity
 from builder.facts.kernels import has_kernel_names
 from builder.rules.interfaces import Nic, nics
-from builder.rules.model import Finding, Rule, Subject, error
+from builder.rules.model import Rule, Subject, error
 from builder.structs import replace
 
 _OF_UDEV = re.compile(r"(en|wl|ww)(o[0-9]+|s[0-9]+|x[0-9a-f]{12}|P?[0-9]*p[0-9]+s)\S*")
@@ -21,7 +21,7 @@ _ARGUMENT = "net.ifnames"
 _OFF = f"{_ARGUMENT}=0"
 
 
-def _predictable(subject: Subject) -> Iterator[Finding]:
+def _predictable(subject: Subject) -> Iterator[Diagnostic]:
     """Find names by place on bases whose kernel is told not to give them."""
     bases = {
         name: facts
@@ -40,9 +40,8 @@ def _predictable(subject: Subject) -> Iterator[Finding]:
                 f"{_OFF}, and calls the first one {meant}"
             )
             hint = f"write {meant}, use match: {{mac: …}}, or add kernel: {{remove: [{_OFF}]}}"
-            yield replace(
-                nic.find((), message, hint), severity=None if is_sure else Severity.WARNING
-            )
+            found = nic.find((), message, hint)
+            yield found if is_sure else replace(found, code="NET018", severity=Severity.WARNING)
 
 
 def _is_renamed(subject: Subject) -> bool:

@@ -4,9 +4,9 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.guest.interfaces import gateways
-from builder.rules.model import Finding, Subject, find
+from builder.rules.model import Subject, find
 from builder.spec import Overlay
 from builder.structs import Struct
 
@@ -27,7 +27,7 @@ class Nic(Struct, frozen=True):
     key: str
     settings: dict[str, Any]
 
-    def find(self, path: KeyPath, message: str, hint: str = "") -> Finding:
+    def find(self, path: KeyPath, message: str, hint: str = "") -> Diagnostic:
         """Return a finding below this interface."""
         return find(self.overlay, ("network", self.key, *path), message, hint)
 

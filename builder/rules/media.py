@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from builder.errors import GuestError
+from builder.errors import Diagnostic, GuestError
 from builder.facts import Facts
 from builder.guest.install_keys import check_bootmode, make_disk_keys
 from builder.guest.installer import COMMON_KEYS, Installer
-from builder.rules.model import Finding, Rule, Subject, error
+from builder.rules.model import Rule, Subject, error, finding
 
 _IMAGES = ("iso-minimal", "rt-iso")
 """Photon's names of the media that install."""
@@ -54,19 +54,19 @@ def _refusals(subject: Subject) -> Iterator[tuple[str, GuestError]]:
                 yield key, refused
 
 
-def _refused(code: str) -> Callable[[Subject], Iterable[Finding]]:
+def _refused(code: str) -> Callable[[Subject], Iterable[Diagnostic]]:
     """Return a check for what installers refuse under a code."""
 
-    def check(subject: Subject) -> Iterator[Finding]:
+    def check(subject: Subject) -> Iterator[Diagnostic]:
         for key, refused in _refusals(subject):
             if refused.code == code:
                 document = subject.spec.document
-                yield Finding(str(refused), document, ("install", key), refused.hint)
+                yield finding(str(refused), document, ("install", key), refused.hint)
 
     return check
 
 
-def _missing_kernels(subject: Subject) -> Iterator[Finding]:
+def _missing_kernels(subject: Subject) -> Iterator[Diagnostic]:
     """Find kernels that Photon does not have for the base, or not on the medium."""
     flavor = subject.spec.sections.get("install", {}).get("linux_flavor")
     for name, facts in _media(subject) if flavor else ():
@@ -81,7 +81,7 @@ def _missing_kernels(subject: Subject) -> Iterator[Finding]:
             yield _at(subject, "linux_flavor", message, hint)
 
 
-def _without_driver(subject: Subject) -> Iterator[Finding]:
+def _without_driver(subject: Subject) -> Iterator[Diagnostic]:
     """Find disks that the chosen kernel does not see."""
     install: Any = subject.spec.sections.get("install", {})
     node = str(install.get("disk", "")).removeprefix("/dev/")
@@ -98,9 +98,9 @@ def _without_driver(subject: Subject) -> Iterator[Finding]:
             yield _at(subject, "disk", message, hint)
 
 
-def _at(subject: Subject, key: str, message: str, hint: str) -> Finding:
+def _at(subject: Subject, key: str, message: str, hint: str) -> Diagnostic:
     """Return a finding at a key of ``install``."""
-    return Finding(message, subject.spec.document, ("install", key), hint)
+    return finding(message, subject.spec.document, ("install", key), hint)
 
 
 RULES: tuple[Rule, ...] = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from builder.documents import Document
-from builder.errors import KeyPath, Place, Severity
+from builder.errors import Diagnostic, KeyPath, Severity
 from builder.facts import Facts
 from builder.spec import CatalogBase, Overlay, SampleBase, Spec
 from builder.structs import Struct, field
@@ -13,28 +13,6 @@ CLOUDS = ("ami", "gce", "azure")
 """Targets whose network and first login are the fabric's affair."""
 
 _WITHOUT_LOGIN = ("photon-docker-image", "k8s-docker-images", "src-iso", *CLOUDS)
-
-
-class Finding(Struct, frozen=True):
-    """A place where a spec breaks a rule.
-
-    Attributes:
-        message: What was found and what was wanted.
-        document: The file that is wrong.
-        path: Keys from the top of that file.
-        hint: What to type instead.
-        at_key: Whether the key is wrong, not its value.
-        severity: Another severity than the rule's own.
-        place: Where it is, when the file that is wrong is no document.
-    """
-
-    message: str
-    document: Document
-    path: KeyPath
-    hint: str = ""
-    at_key: bool = False
-    severity: Severity | None = None
-    place: Place | None = None
 
 
 class Subject(Struct, frozen=True):
@@ -113,19 +91,26 @@ class Rule(Struct, frozen=True):
     severity: Severity
     summary: str
     explanation: str
-    check: Callable[[Subject], Iterable[Finding]] | None = None
+    check: Callable[[Subject], Iterable[Diagnostic]] | None = None
 
 
-def find(overlay: Overlay, path: KeyPath, message: str, hint: str = "") -> Finding:
-    """Return a finding at a path below an overlay's values."""
-    return Finding(message, overlay.document, (*overlay.prefix, *path), hint)
+def finding(
+    message: str, document: Document, path: KeyPath, hint: str = "", *, at_key: bool = False
+) -> Diagnostic:
+    """Return a breach at a path from the top of a file; its rule adds code and severity."""
+    return document.locate(Diagnostic(message, "", hint, path, at_key=at_key))
+
+
+def find(overlay: Overlay, path: KeyPath, message: str, hint: str = "") -> Diagnostic:
+    """Return a breach at a path below an overlay's values."""
+    return finding(message, overlay.document, (*overlay.prefix, *path), hint)
 
 
 def error(
     code: str,
     summary: str,
     explanation: str,
-    check: Callable[[Subject], Iterable[Finding]] | None = None,
+    check: Callable[[Subject], Iterable[Diagnostic]] | None = None,
 ) -> Rule:
     """Return a rule that stops a build."""
     return Rule(code, Severity.ERROR, summary, explanation, check)
@@ -135,7 +120,7 @@ def warning(
     code: str,
     summary: str,
     explanation: str,
-    check: Callable[[Subject], Iterable[Finding]] | None = None,
+    check: Callable[[Subject], Iterable[Diagnostic]] | None = None,
 ) -> Rule:
     """Return a rule whose breach is said and does not stop a build."""
     return Rule(code, Severity.WARNING, summary, explanation, check)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, find, warning
 
 _HELPERS = {"nfs": "nfs-utils", "nfs4": "nfs-utils", "cifs": "cifs-utils"}
 
 
-def _without_helper(subject: Subject) -> Iterator[Finding]:
+def _without_helper(subject: Subject) -> Iterator[Diagnostic]:
     """Find shares that the published images cannot mount."""
     packages = subject.packages()
     for overlay, path, mount in subject.listed("mounts") if subject.is_published else ():
@@ -17,7 +18,7 @@ def _without_helper(subject: Subject) -> Iterator[Finding]:
             yield find(overlay, (*path, "type"), message, f"add `packages: [{package}]`")
 
 
-def _covered(subject: Subject) -> Iterator[Finding]:
+def _covered(subject: Subject) -> Iterator[Diagnostic]:
     """Find files that a mount will hide."""
     points = [mount.get("path", "") for _, _, mount in subject.listed("mounts")]
     for overlay, path, entry in subject.listed("files"):

@@ -3,9 +3,9 @@
 import ipaddress
 from collections.abc import Iterator
 
-from builder.errors import Severity
+from builder.errors import Diagnostic
 from builder.rules.interfaces import Address, Nic, mentioned, nics
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.rules.model import Rule, Subject, error, find, warning
 from builder.rules.projects import publishers
 from builder.structs import replace
 
@@ -29,7 +29,7 @@ _PRIVATE_LIKE = {
 _POOLS = [ipaddress.ip_network(f"172.{number}.0.0/16") for number in range(17, 32)]
 
 
-def _edge_addresses(subject: Subject) -> Iterator[Finding]:
+def _edge_addresses(subject: Subject) -> Iterator[Diagnostic]:
     """Find addresses that stand for their whole network."""
     for nic in nics(subject):
         for path, found in nic.addresses():
@@ -43,7 +43,7 @@ def _edge_addresses(subject: Subject) -> Iterator[Finding]:
                 yield nic.find(path, message, f"take one between {first} and {last}")
 
 
-def _own_gateway(subject: Subject) -> Iterator[Finding]:
+def _own_gateway(subject: Subject) -> Iterator[Diagnostic]:
     """Find interfaces that are their own router."""
     for nic in nics(subject):
         own = {found.ip for _, found in nic.addresses()}
@@ -53,7 +53,7 @@ def _own_gateway(subject: Subject) -> Iterator[Finding]:
                 yield nic.find(path, message, "give the router's address")
 
 
-def _far_gateways(subject: Subject) -> Iterator[Finding]:
+def _far_gateways(subject: Subject) -> Iterator[Diagnostic]:
     """Find routers that no address of the interface can reach."""
     for nic in nics(subject):
         for path, gateway in nic.gateways():
@@ -65,7 +65,7 @@ def _far_gateways(subject: Subject) -> Iterator[Finding]:
             yield nic.find(path, message, "check address, prefix length and gateway for a slip")
 
 
-def _mistyped(subject: Subject) -> Iterator[Finding]:
+def _mistyped(subject: Subject) -> Iterator[Diagnostic]:
     """Find public addresses that look like private ones."""
     everything = list(mentioned(subject))
     private = {address.packed[:2] for _, _, address in everything if address.is_private}
@@ -77,10 +77,10 @@ def _mistyped(subject: Subject) -> Iterator[Finding]:
         sure = ipaddress.ip_address(meant).packed[:2] in private
         message = f"{address} is not a private address, and looks like a mistyped {meant}"
         found = find(overlay, path, message, f"did you mean {meant}?")
-        yield replace(found, severity=Severity.ERROR if sure else None)
+        yield replace(found, code="NET004") if sure else found
 
 
-def _own_server(subject: Subject) -> Iterator[Finding]:
+def _own_server(subject: Subject) -> Iterator[Diagnostic]:
     """Find name servers that are the machine itself."""
     if subject.packages() & _SERVERS:
         return
@@ -98,7 +98,7 @@ def _own_server(subject: Subject) -> Iterator[Finding]:
                 yield nic.find(path, message, hint)
 
 
-def _same_address(subject: Subject) -> Iterator[Finding]:
+def _same_address(subject: Subject) -> Iterator[Diagnostic]:
     """Find an address on two interfaces."""
     seen: dict[Address, Nic] = {}
     for nic in nics(subject):
@@ -109,7 +109,7 @@ def _same_address(subject: Subject) -> Iterator[Finding]:
                 yield nic.find(path, message, "give each interface its own")
 
 
-def _pools(subject: Subject) -> Iterator[Finding]:
+def _pools(subject: Subject) -> Iterator[Diagnostic]:
     """Find networks that docker may take for its own."""
     given = {key for _, section in subject.sections("docker") for key in section.get("daemon", {})}
     used = any(True for key in ("docker", "compose") for _ in subject.sections(key))
@@ -125,7 +125,7 @@ def _pools(subject: Subject) -> Iterator[Finding]:
             yield find(overlay, path, message, hint)
 
 
-def _static_in_cloud(subject: Subject) -> Iterator[Finding]:
+def _static_in_cloud(subject: Subject) -> Iterator[Diagnostic]:
     """Find fixed addresses where the fabric hands them out."""
     clouds = subject.cloud_targets
     for nic in nics(subject) if clouds else ():
@@ -134,7 +134,7 @@ def _static_in_cloud(subject: Subject) -> Iterator[Finding]:
             yield nic.find(path, message, "drop `addresses` and `gateway`, or the cloud target")
 
 
-def _not_for_hosts(subject: Subject) -> Iterator[Finding]:
+def _not_for_hosts(subject: Subject) -> Iterator[Diagnostic]:
     """Find addresses that no host can have."""
     kinds = ("is_loopback", "is_multicast", "is_unspecified", "is_reserved")
     for nic in nics(subject):
@@ -145,7 +145,7 @@ def _not_for_hosts(subject: Subject) -> Iterator[Finding]:
                 yield nic.find(path, f"{found.ip} is a {word} address, not one for an interface")
 
 
-def _no_names(subject: Subject) -> Iterator[Finding]:
+def _no_names(subject: Subject) -> Iterator[Diagnostic]:
     """Find a network without leases in which nobody is asked for names."""
     everything = nics(subject)
     fixed = [nic for nic in everything if any(True for _ in nic.addresses())]
@@ -155,7 +155,7 @@ def _no_names(subject: Subject) -> Iterator[Finding]:
         yield fixed[0].find(("addresses",), message, "add `dns: [1.1.1.1, 9.9.9.9]`")
 
 
-def _two_defaults(subject: Subject) -> Iterator[Finding]:
+def _two_defaults(subject: Subject) -> Iterator[Diagnostic]:
     """Find a second default route."""
     first: dict[int, Nic] = {}
     for nic in nics(subject):
@@ -166,7 +166,7 @@ def _two_defaults(subject: Subject) -> Iterator[Finding]:
                 yield nic.find(path, message, "keep one gateway; add `routes` for the other")
 
 
-def _same_match(subject: Subject) -> Iterator[Finding]:
+def _same_match(subject: Subject) -> Iterator[Diagnostic]:
     """Find two keys that mean one interface."""
     seen: dict[str, str] = {}
     for nic in nics(subject):

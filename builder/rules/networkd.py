@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from builder.engine.text.systemd import iter_assignments
-from builder.errors import Place
+from builder.errors import Diagnostic, Place
 from builder.guest.modes import NETWORKD_DIRECTORY
-from builder.rules.model import Finding, Rule, Subject, error, find
+from builder.rules.model import Rule, Subject, error, find
 from builder.structs import Struct, replace
 
 _DHCP_FILE = "99-dhcp-en.network"
@@ -27,9 +27,9 @@ class NetworkFile(Struct, frozen=True):
 
     name: str
     settings: dict[tuple[str, str], str]
-    finding: Finding
+    finding: Diagnostic
 
-    def told(self, message: str, hint: str) -> Finding:
+    def told(self, message: str, hint: str) -> Diagnostic:
         """Return a finding about this file."""
         return replace(self.finding, message=message, hint=hint)
 
@@ -54,7 +54,7 @@ def _files(subject: Subject) -> Iterator[NetworkFile]:
             text = _text(file)
             before = text.partition("Name=")[0]
             place = Place(file, before.count("\n") + 1, 1)
-            finding = Finding("", overlay.document, (), place=place)
+            finding = Diagnostic("", place=place)
             yield _file(file.name, text, finding)
 
 
@@ -75,13 +75,13 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _file(path: str, text: str, finding: Finding) -> NetworkFile:
+def _file(path: str, text: str, finding: Diagnostic) -> NetworkFile:
     """Return a file with its settings."""
     settings = {(section, key): value for section, key, value in iter_assignments(text)}
     return NetworkFile(PurePosixPath(path).name, settings, finding)
 
 
-def _wildcards(subject: Subject) -> Iterator[Finding]:
+def _wildcards(subject: Subject) -> Iterator[Diagnostic]:
     """Find files that fit more interfaces than meant."""
     for file in _files(subject):
         fixed = ("Network", "Address") in file.settings or ("Address", "Address") in file.settings
@@ -92,7 +92,7 @@ def _wildcards(subject: Subject) -> Iterator[Finding]:
                 yield file.told(message, hint)
 
 
-def _netmasks(subject: Subject) -> Iterator[Finding]:
+def _netmasks(subject: Subject) -> Iterator[Diagnostic]:
     """Find addresses of ``.network`` files with a netmask in the place of the prefix length."""
     for file in _files(subject):
         for (_, key), value in file.settings.items():
@@ -106,7 +106,7 @@ def _netmasks(subject: Subject) -> Iterator[Finding]:
             yield file.told(message, f"write {key}={meant}")
 
 
-def _too_late(subject: Subject) -> Iterator[Finding]:
+def _too_late(subject: Subject) -> Iterator[Diagnostic]:
     """Find files that the base's own come before."""
     for file in _files(subject):
         fits = [n for n in file.names if n.startswith(_DHCP_START) or set(n[:1]) & _WILD]

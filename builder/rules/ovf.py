@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from builder.errors import Diagnostic
 from builder.facts import Facts
-from builder.rules.model import Finding, Rule, Subject, warning
+from builder.rules.model import Rule, Subject, finding, warning
 
 _SOURCE = "OVF"
 _KEYS = frozenset({"hostname", "local-hostname", "instance-id", "public-keys"}) | {
@@ -18,7 +19,7 @@ _READERS = frozenset({"first_boot", "units"})
 _TRANSPORT = "vmware-rpctool 'info-get guestinfo.ovfEnv'"
 
 
-def _unread(subject: Subject) -> Iterator[Finding]:
+def _unread(subject: Subject) -> Iterator[Diagnostic]:
     """Find properties that nothing in the guest reads."""
     given: Mapping[str, Any] = subject.spec.output.get("properties") or {}
     bases = [facts for facts in subject.bases.values() if facts.image == "ova"]
@@ -74,10 +75,10 @@ def _listed(names: frozenset[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _at(subject: Subject, message: str, hint: str, *below: str) -> Finding:
+def _at(subject: Subject, message: str, hint: str, *below: str) -> Diagnostic:
     """Return a finding at the properties of a spec."""
     path = ("output", "properties", *below)
-    return Finding(message, subject.spec.document, path, hint, at_key=True)
+    return finding(message, subject.spec.document, path, hint, at_key=True)
 
 
 RULES: tuple[Rule, ...] = (

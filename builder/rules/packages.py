@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from builder.engine.text.unit_names import complete_name
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.facts import Facts
 from builder.rules.interfaces import nics
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.rules.model import Rule, Subject, error, find, warning
 from builder.spec import Overlay
 
 _VERBS = ("enable", "disable", "mask")
 _ENGINE = "docker.service"
 
 
-def absent_units(subject: Subject) -> Iterator[Finding]:
+def absent_units(subject: Subject) -> Iterator[Diagnostic]:
     """Find units that neither the base nor the packages of the spec have, as far as is known."""
     own = _own_units(subject)
     for overlay, path, unit in _wanted_units(subject):
@@ -59,7 +59,7 @@ def _own_units(subject: Subject) -> set[str]:
     return given | {path.rpartition("/")[2] for path in written} | held
 
 
-def _no_way_out(subject: Subject) -> Iterator[Finding]:
+def _no_way_out(subject: Subject) -> Iterator[Diagnostic]:
     """Find packages that a machine without a router is to fetch."""
     everything = nics(subject)
     leads = any(nic.has_lease or nic.settings.get("gateway") for nic in everything)
@@ -73,7 +73,7 @@ def _no_way_out(subject: Subject) -> Iterator[Finding]:
             return
 
 
-def _second_clocks(subject: Subject) -> Iterator[Finding]:
+def _second_clocks(subject: Subject) -> Iterator[Diagnostic]:
     """Find packages that bring a second program that sets the clock."""
     for overlay, path, name in subject.listed("packages"):
         if name == "chrony" and not _is_off(subject, "systemd-timesyncd.service"):
@@ -81,7 +81,7 @@ def _second_clocks(subject: Subject) -> Iterator[Finding]:
             yield find(overlay, path, message, "add `services: {disable: [systemd-timesyncd]}`")
 
 
-def _second_filters(subject: Subject) -> Iterator[Finding]:
+def _second_filters(subject: Subject) -> Iterator[Diagnostic]:
     """Find packages that bring a second packet filter."""
     for overlay, path, name in subject.listed("packages"):
         brings = [f for f in subject.bases.values() if f.brings([name], "nftables.service")]

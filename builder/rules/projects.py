@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents import Document, load_document
-from builder.errors import KeyPath, Severity, SpecError
+from builder.errors import Diagnostic, KeyPath, SpecError
 from builder.guest.compose import (
     Published,
     is_on_host_network,
@@ -17,7 +17,7 @@ from builder.guest.compose import iter_services as services_of
 from builder.guest.compose_layers import Layer, Read, active_services, layers, reader
 from builder.guest.dotenv import env_text, parse_env, text_beside
 from builder.guest.interpolation import interpolate
-from builder.rules.model import Finding, Subject
+from builder.rules.model import Subject, finding
 from builder.spec import Overlay
 from builder.structs import Struct
 
@@ -61,11 +61,9 @@ class Project(Struct, frozen=True):
         """Say whether the guest has a ``.env`` beside the compose file."""
         return bool(self.variables) or self.document.path.with_name(".env").is_file()
 
-    def find(
-        self, path: KeyPath, message: str, hint: str = "", severity: Severity | None = None
-    ) -> Finding:
-        """Return a finding in the compose file."""
-        return Finding(message, self.document, path, hint, severity=severity)
+    def find(self, path: KeyPath, message: str, hint: str = "") -> Diagnostic:
+        """Return a breach in the compose file."""
+        return finding(message, self.document, path, hint)
 
     def ports(self) -> list[Published]:
         """Return the ports of the host that it takes; none when one of them is no port."""

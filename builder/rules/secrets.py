@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, find, warning
 
 _KEY = "PRIVATE KEY-----"
 _TEXTS = {
@@ -11,7 +12,7 @@ _TEXTS = {
 }
 
 
-def _private_keys(subject: Subject) -> Iterator[Finding]:
+def _private_keys(subject: Subject) -> Iterator[Diagnostic]:
     """Find private keys that are written into a spec."""
     for section, fields in _TEXTS.items():
         for overlay, path, entry in subject.listed(section):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from builder.engine.text.unit_names import complete_name
-from builder.rules.model import Finding, Rule, Subject, error, find, warning
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, find, warning
 
 _ELSEWHERE = {
     "ssh": "sshd",
@@ -32,7 +33,7 @@ _ON_CLOUDS = {"ntpd": "gce"}
 _VERBS = ("enable", "disable", "mask")
 
 
-def _names(subject: Subject) -> Iterator[Finding]:
+def _names(subject: Subject) -> Iterator[Diagnostic]:
     """Find units by their name in other distributions."""
     for verb in _VERBS:
         for overlay, path, name in subject.listed("services", verb):
@@ -54,7 +55,7 @@ def _names(subject: Subject) -> Iterator[Finding]:
                 yield find(overlay, path, message, hint)
 
 
-def _no_cron(subject: Subject) -> Iterator[Finding]:
+def _no_cron(subject: Subject) -> Iterator[Diagnostic]:
     """Find jobs for a cron that is not there."""
     lacks = [facts for facts in subject.bases.values() if facts.has_package(_CRON) is False]
     if not lacks or _CRON in subject.packages():

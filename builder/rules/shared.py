@@ -5,13 +5,13 @@ Source: Compose Specification, "networks" and "volumes" (external).
 
 from collections.abc import Iterator, Mapping
 
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.guest.compose_shared import Shared, iter_external, iter_made
-from builder.rules.model import Finding, Rule, Subject, error
+from builder.rules.model import Rule, Subject, error
 from builder.rules.projects import Project, projects
 
 
-def _circles(subject: Subject) -> Iterator[Finding]:
+def _circles(subject: Subject) -> Iterator[Diagnostic]:
     """Find projects that wait for each other's networks or volumes."""
     everything = list(projects(subject))
     makers = {made: p.name for p in everything for made in iter_made(p.name, p.value)}

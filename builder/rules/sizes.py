@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from builder.rules.model import Finding, Rule, Subject, error, warning
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, finding, warning
 from builder.sizes import GIB, MIB, has_unit, is_binary, parse_size
 
 _LEAST_MEMORY, _MOST_MEMORY = 256, 1048576
@@ -13,23 +14,23 @@ _MUCH_SWAP = 64
 """GiB of swap that nobody asks for by a number alone."""
 
 
-def _out_of_range(subject: Subject) -> Iterator[Finding]:
+def _out_of_range(subject: Subject) -> Iterator[Diagnostic]:
     """Find memory that no appliance has; a number alone is judged by the schema."""
     size = subject.spec.output.get("memory", _LEAST_MEMORY)
     if not _LEAST_MEMORY <= parse_size(size, "M") / MIB <= _MOST_MEMORY:
         message = f"found {size}; wanted from {_LEAST_MEMORY}MiB to 1TiB"
         hint = "" if has_unit(size) else f"write {size}G; a number alone counts MiB"
-        yield Finding(message, subject.spec.document, ("output", "memory"), hint)
+        yield finding(message, subject.spec.document, ("output", "memory"), hint)
 
 
-def _doubtful(subject: Subject) -> Iterator[Finding]:
+def _doubtful(subject: Subject) -> Iterator[Diagnostic]:
     """Find sizes that were probably meant in another unit."""
     yield from _doubtful_partitions(subject)
     yield from _doubtful_swap(subject)
     yield from _doubtful_cards(subject)
 
 
-def _doubtful_partitions(subject: Subject) -> Iterator[Finding]:
+def _doubtful_partitions(subject: Subject) -> Iterator[Diagnostic]:
     """Find partitions of a few MiB."""
     entries = subject.spec.sections.get("install", {}).get("partitions", ())
     for at, entry in enumerate(entries):
@@ -38,10 +39,10 @@ def _doubtful_partitions(subject: Subject) -> Iterator[Finding]:
         if not has_unit(size) and 0 < parse_size(size, "M") < _SMALL_PARTITION * MIB and not is_esp:
             message = f"a number alone counts MiB: {size} is {size} MiB"
             path = ("install", "partitions", at, "size")
-            yield Finding(message, subject.spec.document, path, f"write {size}G, or {size}MiB")
+            yield finding(message, subject.spec.document, path, f"write {size}G, or {size}MiB")
 
 
-def _doubtful_swap(subject: Subject) -> Iterator[Finding]:
+def _doubtful_swap(subject: Subject) -> Iterator[Diagnostic]:
     """Find swap space of hundreds of GiB."""
     for overlay, value in subject.sections("swap"):
         size = value.get("size", 0) if isinstance(value, dict) else value
@@ -50,10 +51,10 @@ def _doubtful_swap(subject: Subject) -> Iterator[Finding]:
             message = f"a number alone counts GiB: {size} is {size} GiB"
             hint = f"write {size}M, or {size}GiB"
             place = (*overlay.prefix, *path)
-            yield Finding(message, overlay.document, place, hint)
+            yield finding(message, overlay.document, place, hint)
 
 
-def _doubtful_cards(subject: Subject) -> Iterator[Finding]:
+def _doubtful_cards(subject: Subject) -> Iterator[Diagnostic]:
     """Find the disk of a board in a unit by which cards are sold, which counts less."""
     size = subject.spec.sections.get("disk", {}).get("size", "1GiB")
     is_board = any(facts.image == "rpi" for facts in subject.bases.values())
@@ -66,7 +67,7 @@ def _doubtful_cards(subject: Subject) -> Iterator[Finding]:
         )
         fits = count * 10**9 // GIB
         hint = f"write {fits}GiB for such a card, or {count}GiB" if fits else f"write {count}GiB"
-        yield Finding(message, subject.spec.document, ("disk", "size"), hint)
+        yield finding(message, subject.spec.document, ("disk", "size"), hint)
 
 
 RULES: tuple[Rule, ...] = (

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from builder.rules.model import Finding, Rule, Subject, error, find
+from builder.errors import Diagnostic
+from builder.rules.model import Rule, Subject, error, find
 from builder.suggest import nearest
 
 _OFFSET = re.compile(r"(?:UTC|GMT) ?([+-])0?([0-9]|1[0-4])(?::?00)?")
@@ -72,7 +73,7 @@ def zone_hint(name: str) -> str:
     return f"did you mean {meant}?" if meant else _SPELT_OUT
 
 
-def _unknown(subject: Subject) -> Iterator[Finding]:
+def _unknown(subject: Subject) -> Iterator[Diagnostic]:
     """Find time zones that do not exist."""
     for overlay, zone in subject.sections("timezone"):
         if not is_zone(zone):

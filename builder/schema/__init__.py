@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from builder.documents import Document, parse_document, problem_order
-from builder.errors import KeyPath, Problem
+from builder.documents import Document, parse_document
+from builder.errors import Diagnostic, in_order
 from builder.facts import releases
 from builder.features import Feature, discover, features_of
 from builder.schema.patterns import compile_pattern
 from builder.schema.quick import fits
-from builder.schema.sentences import Sentence, iter_sentences
+from builder.schema.sentences import iter_misfits
 from builder.schema.words import FILE_NAME
+from builder.structs import replace
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -47,7 +48,6 @@ _ALLOW = {
 _SHAPES = {"SCH001", "SCH003"}
 """Another kind of value, a key that is missing: what an example answers best."""
 _LONGEST_EXAMPLE = 110
-_MOST_PROBLEMS = 500
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -228,15 +228,14 @@ def _sections_schema(targets: Mapping[str, Entry]) -> dict[str, Any]:
     return {key: schema for entry in entries for key, schema in sections_of(entry).items()}
 
 
-def check_schema(document: Document, schema: Mapping[str, Any]) -> tuple[Problem, ...]:
+def check_schema(document: Document, schema: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
     """Return everything in a document that does not fit a schema, in the order of the lines."""
-    found = dict.fromkeys(problem for problem, _ in find_misfits(document, schema))
-    return tuple(sorted(found, key=problem_order))
+    return in_order(map(document.locate, find_misfits(document.value, schema)))
 
 
-def find_misfits(document: Document, schema: Mapping[str, Any]) -> list[tuple[Problem, KeyPath]]:
-    """Return everything in a document that does not fit a schema, each with its path."""
-    if fits(document.value, schema):
+def find_misfits(value: object, schema: Mapping[str, Any]) -> list[Diagnostic]:
+    """Return everything in a value that does not fit a schema, each with its path."""
+    if fits(value, schema):
         return []
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
@@ -244,11 +243,8 @@ def find_misfits(document: Document, schema: Mapping[str, Any]) -> list[tuple[Pr
     validator: type[Draft202012Validator] = extend(
         Draft202012Validator, {"pattern": _iter_mismatches}
     )  # type: ignore[no-untyped-call]
-    errors = validator(schema).iter_errors(document.value)
-    sentences = [_with_example(each, schema) for each in iter_sentences(errors)]
-    said = [_problem(sentence, document) for sentence in sentences[:_MOST_PROBLEMS]]
-    last = said[-1:] * (len(sentences) - len(said))  # nobody reads a thousand
-    return list(zip(said + last, (sentence.path for sentence in sentences), strict=True))
+    errors = validator(schema).iter_errors(value)
+    return [_with_example(each, schema) for each in iter_misfits(errors)]
 
 
 def _iter_mismatches(
@@ -261,26 +257,14 @@ def _iter_mismatches(
         yield ValidationError("does not match")
 
 
-def _with_example(sentence: Sentence, schema: Mapping[str, Any]) -> Sentence:
-    """Return a sentence about the shape of a feature with the feature's example."""
+def _with_example(found: Diagnostic, schema: Mapping[str, Any]) -> Diagnostic:
+    """Return a diagnostic of the shape of a feature with the feature's example."""
     depth, example = 0, schema.get("x-example", "")
-    while depth < len(sentence.path) and not example:
-        schema = schema.get("properties", {}).get(sentence.path[depth], {})
+    while depth < len(found.path) and not example:
+        schema = schema.get("properties", {}).get(found.path[depth], {})
         depth, example = depth + 1, schema.get("x-example", "")
-    is_far = len(sentence.path) > depth + 1 or sentence.code not in _SHAPES
+    is_far = len(found.path) > depth + 1 or found.code not in _SHAPES
     if not example or len(example) > _LONGEST_EXAMPLE or is_far:
-        return sentence
-    hint = f"{sentence.hint}; for example" if sentence.hint else "for example"
-    return sentence._replace(hint=f"{hint}: {example}")
-
-
-def _problem(sentence: Sentence, document: Document) -> Problem:
-    """Return a sentence as a problem at its position."""
-    place = document.place(sentence.path, key=sentence.at_key)
-    return Problem(
-        sentence.message,
-        sentence.code,
-        sentence.hint,
-        place=place,
-        excerpt=document.excerpt(place),
-    )
+        return found
+    hint = f"{found.hint}; for example" if found.hint else "for example"
+    return replace(found, hint=f"{hint}: {example}")

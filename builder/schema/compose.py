@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from builder.errors import Diagnostic
 from builder.schema.quick import fits
-from builder.schema.sentences import Sentence, iter_sentences
+from builder.schema.sentences import iter_misfits
 
 _FILE = Path(__file__).resolve().parents[1] / "data" / "compose.json"
 _Plain: TypeAlias = Any
@@ -18,7 +19,7 @@ _Plain: TypeAlias = Any
 _REFERENCE = "#/$defs/"
 
 
-def compose_sentences(value: object) -> tuple[Sentence, ...]:
+def compose_misfits(value: object) -> tuple[Diagnostic, ...]:
     """Return everything in a compose file, its variables expanded, that compose does not take."""
     schema = _schema()
     if fits(value, schema):
@@ -26,7 +27,7 @@ def compose_sentences(value: object) -> tuple[Sentence, ...]:
     from jsonschema import Draft202012Validator
 
     errors = Draft202012Validator(schema).iter_errors(value)
-    return tuple(dict.fromkeys(iter_sentences(errors)))
+    return tuple(dict.fromkeys(iter_misfits(errors)))
 
 
 @cache

@@ -6,34 +6,16 @@ messages print values in Python's notation, and might print a secret; none of th
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from builder.documents.secrets import is_secret
-from builder.errors import KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.schema.aliases import ADVICE, ALIASES
 from builder.schema.hints import bound_hint, form_hint, type_hint
 from builder.schema.words import describe, kinds_in_words
 from builder.suggest import nearest
 
 _MANY, _TOO_MANY = 12, 60
-
-
-class Sentence(NamedTuple):
-    """What is wrong with one value.
-
-    Attributes:
-        path: Keys from the top down to the value.
-        code: Name of the diagnostic.
-        message: What was found and what was wanted.
-        hint: What to type instead.
-        at_key: Whether the key is wrong, not its value.
-    """
-
-    path: KeyPath
-    code: str
-    message: str
-    hint: str = ""
-    at_key: bool = False
 
 
 class Error(Protocol):
@@ -48,7 +30,7 @@ class Error(Protocol):
     absolute_schema_path: Any
 
 
-def iter_sentences(errors: Iterable[Error]) -> Iterator[Sentence]:
+def iter_misfits(errors: Iterable[Error]) -> Iterator[Diagnostic]:
     """Yield a sentence or more for each error of a validator."""
     for error in errors:
         path = tuple(error.absolute_path)
@@ -58,7 +40,7 @@ def iter_sentences(errors: Iterable[Error]) -> Iterator[Sentence]:
             yield _bad_key(error, path)
             continue
         found = _KEYWORDS.get(str(error.validator), _other)(error, path)
-        yield from [found] if isinstance(found, Sentence) else found
+        yield from [found] if isinstance(found, Diagnostic) else found
 
 
 def _name(path: KeyPath) -> str:
@@ -66,20 +48,20 @@ def _name(path: KeyPath) -> str:
     return ".".join(map(str, path)) or "the file"
 
 
-def _type(error: Error, path: KeyPath) -> Sentence:
+def _type(error: Error, path: KeyPath) -> Diagnostic:
     """Say which kind of value was wanted."""
     found = describe(error.instance, path)
     is_size = "x-unit" in error.schema
     wanted = error.schema["x-form"] if is_size else kinds_in_words(error.validator_value)
     hint = type_hint(error.instance, error.schema, path)
-    return Sentence(path, "SCH001", f"{_name(path)}: found {found}; wanted {wanted}", hint)
+    return Diagnostic(f"{_name(path)}: found {found}; wanted {wanted}", "SCH001", hint, path)
 
 
 _MOST_MEANT = 200
 """Keys of which the nearest known one is looked for, which takes a while each."""
 
 
-def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Sentence]:
+def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Diagnostic]:
     """Yield a sentence for each key that is not known here, with the nearest one."""
     known = list(error.schema.get("properties", {}))
     patterns, newer = error.schema.get("patternProperties", {}), error.schema.get("x-newer", {})
@@ -91,7 +73,7 @@ def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Sentence]:
         hint = _known(key, known, error) if at < _MOST_MEANT else "check its spelling"
         if key in newer:
             message, hint = f"`{key}` is a key of {newer[key]} and later", f"drop `{key}`"
-        yield Sentence((*path, key), "SCH002", message, hint, at_key=True)
+        yield Diagnostic(message, "SCH002", hint, (*path, key), at_key=True)
 
 
 def _known(key: str, known: list[str], error: Error) -> str:
@@ -113,13 +95,13 @@ def _known(key: str, known: list[str], error: Error) -> str:
     return f"did you mean `{meant}`?" + (f" known: {listed}" if len(known) <= _MANY else "")
 
 
-def _missing_key(error: Error, path: KeyPath) -> Iterator[Sentence]:
+def _missing_key(error: Error, path: KeyPath) -> Iterator[Diagnostic]:
     """Yield a sentence for each key that has to be there."""
     for key in error.validator_value:
         if key not in error.instance:
             where = f" in {_name(path)}" if path else ""
             hint = _MISSING_HINTS.get((*path, key), f"add `{key}: …`")
-            yield Sentence(path, "SCH003", f"`{key}` is missing{where}", hint, at_key=bool(path))
+            yield Diagnostic(f"`{key}` is missing{where}", "SCH003", hint, path, at_key=bool(path))
 
 
 _MISSING_HINTS: dict[KeyPath, str] = {
@@ -128,7 +110,7 @@ _MISSING_HINTS: dict[KeyPath, str] = {
 }
 
 
-def _choice(error: Error, path: KeyPath) -> Sentence:
+def _choice(error: Error, path: KeyPath) -> Diagnostic:
     """Say which words are allowed."""
     values = error.validator_value if error.validator == "enum" else [error.validator_value]
     words = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
@@ -139,7 +121,7 @@ def _choice(error: Error, path: KeyPath) -> Sentence:
     hint = f"did you mean `{meant}`?" if meant else ""
     if path == ("version",):
         hint = "write `version: 1`"
-    return Sentence(path, "SCH004", message, hint)
+    return Diagnostic(message, "SCH004", hint, path)
 
 
 def _is_text(error: Error) -> bool:
@@ -152,18 +134,18 @@ def _one_of(words: list[str]) -> str:
     return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
 
 
-def _pattern(error: Error, path: KeyPath) -> Sentence:
+def _pattern(error: Error, path: KeyPath) -> Diagnostic:
     """Say that text has not the form it needs; the description knows which."""
     meant = "" if is_secret(path, error.instance) else form_hint(error.instance, error.schema)
     message = f"{_form(error, path)}; wanted {_described(error)}" if meant else _form(error, path)
-    return Sentence(path, "SCH005", message, meant or f"wanted {_described(error)}")
+    return Diagnostic(message, "SCH005", meant or f"wanted {_described(error)}", path)
 
 
-def _bad_key(error: Error, path: KeyPath) -> Sentence:
+def _bad_key(error: Error, path: KeyPath) -> Diagnostic:
     """Say that a key has not the form it needs."""
     message = f"`{error.instance}` is no valid key of {_name(path)}"
     hint = f"wanted {_described(error, 'a key')}"
-    return Sentence((*path, str(error.instance)), "SCH005", message, hint, at_key=True)
+    return Diagnostic(message, "SCH005", hint, (*path, str(error.instance)), at_key=True)
 
 
 def _form(error: Error, path: KeyPath) -> str:
@@ -180,7 +162,7 @@ def _described(error: Error, kind: str = "text") -> str:
     return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
-def _bound(error: Error, path: KeyPath) -> Sentence:
+def _bound(error: Error, path: KeyPath) -> Diagnostic:
     """Say which number, length or count is too large or too small."""
     words = {
         "minimum": "{} or more",
@@ -202,21 +184,21 @@ def _bound(error: Error, path: KeyPath) -> Sentence:
     if isinstance(error.instance, dict | list | str):
         found = f"{len(error.instance)}" if error.instance else "none"
     hint = bound_hint(error.instance, error.schema, str(error.validator))
-    return Sentence(path, "SCH006", f"{_name(path)}: found {found}; wanted {wanted}", hint)
+    return Diagnostic(f"{_name(path)}: found {found}; wanted {wanted}", "SCH006", hint, path)
 
 
-def _repeated(error: Error, path: KeyPath) -> Sentence:
+def _repeated(error: Error, path: KeyPath) -> Diagnostic:
     """Say which entry of a list is there twice."""
     seen: list[object] = []
     for index, entry in enumerate(error.instance):
         if entry in seen:
             message = f"{_name(path)}: {describe(entry, path)} is there twice"
-            return Sentence((*path, index), "SCH007", message, "drop one")
+            return Diagnostic(message, "SCH007", "drop one", (*path, index))
         seen.append(entry)
-    return Sentence(path, "SCH007", f"{_name(path)}: an entry is there twice", "drop one")
+    return Diagnostic(f"{_name(path)}: an entry is there twice", "SCH007", "drop one", path)
 
 
-def _alternatives(error: Error, path: KeyPath) -> Iterator[Sentence]:
+def _alternatives(error: Error, path: KeyPath) -> Iterator[Diagnostic]:
     """Yield what is wrong with the alternative that comes nearest."""
     branches: dict[object, list[Error]] = {}
     for inner in error.context or ():
@@ -225,7 +207,7 @@ def _alternatives(error: Error, path: KeyPath) -> Iterator[Sentence]:
     fitting = [b for b in branches.values() if not _is_of_other_kind(b, len(path))]
     fitting.sort(key=lambda branch: _distance(branch, len(path)))
     if fitting:
-        yield from iter_sentences(fitting[0])
+        yield from iter_misfits(fitting[0])
     elif branches:
         wanted = " or ".join(dict.fromkeys(_wanted(b[0]) for b in branches.values()))
         message = f"{_name(path)}: found {describe(error.instance, path)}; wanted {wanted}"
@@ -237,9 +219,9 @@ def _alternatives(error: Error, path: KeyPath) -> Iterator[Sentence]:
         ]
         meant = nearest(error.instance, words) if isinstance(error.instance, str) else ""
         hint = "write a value, or drop the key" if error.instance is None else ""
-        yield Sentence(path, "SCH001", message, f"did you mean `{meant}`?" if meant else hint)
+        yield Diagnostic(message, "SCH001", f"did you mean `{meant}`?" if meant else hint, path)
     else:
-        yield Sentence(path, "SCH008", f"{_name(path)}: fits several forms; wanted one")
+        yield Diagnostic(f"{_name(path)}: fits several forms; wanted one", "SCH008", path=path)
 
 
 def _is_of_other_kind(branch: list[Error], depth: int) -> bool:
@@ -263,16 +245,16 @@ def _wanted(error: Error) -> str:
     return " or ".join(dict.fromkeys(str(value).lower() for value in values))
 
 
-def _other(error: Error, path: KeyPath) -> Sentence:
+def _other(error: Error, path: KeyPath) -> Diagnostic:
     """Say that a value does not fit, for keywords without a sentence of their own."""
-    return Sentence(path, "SCH008", _form(error, path), f"wanted {_described(error)}")
+    return Diagnostic(_form(error, path), "SCH008", f"wanted {_described(error)}", path)
 
 
 _BOUNDS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
 )
-_Speaker = Callable[[Error, KeyPath], Sentence | Iterator[Sentence]]
+_Speaker = Callable[[Error, KeyPath], Diagnostic | Iterator[Diagnostic]]
 _KEYWORDS: Mapping[str, _Speaker] = {
     "type": _type,
     "additionalProperties": _unknown_keys,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.documents import Document, load_with_problems, problem_order
-from builder.errors import Fault, Problem, Severity, SpecError
+from builder.documents import Document, load_with_problems
+from builder.errors import Diagnostic, SpecError, in_order
 from builder.features import features_of
 from builder.image_names import Pin
 from builder.lock import Lock
@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _INLINE = "overlay"
+_MOST_PROBLEMS = 500
+"""Diagnostics of one kind that are located: nobody reads a thousand."""
 
 
 class Spec(Struct, frozen=True):
@@ -73,7 +75,7 @@ class Spec(Struct, frozen=True):
     document: Document
     pins: Mapping[str, Pin] = field(default_factory=dict)
     choice: Choice = field(default_factory=lambda: Choice(()))
-    lacks: tuple[Fault, ...] = ()
+    lacks: tuple[Diagnostic, ...] = ()
     allow: frozenset[str] = frozenset()
 
     @property
@@ -81,15 +83,15 @@ class Spec(Struct, frozen=True):
         """The keys that any overlay has."""
         return frozenset(key for overlay in self.overlays for key in overlay.values)
 
-    def heeds(self, problem: Problem) -> bool:
-        """Return whether a problem counts: not a warning that the spec allows."""
-        return problem.severity is Severity.ERROR or problem.code not in self.allow
+    def heeds(self, found: Diagnostic) -> bool:
+        """Return whether a diagnostic counts: not a warning that the spec allows."""
+        return found.is_error or found.code not in self.allow
 
 
 class InvalidSpecError(SpecError):
     """A spec that is not valid; ``drafts`` are what can still be judged of it."""
 
-    def __init__(self, problems: tuple[Problem, ...], drafts: tuple[Spec, ...] = ()) -> None:
+    def __init__(self, problems: tuple[Diagnostic, ...], drafts: tuple[Spec, ...] = ()) -> None:
         super().__init__(problems)
         self.drafts = drafts
 
@@ -98,7 +100,7 @@ class _Reading(Struct):
     """A spec that is being read, with what was found wrong so far."""
 
     document: Document
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
     lacks_overlay: bool = False
 
@@ -111,31 +113,20 @@ class _Reading(Struct):
     def blame_letters(self, overlays: Iterable[Overlay]) -> None:
         """Name the letters that may be the cause of what is wrong."""
         documents = {id(d): d for d in (self.document, *(each.document for each in overlays))}
-        self.problems += odd_letters(documents.values())
+        for document in documents.values():
+            self.problems += map(document.locate, document.odd_letters())
 
-    def blame(self, faults: Iterable[Fault]) -> None:
-        """Turn faults of the spec's file into problems."""
-        for fault in faults:
-            place = self.document.place(fault.path)
-            excerpt = self.document.excerpt(place)
-            problem = Problem(fault.message, fault.code, fault.hint, fault.severity, place, excerpt)
-            self.problems.append(problem)
-            self.wrong.append(Wrong(self.document, fault.path))
+    def blame(self, found: Iterable[Diagnostic], document: Document | None = None) -> None:
+        """Take note of what is wrong with a file, the spec's own unless given."""
+        where = document or self.document
+        for number, each in enumerate(found):
+            self.wrong.append(Wrong(where, each.path))
+            if number < _MOST_PROBLEMS:
+                self.problems.append(where.locate(each))
 
     def check(self, document: Document, schema: Mapping[str, Any]) -> None:
         """Take note of what does not fit a schema."""
-        for problem, path in find_misfits(document, schema):
-            self.problems.append(problem)
-            self.wrong.append(Wrong(document, path))
-
-
-def odd_letters(documents: Iterable[Document]) -> Iterator[Problem]:
-    """Yield a warning for each typographic quote or blank that is part of a key or a value."""
-    for document in documents:
-        for path, at_key, message, hint in document.odd_letters():
-            place = document.place(path, key=at_key)
-            excerpt = document.excerpt(place)
-            yield Problem(message, "YAML016", hint, Severity.WARNING, place, excerpt)
+        self.blame(find_misfits(document.value, schema), document)
 
 
 def load_spec(
@@ -186,7 +177,7 @@ def _invalid(
     """Return the error that has all that is wrong by itself."""
     drafts = _drafts(reading, overlays, start, targets)
     reading.blame_letters(overlays)
-    return InvalidSpecError(tuple(sorted(set(reading.problems), key=problem_order)), drafts)
+    return InvalidSpecError(in_order(reading.problems), drafts)
 
 
 def _drafts(
@@ -246,7 +237,7 @@ def _start(reading: _Reading, lock: Lock, instead: Base | None) -> Base | None:
 
 def _iter_faults(
     reading: _Reading, targets: Mapping[str, Entry], locked: Mapping[str, Mapping[str, str]]
-) -> Iterator[Fault]:
+) -> Iterator[Diagnostic]:
     """Yield what the schema leaves to us: targets, base and name."""
     values = reading.values
     if not isinstance(reading.document.value, dict):
@@ -259,7 +250,7 @@ def _iter_faults(
     stem = reading.document.path.stem
     if "name" not in values and not re.fullmatch(FILE_NAME, stem):
         message = f"the file's stem {stem!r} cannot name an artifact: wanted letters, digits, . _ -"
-        yield Fault(message, "SPEC001", "add `name: my-photon`")
+        yield Diagnostic(message, "SPEC001", "add `name: my-photon`")
 
 
 def _iter_overlays(reading: _Reading, folders: tuple[Path, ...]) -> Iterator[Overlay]:
@@ -270,7 +261,7 @@ def _iter_overlays(reading: _Reading, folders: tuple[Path, ...]) -> Iterator[Ove
         if not isinstance(name, str) or not re.fullmatch(FILE_NAME, name):
             continue
         found = find_overlay(name, folders)
-        if isinstance(found, Fault):
+        if isinstance(found, Diagnostic):
             reading.blame([replace(found, path=("overlays", index))])
             reading.lacks_overlay = True
         else:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
 from builder.addresses import shown
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.facts import releases
 from builder.schema import DIGESTS
 from builder.structs import Struct, replace
@@ -67,7 +67,7 @@ _WAYS_OUT = (
 )
 
 
-def iter_faults(value: object, *, locked: Mapping[str, Mapping[str, str]]) -> Iterator[Fault]:
+def iter_faults(value: object, *, locked: Mapping[str, Mapping[str, str]]) -> Iterator[Diagnostic]:
     """Yield what is wrong with a ``base``, as far as the schema leaves it to us.
 
     Args:
@@ -88,19 +88,21 @@ def iter_faults(value: object, *, locked: Mapping[str, Mapping[str, str]]) -> It
                 message = (
                     f"`{key}` selects among published artifacts; it says nothing of {given[0]}"
                 )
-                yield Fault(message, "BASE003", f"drop `{key}`, or give `release`", (key,))
+                yield Diagnostic(message, "BASE003", f"drop `{key}`, or give `release`", (key,))
 
 
-def _bad_form(given: list[str]) -> Fault:
+def _bad_form(given: list[str]) -> Diagnostic:
     """Return the fault of a base in several forms, or none."""
     if given:
         message = f"base has {' and '.join(f'`{form}`' for form in given)}; wanted one of them"
-        return Fault(message, "BASE001", "keep one", (given[1],))
+        return Diagnostic(message, "BASE001", "keep one", (given[1],))
     message = f"base has none of {', '.join(f'`{form}`' for form in _FORMS)}; wanted one"
-    return Fault(message, "BASE001", 'try `release: "5.0"`, or `sample: true` for a first look')
+    return Diagnostic(
+        message, "BASE001", 'try `release: "5.0"`, or `sample: true` for a first look'
+    )
 
 
-def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Fault]:
+def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Yield the digests that are none."""
     for name, digits in DIGESTS.items():
         text = value.get(name)
@@ -109,34 +111,38 @@ def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Fault]:
         odd = sorted(set(text) - set("0123456789abcdefABCDEF"))
         if odd:
             message = f"the {name} holds {odd[0]!r}; wanted {digits} hex digits and nothing else"
-            yield Fault(message, "BASE004", "copy it again", (name,))
+            yield Diagnostic(message, "BASE004", "copy it again", (name,))
         elif len(text) != digits:
             other = next((n for n, size in DIGESTS.items() if size == len(text)), "")
             hint = f"it is as long as a {other}: write `{other}: …`" if other else "copy all of it"
             message = f"the {name} has {len(text)} hex digits; wanted {digits}"
-            yield Fault(message, "BASE004", hint, (name,))
+            yield Diagnostic(message, "BASE004", hint, (name,))
     if "sample" in value or "release" in value:
         for name in DIGESTS.keys() & value.keys():
             message = f"`{name}` belongs to `url` or `file`"
-            yield Fault(message, "BASE005", f"drop it: a catalog base has its own {name}", (name,))
+            yield Diagnostic(
+                message, "BASE005", f"drop it: a catalog base has its own {name}", (name,)
+            )
 
 
 def _faults_of_url(
     value: Mapping[str, Any], locked: Mapping[str, Mapping[str, str]]
-) -> Iterator[Fault]:
+) -> Iterator[Diagnostic]:
     """Yield what is wrong with an address, and the lack of a digest."""
     url = str(value["url"])
     if not url.startswith(_SCHEMES) or not url.partition("://")[2].strip("/"):
         hint = "a file of this machine goes under `file:`"
-        yield Fault(f"{url!r} is no address; wanted https://…", "BASE006", hint, ("url",))
+        yield Diagnostic(f"{url!r} is no address; wanted https://…", "BASE006", hint, ("url",))
     if any(letter.isspace() for letter in url):
-        yield Fault("the address holds white space", "BASE006", "write %20 for a space", ("url",))
+        yield Diagnostic(
+            "the address holds white space", "BASE006", "write %20 for a space", ("url",)
+        )
     if not DIGESTS.keys() & value.keys() and shown(url) not in locked:
         message = (
             "no digest is given for the base, so nobody could tell a damaged or forged download "
             "from the real one"
         )
-        yield Fault(message, "BASE002", _WAYS_OUT, ("url",))
+        yield Diagnostic(message, "BASE002", _WAYS_OUT, ("url",))
 
 
 def is_well_formed(value: object) -> TypeGuard[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents import Document
-from builder.errors import KeyPath, Problem, Severity
+from builder.errors import Diagnostic, KeyPath
 from builder.schema import Entry
 from builder.spec import targets as kinds
 from builder.spec.base import Base, FileBase, SampleBase
@@ -76,19 +76,21 @@ def bases_for(start: Base | None) -> tuple[Base, Base]:
     return (start, start) if start else _NO_BASE
 
 
-def independent(found: Iterable[Iterable[Problem]], known: Collection[Problem]) -> list[Problem]:
+def independent(
+    found: Iterable[Iterable[Diagnostic]], known: Collection[Diagnostic]
+) -> list[Diagnostic]:
     """Return the errors that are found in each draft, in other places than those known.
 
     Args:
         found: What is wrong with each.
         known: What is wrong with the parts that are not valid.
     """
-    taken = {problem.place for problem in known if problem.severity is Severity.ERROR}
+    taken = {problem.place for problem in known if problem.is_error}
     each = [set(problems) for problems in found]
     return [
         problem
         for problem in (set.intersection(*each) if each else ())
-        if problem.severity is Severity.ERROR and problem.place and problem.place not in taken
+        if problem.is_error and problem.place and problem.place not in taken
     ]
 
 

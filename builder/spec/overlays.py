@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.documents import Document, load_document, parse_document
-from builder.errors import Fault, KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.structs import Struct
 from builder.suggest import nearest
 
@@ -44,7 +44,7 @@ def overlay_folders(spec_path: Path) -> tuple[Path, ...]:
     return (*folders, *([_OWN] if _OWN.is_dir() else []))
 
 
-def find_overlay(name: str, folders: tuple[Path, ...]) -> Path | Fault:
+def find_overlay(name: str, folders: tuple[Path, ...]) -> Path | Diagnostic:
     """Return the folder of a named overlay."""
     for folder in folders:
         found = folder / name
@@ -54,7 +54,7 @@ def find_overlay(name: str, folders: tuple[Path, ...]) -> Path | Fault:
     looked = ", ".join(dict.fromkeys(str(folder / name) for folder in folders))
     meant = nearest(name, there)
     hint = f"did you mean {meant}?" if meant else f"there are: {', '.join(there) or 'none'}"
-    return Fault(f"there is no overlay {name!r}; looked for {looked}", "OVL001", hint)
+    return Diagnostic(f"there is no overlay {name!r}; looked for {looked}", "OVL001", hint)
 
 
 def _iter_known(folders: tuple[Path, ...]) -> Iterator[Path]:

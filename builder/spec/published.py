@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from builder.catalog import UnknownName, find_source
-from builder.errors import Fault, KeyPath, UnsupportedError
+from builder.errors import Diagnostic, KeyPath, UnsupportedError
 from builder.schema import Entry
 from builder.spec.base import Base, CatalogBase, FileBase
 from builder.spec.choice import choose, is_group
@@ -14,7 +14,7 @@ _KEYS = {"release": "release", "revision": "revision", "arch": "arch", "target":
 
 def iter_faults(
     base: Base, named: Sequence[tuple[KeyPath, str]], known: Mapping[str, Entry]
-) -> Iterator[Fault]:
+) -> Iterator[Diagnostic]:
     """Yield why there is nothing to start from, each fault with its path from the top of the spec.
 
     Args:
@@ -28,17 +28,17 @@ def iter_faults(
             yield from dict.fromkeys(found)
         case FileBase(path) if not path.exists():
             hint = "check the path: a relative one starts at the spec's folder"
-            yield Fault(f"there is no file {path}", "BASE010", hint, ("base", "file"))
+            yield Diagnostic(f"there is no file {path}", "BASE010", hint, ("base", "file"))
         case FileBase(path) if path.is_dir():
             message = f"{path} is a folder; wanted an image file"
-            yield Fault(message, "BASE010", "name the file in it", ("base", "file"))
+            yield Diagnostic(message, "BASE010", "name the file in it", ("base", "file"))
         case _:
             pass
 
 
 def _faults(
     base: CatalogBase, path: KeyPath, name: str, known: Mapping[str, Entry]
-) -> Iterator[Fault]:
+) -> Iterator[Diagnostic]:
     """Yield what the catalog says of one target; of a group, only that it has nothing."""
     entry = known.get(name)
     if entry is None:
@@ -50,7 +50,7 @@ def _faults(
         find_source(base.release, (*names, name)[0], base.revision, base.arch)
     except UnknownName as error:
         at = path if error.what == "target" else ("base", _KEYS[error.what])
-        yield Fault(str(error), "BASE009", error.hint, at)
+        yield Diagnostic(str(error), "BASE009", error.hint, at)
     except UnsupportedError as error:
         key = "revision" if base.revision else "release"
-        yield Fault(str(error), "BASE009", error.hint, ("base", key))
+        yield Diagnostic(str(error), "BASE009", error.hint, ("base", key))

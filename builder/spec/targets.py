@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from builder.errors import Fault, KeyPath
+from builder.errors import Diagnostic, KeyPath
 from builder.schema import Entry, left_out, members_of, options_of, sections_of
 from builder.suggest import nearest
 
@@ -17,28 +17,28 @@ _OF_PHOTON = (
 """Names of Photon's targetList that build Photon itself: its rpmBuild and buildEnvironment."""
 
 
-def iter_faults(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator[Fault]:
+def iter_faults(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator[Diagnostic]:
     """Yield what is wrong with the targets of a spec."""
     if "target" in spec and "targets" in spec:
         message = "`target` and `targets` are both given; wanted one of them"
-        yield Fault(message, "TGT003", "keep `targets`", ("target",))
+        yield Diagnostic(message, "TGT003", "keep `targets`", ("target",))
     if "target" not in spec and "targets" not in spec:
         hint = f"add `targets: [ova]`; known: {', '.join(sorted(known))}"
-        yield Fault("`targets` is missing", "TGT003", hint)
+        yield Diagnostic("`targets` is missing", "TGT003", hint)
     for path, name in named(spec):
         if name in _OF_PHOTON:
             message = f"{name} builds Photon itself from source, not an image of it"
             hint = f"use Photon's own build.py for it; images: {', '.join(sorted(known))}"
-            yield Fault(message, "TGT002", hint, path)
+            yield Diagnostic(message, "TGT002", hint, path)
         elif reasons := [
             r for r in map(left_out, known.values()) if name in r and name not in known
         ]:
             hint = f"use one of {', '.join(sorted(known))}"
-            yield Fault(f"{name}: {reasons[0][name]}", "TGT001", hint, path)
+            yield Diagnostic(f"{name}: {reasons[0][name]}", "TGT001", hint, path)
         elif name not in known:
             meant = nearest(name, known)
             hint = f"did you mean {meant}?" if meant else f"known: {', '.join(sorted(known))}"
-            yield Fault(f"there is no target {name!r}", "TGT001", hint, path)
+            yield Diagnostic(f"there is no target {name!r}", "TGT001", hint, path)
     yield from _faults_of_output(spec, known)
     yield from _faults_of_sections(spec, known)
 
@@ -58,7 +58,7 @@ def _iter_named(spec: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield ("targets", index), name
 
 
-def _faults_of_output(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator[Fault]:
+def _faults_of_output(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator[Diagnostic]:
     """Yield the keys of ``output`` that a chosen target, or all of a chosen group, do not take."""
     output = spec.get("output")
     chosen = [known[name] for _, name in named(spec) if name in known]
@@ -70,7 +70,7 @@ def _faults_of_output(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> It
                 f"{', '.join(dict.fromkeys(deaf))} takes no `{key}`; it is for {', '.join(can)}"
             )
             hint = f"drop `{key}`, or give the targets that take it a spec of their own"
-            yield Fault(message, "OUT001", hint, ("output", key))
+            yield Diagnostic(message, "OUT001", hint, ("output", key))
 
 
 def _takes(entry: Entry, key: str, known: Mapping[str, Entry]) -> bool:
@@ -78,7 +78,9 @@ def _takes(entry: Entry, key: str, known: Mapping[str, Entry]) -> bool:
     return any(key in options_of(known[name]) for name in members_of(entry) if name in known)
 
 
-def _faults_of_sections(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> Iterator[Fault]:
+def _faults_of_sections(
+    spec: Mapping[str, Any], known: Mapping[str, Entry]
+) -> Iterator[Diagnostic]:
     """Yield the sections that no chosen target takes, and those that one needs."""
     entries = [known[name] for _, name in named(spec) if name in known]
     single = {name: known[name] for e in entries for name in members_of(e) if name in known}
@@ -87,12 +89,12 @@ def _faults_of_sections(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> 
         if key not in taken and single:
             can = ", ".join(sorted(n for n, entry in known.items() if key in sections_of(entry)))
             message = f"{', '.join(single)} takes no `{key}`; it is for {can}"
-            yield Fault(message, "OUT002", f"drop `{key}`", (key,))
+            yield Diagnostic(message, "OUT002", f"drop `{key}`", (key,))
     for name, entry in single.items():
         for key, schema in sections_of(entry).items():
             if key not in spec and schema.get("required"):
                 message = f"{name} needs `{key}`: {schema['description']}"
-                yield Fault(message, "OUT003", f"add `{key}: {schema['examples'][0]}`")
+                yield Diagnostic(message, "OUT003", f"add `{key}: {schema['examples'][0]}`")
 
 
 def sections(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.errors import Fault
+from builder.errors import Diagnostic
 
 _LARGEST = 1 << 20
 
@@ -18,16 +18,16 @@ def with_texts(output: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {key: text if isinstance(text, str) else output[key] for key, text in found.items()}
 
 
-def iter_faults(output: Mapping[str, Any], folder: Path) -> Iterator[Fault]:
+def iter_faults(output: Mapping[str, Any], folder: Path) -> Iterator[Diagnostic]:
     """Yield the files that cannot be read, with their paths in the spec."""
     for key, value in output.items():
         text = _read(value, folder)
-        if isinstance(text, Fault):
+        if isinstance(text, Diagnostic):
             path = ("output", key, "file")
-            yield Fault(text.message, text.code, text.hint, path)
+            yield Diagnostic(text.message, text.code, text.hint, path)
 
 
-def _read(value: object, folder: Path) -> str | Fault | None:
+def _read(value: object, folder: Path) -> str | Diagnostic | None:
     """Return the text that ``{file: path}`` means, or why there is none; ``None`` for another."""
     name = value.get("file") if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(name, str):
@@ -40,7 +40,9 @@ def _read(value: object, folder: Path) -> str | Fault | None:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "it is not UTF-8 text"
         hint = "check the path: a relative one starts at the spec's folder"
-        return Fault(f"{path}: {reason}", "OUT007", hint)
+        return Diagnostic(f"{path}: {reason}", "OUT007", hint)
     if not text.strip() or len(content) > _LARGEST:
-        return Fault(f"{path}: found {len(content)} bytes; wanted a text of up to 1 MiB", "OUT007")
+        return Diagnostic(
+            f"{path}: found {len(content)} bytes; wanted a text of up to 1 MiB", "OUT007"
+        )
     return text.replace("\r\n", "\n")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypedDict, Unpack
 
 from builder.changes import Change, EnsureLine, MakeSymlink, SetUnitState, WriteFile
-from builder.errors import Fault
+from builder.errors import Diagnostic
 from builder.facts import Facts, facts_of
 from builder.features import Because, Context, Feature
 from builder.image_names import Pin
@@ -29,7 +29,7 @@ class Wishes:
 
     changes: tuple[Change, ...]
     reasons: tuple[str, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[Diagnostic, ...]
 
     @property
     def codes(self) -> list[str]:
@@ -77,7 +77,7 @@ def wish(
     whys = [w for w in found if isinstance(w, Because)]
     changes = [w.change if isinstance(w, Because) else w for w in found]
     return Wishes(
-        tuple(change for change in changes if not isinstance(change, Fault)),
+        tuple(change for change in changes if not isinstance(change, Diagnostic)),
         tuple(why.reason for why in whys),
-        tuple(change for change in changes if isinstance(change, Fault)),
+        tuple(change for change in changes if isinstance(change, Diagnostic)),
     )

@@ -10,20 +10,20 @@ import pytest
 
 from builder import targets
 from builder.documents import Document, load_document, parse_document
-from builder.errors import Place, Problem, SpecError
+from builder.errors import Diagnostic, Place, SpecError
 from builder.spec import load_spec
 
 FILE = Path("specs/x.yaml")
 
 
-def problems_of(text: str) -> tuple[Problem, ...]:
+def problems_of(text: str) -> tuple[Diagnostic, ...]:
     """Return what is wrong with a text."""
     with pytest.raises(SpecError) as caught:
         parse_document(text, FILE)
     return caught.value.problems
 
 
-def shown(problem: Problem) -> tuple[str, int, int]:
+def shown(problem: Diagnostic) -> tuple[str, int, int]:
     """Return code, line and column of a problem."""
     assert problem.place is not None
     assert problem.place.file == FILE

@@ -13,7 +13,7 @@ from builder.changes import (
     SetPassword,
     WriteFile,
 )
-from builder.errors import FaultError
+from builder.errors import SpecError
 from builder.facts import facts_of
 from builder.features import cloud_users, network, ssh, ssh_client, users
 from builder.guest.password import check_hash, derived_salt, hash_password
@@ -219,7 +219,7 @@ def test_ssh_takes_root_keys_as_a_wish_for_keys(key: str) -> None:
 )
 def test_an_empty_or_binary_secret_is_refused(content: bytes, code: str, tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(content)
-    with pytest.raises(FaultError) as caught:
+    with pytest.raises(SpecError) as caught:
         read_secret({"file": "s"}, tmp_path)
     assert caught.value.code == code
 

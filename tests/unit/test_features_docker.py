@@ -9,7 +9,7 @@ import pytest
 from builder import features, targets
 from builder.base import find_facts
 from builder.changes import Require, WriteFile
-from builder.errors import Problem, Severity, SpecError
+from builder.errors import Diagnostic, Severity, SpecError
 from builder.facts import facts_of, revisions
 from builder.features import docker
 from builder.lock import Lock
@@ -278,7 +278,7 @@ def test_compose_that_the_base_lacks_is_missed(tmp_path: Path) -> None:
         assert ("DKR006" in found) is missed, more
 
 
-def _planned(folder: Path, *overlays: str) -> tuple[Problem, ...]:
+def _planned(folder: Path, *overlays: str) -> tuple[Diagnostic, ...]:
     """Return what is wrong with a plan of overlays; an empty tuple when nothing is."""
     for index, text in enumerate(overlays):
         (folder / f"overlays/{index}").mkdir(parents=True)

@@ -4,7 +4,7 @@ from builder.blob import Blob
 from builder.changes import SetPassword, WriteFile
 from builder.engine.knowledge import Knowledge
 from builder.engine.text import accounts
-from builder.errors import FaultError, GuestError
+from builder.errors import GuestError, SpecError
 from builder.guest import password
 from builder.guestpath import guest
 from tests.support.judges import judge
@@ -225,7 +225,7 @@ def test_schemes_are_told_apart(text: str, release: str, scheme: str) -> None:
 def test_other_hashes_are_refused_without_being_shown(
     text: str, release: str, code: str, sentence: str
 ) -> None:
-    with pytest.raises(FaultError, match=sentence) as caught:
+    with pytest.raises(SpecError, match=sentence) as caught:
         password.check_hash(text, release=release)
     assert caught.value.code == code
     assert text not in str(caught.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder import features, rules, targets
-from builder.errors import Problem, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.features import files, users
 from builder.guest.weak import weakness
 from builder.plan import make_plan
@@ -17,7 +17,7 @@ from tests.support.wishes import wish
 HEAD = "version: 1\ntarget: ova\nbase: {sample: true}\n"
 
 
-def problems_of(folder: Path, body: str) -> list[Problem]:
+def problems_of(folder: Path, body: str) -> list[Diagnostic]:
     """Return what is wrong with a spec; its body begins on line 4."""
     path = folder / "lab.yaml"
     path.write_text(HEAD + body)
@@ -163,7 +163,7 @@ def test_odd_letters_are_named(
     assert hint in found[0].hint
 
 
-def yaml_problems(folder: Path, body: str) -> list[Problem]:
+def yaml_problems(folder: Path, body: str) -> list[Diagnostic]:
     """Return what is wrong with the YAML of a spec."""
     return [p for p in problems_of(folder, body) if p.code.startswith("YAML")]
 

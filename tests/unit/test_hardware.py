@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder import rules, targets
-from builder.errors import Problem, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.facts import facts_of
 from builder.facts.appliances import needed_for, newest_of
 from builder.spec import load_spec
@@ -13,7 +13,7 @@ from builder.spec import load_spec
 OVA = facts_of("5.0", revision="GA", image="ova")
 
 
-def check(folder: Path, output: str, *, target: str = "ova", old: bool = False) -> list[Problem]:
+def check(folder: Path, output: str, *, target: str = "ova", old: bool = False) -> list[Diagnostic]:
     """Return what is wrong with the ``output`` section of a spec, on line 4."""
     path = folder / "lab.yaml"
     path.write_text(f"version: 1\ntarget: {target}\nbase: {{sample: true}}\noutput: {output}\n")

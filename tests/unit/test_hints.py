@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder import features, rules, targets
-from builder.errors import Problem, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.facts import facts_of
 from builder.lock import read_lock
 from builder.plan import make_plan
@@ -17,7 +17,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc0cGhvdG9uLWJ1aWxkZXItcXVpY2tzdGFyd
 LOGIN = f'users: {{root: {{password: {{locked: true}}, ssh_keys: ["{KEY}"]}}}}'
 
 
-def problems_of(folder: Path, body: str, target: str = "ova") -> tuple[Problem, ...]:
+def problems_of(folder: Path, body: str, target: str = "ova") -> tuple[Diagnostic, ...]:
     """Return what is wrong with a spec."""
     path = folder / "lab.yaml"
     path.write_text(HEAD.format(target=target) + body)

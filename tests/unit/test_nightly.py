@@ -11,11 +11,9 @@ import pytest
 
 from builder.errors import (
     BuilderError,
-    Fault,
-    FaultError,
+    Diagnostic,
     HostError,
     Place,
-    Problem,
     SpecError,
 )
 from builder.nightly.carry import carry
@@ -204,15 +202,15 @@ def test_the_first_failure_decides_the_exit_code() -> None:
 
 def test_every_problem_of_a_spec_is_in_its_row() -> None:
     place = Place(Path("specs/a.yaml"), 3, 5)
-    error = SpecError((Problem("one", "X001", place=place), Problem("two", "X002")))
+    error = SpecError((Diagnostic("one", "X001", place=place), Diagnostic("two", "X002")))
     assert failure("a", "", error).errors == ("specs/a.yaml:3:5: one", "two")
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        SpecError((Problem("one", "X001"), Problem("two", "X002"))),
-        FaultError(Fault("odd", "X003", "so")),
+        SpecError((Diagnostic("one", "X001"), Diagnostic("two", "X002"))),
+        SpecError((Diagnostic("odd", "X003", "so"),)),
         HostError("full", hint="make room"),
     ],
     ids=lambda error: type(error).__name__,

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from builder import rules, targets
-from builder.errors import Problem
+from builder.errors import Diagnostic
 from builder.facts import Facts, facts_of
 from builder.features import cloud_init
 from builder.lock import Lock
@@ -20,7 +20,9 @@ LISTED = facts_of("4.0", revision="Rev2", image="ova")
 FIRST_BOOT = 'first_boot: [{name: a, script: "#!/bin/sh\\n"}]'
 
 
-def check(folder: Path, facts: Facts, keys: str, overlay: str = "timezone: UTC") -> list[Problem]:
+def check(
+    folder: Path, facts: Facts, keys: str, overlay: str = "timezone: UTC"
+) -> list[Diagnostic]:
     path = folder / "lab.yaml"
     path.write_text(
         "version: 1\ntargets: [ova]\nbase: {sample: true}\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder import rules, targets
-from builder.errors import Problem
+from builder.errors import Diagnostic
 from builder.facts import Facts, facts_of
 from builder.spec import load_spec
 
@@ -15,7 +15,7 @@ PI = facts_of("5.0", revision="GA", image="rpi", arch="aarch64")
 CODES = {"SVC001", "PKG006", "PKG007"}
 
 
-def check(folder: Path, overlay: str, facts: Facts) -> list[Problem]:
+def check(folder: Path, overlay: str, facts: Facts) -> list[Diagnostic]:
     """Return what the rules say of an overlay on a base."""
     path = folder / "lab.yaml"
     inner = "".join(f"  {line}\n" for line in overlay.splitlines())

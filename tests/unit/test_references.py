@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder import features, rules, targets
-from builder.errors import Problem, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.features import compose, files, first_boot
 from builder.guest.first_boot import DIRECTORY, format_variable
 from builder.plan import make_plan
@@ -101,7 +101,7 @@ def project(folder: Path, env_file: str = "A=1\n") -> Path:
     return path
 
 
-def problems_of(path: Path) -> list[Problem]:
+def problems_of(path: Path) -> list[Diagnostic]:
     """Return what is wrong with a spec."""
     spec = load_spec(path, targets=targets.discover())
     return list(rules.check_rules(spec))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder import rules, targets
-from builder.errors import BuilderError, FaultError, Problem, Severity, SpecError, UsageError
+from builder.errors import BuilderError, Diagnostic, Severity, SpecError, UsageError
 from builder.guest.password import hash_password
 from builder.image_names import Pin
 from builder.lock import Lock, read_lock, write_lock
@@ -44,7 +44,7 @@ KNOWN: dict[str, Entry] = {
 
 def check(
     folder: Path, overlay: str, *, head: str = "", files: dict[str, str] | None = None
-) -> tuple[Problem, ...]:
+) -> tuple[Diagnostic, ...]:
     """Return what the rules say of an overlay; its first line is line 5."""
     (folder / "specs").mkdir(exist_ok=True)
     for name, text in (files or {}).items():
@@ -60,7 +60,7 @@ def check(
     return rules.check_rules(spec)
 
 
-def rows(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
+def rows(problems: tuple[Diagnostic, ...]) -> list[tuple[str, int, int]]:
     """Return code, line and column of each problem."""
     return [(p.code, p.place.line, p.place.column) for p in problems if p.place]
 
@@ -623,7 +623,7 @@ def test_every_kind_of_error_has_a_code_that_is_explained() -> None:
     kinds: list[type[BuilderError]] = [BuilderError]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    with_codes_inside = {SpecError, *SpecError.__subclasses__(), FaultError}
+    with_codes_inside = {SpecError, *SpecError.__subclasses__(), SpecError}
     told_otherwise = {*with_codes_inside, builder.executors.NotStartedError}
     for kind in {*kinds} - told_otherwise:
         rule = rules.explain(kind.usual_code)

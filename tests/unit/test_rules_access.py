@@ -6,7 +6,7 @@ import pytest
 
 from builder import features, rules, targets
 from builder.changes import AddGroup
-from builder.errors import Problem
+from builder.errors import Diagnostic
 from builder.facts import Facts, facts_of
 from builder.lock import Lock
 from builder.plan import make_plan
@@ -22,7 +22,7 @@ BOARD = {"rpi3": facts_of("5.0", revision="GA", image="rpi", arch="aarch64")}
 UNKNOWN = {"ova": facts_of("", image="")}
 
 
-def check(folder: Path, overlay: str, bases: dict[str, Facts]) -> tuple[Problem, ...]:
+def check(folder: Path, overlay: str, bases: dict[str, Facts]) -> tuple[Diagnostic, ...]:
     path = folder / "lab.yaml"
     inner = "".join(f"  {line}\n" for line in overlay.splitlines())
     listed = ", ".join(bases)

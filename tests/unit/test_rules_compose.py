@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import Problem, Severity
+from builder.errors import Diagnostic, Severity
 from tests.support.judges import judge
 from tests.unit.test_rules import LOGIN, check
 
@@ -16,7 +16,9 @@ APP = "services:\n  a:\n    image: x:1.2.3\n    restart: always\n"
 OTHER = "  b:\n    image: x:1.2.3\n    restart: always\n"
 
 
-def found_in(folder: Path, compose: str, *, env: str = "{}", **files: str) -> tuple[Problem, ...]:
+def found_in(
+    folder: Path, compose: str, *, env: str = "{}", **files: str
+) -> tuple[Diagnostic, ...]:
     """Return what the rules say of one project; other files have their dots as `__`."""
     overlay = LOGIN + f"compose: {{app: {{file: app/c.yaml, env: {env}}}}}"
     beside = {f"app/{name.replace('__', '.')}": text for name, text in files.items()}

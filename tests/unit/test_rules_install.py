@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder import rules, targets
-from builder.errors import Problem, Severity
+from builder.errors import Diagnostic, Severity
 from builder.facts import Facts, facts_of
 from builder.facts.kernels import has_kernel_names
 from builder.spec import load_spec
@@ -26,7 +26,7 @@ def base(release: str, revision: str, arch: str = "x86_64", image: str = "iso-mi
 
 def check(
     folder: Path, install: str, facts: Facts | None = None, *, target: str = "iso"
-) -> tuple[Problem, ...]:
+) -> tuple[Diagnostic, ...]:
     """Return what the rules say of an ``install`` section; its value is on line 4."""
     path = folder / "edge.yaml"
     head = f"version: 1\ntarget: {target}\nbase: {{sample: true}}\n"
@@ -35,7 +35,7 @@ def check(
     return rules.check_rules(spec, {target: facts} if facts else {})
 
 
-def rows(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
+def rows(problems: tuple[Diagnostic, ...]) -> list[tuple[str, int, int]]:
     """Return code, line and column of each problem."""
     return [(p.code, p.place.line, p.place.column) for p in problems if p.place]
 
@@ -156,7 +156,7 @@ def test_secure_boot_wants_uefi(output: str, tmp_path: Path) -> None:
     assert [problem.code for problem in found] == SECURE[output]
 
 
-def check_overlay(folder: Path, overlay: str, bases: dict[str, Facts]) -> tuple[Problem, ...]:
+def check_overlay(folder: Path, overlay: str, bases: dict[str, Facts]) -> tuple[Diagnostic, ...]:
     """Return what the rules say of an overlay."""
     path = folder / "lab.yaml"
     named = f"targets: [{', '.join(bases)}]\nbase: {{sample: true}}\n"

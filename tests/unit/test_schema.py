@@ -11,7 +11,7 @@ import pytest
 
 from builder import features, targets
 from builder.documents import parse_document
-from builder.errors import Fault, Place
+from builder.errors import Diagnostic, Place
 from builder.features.sources import guest_path
 from builder.schema import check_schema, overlay_schema, spec_schema
 
@@ -208,4 +208,4 @@ def test_a_value_that_ends_in_a_line_break_is_not_taken(key: str, value: object)
 
 @pytest.mark.parametrize("path", ["/opt/x\n", "/opt/\x07x", "/opt/a\rb", "/opt/x\x7f"])
 def test_a_path_with_a_control_character_is_not_taken(path: str) -> None:
-    assert isinstance(guest_path(path), Fault)
+    assert isinstance(guest_path(path), Diagnostic)

@@ -8,7 +8,7 @@ import pytest
 from builder import rules, targets
 from builder.carriers.appliance import edits_of
 from builder.carriers.packing import disk_size
-from builder.errors import Problem, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.facts import facts_of
 from builder.features import journal
 from builder.guest.install_keys import make_disk_keys
@@ -46,7 +46,7 @@ WRONG = [
 HEAD = "version: 1\ntarget: {}\nbase: {{sample: true}}\n"
 
 
-def problems_of(folder: Path, body: str, target: str = "ova") -> list[Problem]:
+def problems_of(folder: Path, body: str, target: str = "ova") -> list[Diagnostic]:
     """Return what is wrong with a spec."""
     path = folder / "lab.yaml"
     path.write_text(HEAD.format(target) + body)

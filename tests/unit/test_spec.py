@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builder.errors import Problem, SpecError
+from builder.errors import Diagnostic, SpecError
 from builder.lock import Lock
 from builder.spec import CatalogBase, FileBase, SampleBase, Spec, UrlBase, load_spec
 
@@ -54,14 +54,14 @@ def read(
     return load_spec(path, targets=KINDS, locked=locked)
 
 
-def problems_of(folder: Path, text: str, name: str = "lab.yaml") -> tuple[Problem, ...]:
+def problems_of(folder: Path, text: str, name: str = "lab.yaml") -> tuple[Diagnostic, ...]:
     """Return what is wrong with the spec of a text."""
     with pytest.raises(SpecError) as caught:
         read(folder, text, name)
     return caught.value.problems
 
 
-def places(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
+def places(problems: tuple[Diagnostic, ...]) -> list[tuple[str, int, int]]:
     """Return code, line and column of each problem."""
     return [(p.code, p.place.line, p.place.column) for p in problems if p.place]
 
