@@ -1,10 +1,11 @@
-"""Which files Photon published, where, and with which digests: ``data/releases.yaml``, asked.
+"""Which files Photon published, where, and with which digests: ``data/releases.json``, asked.
 
 Addresses are those of the mirrors, in order, and then the ones that only one file had. The
 mirrors are replaced by ``$PHOTON_BUILDER_MIRRORS``, a comma-separated list of base addresses.
 It does not download anything, and it completes nothing: what is not in the data is not known.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +23,7 @@ MIRRORS = (
     "https://packages.vmware.com/photon/",
     "https://packages-prod.broadcom.com/photon/",
 )
-_RELEASES = Path(__file__).parent / "data" / "releases.yaml"
-_MAX_SIZE = 1 << 20
+_RELEASES = Path(__file__).parent / "data" / "releases.json"
 _COMMON_ARCH = "x86_64"
 
 
@@ -215,17 +215,15 @@ def read_catalog(path: Path) -> tuple[_Entry, ...]:
     Raises:
         SpecError: its data are damaged; everything wrong is listed with its line.
     """
-    from builder.documents import load_document
-
-    document = load_document(path, limit=_MAX_SIZE, is_own=True)
-    value: Any = document.value
     try:
+        value: Any = json.loads(path.read_bytes())
         rows = [(stage, row) for stage in value["stages"] for row in stage["artifacts"]]
         entries = [_make_entry(stage, row) for stage, row in rows]
-    except (KeyError, TypeError, AttributeError, BuilderError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, BuilderError) as error:
         from builder.catalog_faults import find_problems
+        from builder.documents import load_document  # YAML 1.2 contains JSON, and has the lines
 
-        raise SpecError(find_problems(document)) from error
+        raise SpecError(find_problems(load_document(path), error)) from error
     uses = Counter(entry.source.filename for entry in entries)
     return tuple(_keyed(entry, uses[entry.source.filename] > 1) for entry in entries)
 

@@ -16,9 +16,15 @@ _WANTED: Mapping[str, type | tuple[type, ...]] = {
 _NEEDED = ("arch", "target")
 
 
-def find_problems(document: Document) -> tuple[Diagnostic, ...]:
-    """Return everything that is wrong with the data of the catalog."""
-    return tuple(map(document.locate, _iter_faults(document.value)))
+def find_problems(document: Document, error: Exception) -> tuple[Diagnostic, ...]:
+    """Return everything that is wrong with the data of the catalog.
+
+    Args:
+        document: The data.
+        error: What reading them stumbled over; named when everything else is right.
+    """
+    found = tuple(map(document.locate, _iter_faults(document.value)))
+    return found or (Diagnostic(f"{document.path}: {error}", "CAT001", _HINT),)
 
 
 def _iter_faults(value: object) -> Iterator[Diagnostic]:

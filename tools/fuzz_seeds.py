@@ -114,7 +114,7 @@ def make_seeds(folder: Path) -> Seeds:
         "overlay": (folder / "overlays/pihole/overlay.yaml").read_text(),
         "sums": (folder / "output/SHA256SUMS").read_text(),
         "provenance": json.dumps(provenance, indent=1),
-        "catalog": (ROOT / "builder/data/releases.yaml").read_text(),
+        "catalog": (ROOT / "builder/data/releases.json").read_text(),
     }
     return Seeds(folder, specs, values, texts)
 

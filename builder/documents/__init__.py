@@ -122,18 +122,17 @@ class Document:
         return Place(self.path, *position)
 
 
-def load_document(path: Path, *, limit: int = MIB, is_own: bool = False) -> Document:
+def load_document(path: Path, *, limit: int = MIB) -> Document:
     """Read a YAML file.
 
     Args:
         path: The file.
         limit: Bytes it may have.
-        is_own: Whether the file belongs to this package, and not to the user.
 
     Raises:
         SpecError: it cannot be read, or is no single YAML 1.2 document.
     """
-    return parse_document(_read(path, limit), path, is_own=is_own)
+    return parse_document(_read(path, limit), path)
 
 
 def load_with_problems(
@@ -173,20 +172,20 @@ def _read(path: Path, limit: int) -> str:
     return _decode(content, path)
 
 
-def parse_document(text: str, path: Path, *, is_own: bool = False) -> Document:
+def parse_document(text: str, path: Path) -> Document:
     """Read YAML text; ``path`` is the file that messages name.
 
     Raises:
         SpecError: it is no single YAML 1.2 document; every duplicate key is listed.
     """
-    document, problems = _parse(text, path, is_own=is_own)
+    document, problems = _parse(text, path)
     if problems:
         raise SpecError(problems)
     return document
 
 
 def _parse(
-    text: str, path: Path, *, is_own: bool = False, takes_last: bool = False
+    text: str, path: Path, *, takes_last: bool = False
 ) -> tuple[Document, tuple[Diagnostic, ...]]:
     """Return YAML text as a document, and the keys that are there twice.
 
@@ -202,9 +201,7 @@ def _parse(
         message = f"found the control character U+{ord(odd[0]):04X}; wanted text"
         found = Diagnostic(message, "YAML015", "delete it", place=Place(path, *position))
         raise SpecError(_with_lines((found,), lines))
-    parser = Parser(
-        text, path, lambda position: _letter(lines, position), is_own=is_own, takes_last=takes_last
-    )
+    parser = Parser(text, path, lambda position: _letter(lines, position), takes_last=takes_last)
     try:
         root = parser.parse()
     except SpecError as error:

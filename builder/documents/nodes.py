@@ -21,8 +21,6 @@ EXPANDED = 20_000
 """Nodes that aliases may stand for in one file."""
 
 _LOADER: Any = Scanner
-_FAST_LOADER: Any = getattr(yaml, "CSafeLoader", Scanner)
-"""For files of the package, which are large, and the same to both; a test holds that."""
 
 _MERGE = "<<"
 
@@ -80,12 +78,11 @@ class Parser:
         path: Path,
         letter_at: Callable[[Position], str],
         *,
-        is_own: bool = False,
         takes_last: bool = False,
     ) -> None:
         self.found: list[Diagnostic] = []
         self._path = path
-        self._loader = (_FAST_LOADER if is_own else _LOADER)(text)
+        self._loader = _LOADER(text)
         self._letter_at = letter_at
         self._takes_last = takes_last
         self._anchors: dict[str, Node | None] = {}

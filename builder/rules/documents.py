@@ -22,7 +22,7 @@ RULES: tuple[Rule, ...] = (
     error(
         "CAT001",
         "a catalog that is damaged",
-        "builder/data/releases.yaml lists what Photon published: stages with release, revision and "
+        "builder/data/releases.json lists what Photon published: stages with release, revision and "
         "artifacts, each of which has arch and target. It is a part of the program: install it "
         "anew, or undo the edit.",
     ),

@@ -22,10 +22,12 @@ class Subject(Struct, frozen=True):
         spec: The spec.
         bases: What is known of the base of each of its targets, by the target's name; a target
             whose base is not known is not among them.
+        known: What one rule found out and others want as well, by a name for it.
     """
 
     spec: Spec
     bases: Mapping[str, Facts] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_sample(self) -> bool:

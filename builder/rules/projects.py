@@ -21,6 +21,8 @@ from builder.rules.model import Subject, finding
 from builder.spec import Overlay
 from builder.structs import Struct
 
+_KNOWN = "projects"
+
 
 class Project(Struct, frozen=True):
     """A compose project.
@@ -77,7 +79,15 @@ class Project(Struct, frozen=True):
         return found
 
 
-def projects(subject: Subject) -> Iterator[Project]:
+def projects(subject: Subject) -> list[Project]:
+    """Return each project whose file can be read."""
+    if _KNOWN not in subject.known:
+        subject.known[_KNOWN] = list(_iter_projects(subject))
+    found: list[Project] = subject.known[_KNOWN]
+    return found
+
+
+def _iter_projects(subject: Subject) -> Iterator[Project]:
     """Yield each project whose file can be read."""
     for overlay, section in subject.sections("compose"):
         for name, settings in section.items():

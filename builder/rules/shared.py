@@ -13,7 +13,7 @@ from builder.rules.projects import Project, projects
 
 def _circles(subject: Subject) -> Iterator[Diagnostic]:
     """Find projects that wait for each other's networks or volumes."""
-    everything = list(projects(subject))
+    everything = projects(subject)
     makers = {made: p.name for p in everything for made in iter_made(p.name, p.value)}
     waits = {p.name: list(_waits(p, makers)) for p in everything}
     for project in everything:

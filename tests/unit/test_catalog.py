@@ -174,7 +174,7 @@ def test_the_catalog_loads_quickly() -> None:
 
 
 def test_a_damaged_catalog_is_told_at_once_with_its_lines(tmp_path: Path) -> None:
-    path = tmp_path / "releases.yaml"
+    path = tmp_path / "releases.json"
     path.write_text(
         "stages:\n"
         "- release: '5.0'\n"
@@ -188,3 +188,14 @@ def test_a_damaged_catalog_is_told_at_once_with_its_lines(tmp_path: Path) -> Non
         read_catalog(path)
     found = [(p.place.line, p.code) for p in caught.value.problems if p.place]
     assert found == [(line, "CAT001") for line in (2, 4, 5, 5, 6, 7)]
+
+
+def test_a_catalog_that_is_no_json_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "releases.json"
+    path.write_text('{"stages": [],}')
+    with pytest.raises(SpecError) as caught:
+        read_catalog(path)
+    (problem,) = caught.value.problems
+    assert problem.code == "CAT001"
+    assert problem.message.startswith(f"{path}: ")
+    assert "line 1" in problem.message

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.documents import load_document, parse_document
+from builder.documents import parse_document
 from builder.errors import SpecError
 
 FILE = Path("x.yaml")
@@ -72,14 +72,13 @@ if sys.argv[1] == "without":
     sys.modules["yaml._yaml"] = None
 import yaml
 from pathlib import Path
-from builder.documents import SpecError, load_document, parse_document
+from builder.documents import SpecError, parse_document
 said = [yaml.__with_libyaml__]
 for text in json.load(sys.stdin):
     try:
         said.append(parse_document(text, Path("x")).value)
     except SpecError as error:
         said.append([str(problem) for problem in error.problems])
-said.append(load_document(Path(sys.argv[2]), is_own=True).value)
 print(json.dumps(said))
 """
 
@@ -87,9 +86,8 @@ print(json.dumps(said))
 def _said(kind: str) -> list[object]:
     """Return what a process with or without libyaml makes of all texts."""
     texts = [text for text, _ in TAKEN] + REFUSED
-    releases = ROOT / "builder/data/releases.yaml"
     run = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, kind, releases],
+        [sys.executable, "-c", _PROGRAM, kind],
         input=json.dumps(texts),
         capture_output=True,
         text=True,
@@ -104,11 +102,6 @@ def test_it_does_not_matter_whether_libyaml_is_there() -> None:
     with_it, without = _said("with"), _said("without")
     assert without[0] is False
     assert with_it[1:] == without[1:]
-
-
-def test_the_packages_own_file_says_the_same_to_both_scanners() -> None:
-    path = ROOT / "builder/data/releases.yaml"
-    assert load_document(path, is_own=True).value == load_document(path).value
 
 
 def test_keys_that_are_no_text_are_known() -> None:
