@@ -30,11 +30,9 @@ def check_names(root: Tree, names: Collection[str]) -> None:
     Raises:
         GuestError: names all of them.
     """
-    missing, has_packages = set(names), False
-    for name in _iter_names(root) if names else ():
-        missing.discard(name)
-        has_packages = True
-    if missing and has_packages:
+    files = [file for directory in _directories(root) for file in root.names(directory)]
+    missing = {name for name in names if not any(_is_of(file, name) for file in files)}
+    if missing and any(map(_FILE.fullmatch, files)):
         raise GuestError(
             f"the medium has no package {', '.join(sorted(missing))}",
             code="PKG010",
@@ -42,13 +40,10 @@ def check_names(root: Tree, names: Collection[str]) -> None:
         )
 
 
-def _iter_names(root: Tree) -> Iterator[str]:
-    """Yield the names of the packages in the repository."""
-    for directory in _directories(root):
-        for file in root.names(directory):
-            found = _FILE.fullmatch(file)
-            if found:
-                yield found["name"]
+def _is_of(file: str, name: str) -> bool:
+    """Tell whether a file of the repository is the package of a name."""
+    found = _FILE.fullmatch(file) if file.startswith(name) else None
+    return bool(found and found["name"] == name)
 
 
 def _directories(root: Tree) -> Iterator[GuestPath]:

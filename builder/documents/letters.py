@@ -44,6 +44,8 @@ def odd_blank_hint(line: str) -> str:
 
 def _in_text(text: str, path: KeyPath, *, at_key: bool) -> Iterator[Diagnostic]:
     """Yield what is odd about the ends of one text, or of a single word about any of it."""
+    if text.isascii():
+        return
     what = "the key" if at_key else "the text"
     ends = {text[:1], text[-1:]} if "\n" not in text else {text[:1]}
     quotes = sorted(ends & set(QUOTES))

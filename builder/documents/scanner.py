@@ -28,6 +28,8 @@ _SPACES = re.compile(" *")
 _BLANK = re.compile("[ \t]*")
 _BLOCK_WORD = re.compile(f"(?:[^:{_BLANKS}]|:(?![{_BLANKS}]))*")
 _FLOW_WORD = re.compile(rf"(?:[^:,\[\]{{}}{_BLANKS}]|:(?![,\[\]{{}}{_BLANKS}]))*")
+_IN_SINGLE_QUOTES = re.compile(f"[^'{_BLANKS}]+")
+_IN_DOUBLE_QUOTES = re.compile(rf"[^\"\\{_BLANKS}]+")
 _ANCHOR_SIGN = re.compile("[&*]")
 _ANCHOR = re.compile(rf"[^,\[\]{{}}{_BLANKS}]+")
 _HEADER = re.compile(r"([+-])?([1-9])?([+-])?")
@@ -146,6 +148,22 @@ class Scanner(yaml.SafeLoader):
                 return breaks if breaks and first == "\n" else [folded, *breaks]
             breaks.append(following)
         return []
+
+    def scan_flow_scalar_non_spaces(self, double: bool, start_mark: Mark) -> list[str]:
+        """Return the word that comes next in quotes; PyYAML has the escapes, letter by letter."""
+        word = self._take(_IN_DOUBLE_QUOTES if double else _IN_SINGLE_QUOTES)
+        untyped: Any = super()
+        rest: list[str] = untyped.scan_flow_scalar_non_spaces(double, start_mark)
+        return [word, *rest] if word else rest
+
+    def scan_flow_scalar_spaces(self, double: bool, start_mark: Mark) -> list[str]:
+        """Return what stands between two words in quotes; PyYAML has the line breaks."""
+        blanks = self._take(_BLANK)
+        if self.buffer[self.pointer] not in _ENDS:
+            return [blanks]
+        untyped: Any = super()
+        breaks: list[str] = untyped.scan_flow_scalar_spaces(double, start_mark)
+        return breaks
 
     def scan_block_scalar_indicators(self, start_mark: Mark) -> tuple[bool | None, int | None]:
         """Return what a header of a block of text says: keep or strip its end, and its indent."""

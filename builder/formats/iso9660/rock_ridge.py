@@ -41,6 +41,7 @@ _TIMES = 0x0E
 _LARGEST_PIECE = 248
 _XA_FORM_1, _XA_DIRECTORY = 0x0800, 0x8000
 _READ, _RUN = 4, 1
+_NOT_PLAIN = (b"CE", b"CL", b"RE", b"ST")
 
 
 class Attributes(Struct, frozen=True):
@@ -71,19 +72,20 @@ class Attributes(Struct, frozen=True):
 
 def read_plain_name(record: Record, protocol: Protocol) -> bytes | None:
     """Return the name of an ordinary record quickly; ``None`` when it takes a closer look."""
-    raw = record.raw
+    raw = bytes(record.raw)
     offset = record.system_use + protocol.skip
-    end = len(raw) - 4
+    end = len(raw) - ENTRY_HEAD
     name: bytes | None = None
     while offset <= end:
-        signature, length = bytes(raw[offset : offset + 2]), raw[offset + 2]
-        if signature == b"NM":
-            if name is not None or raw[offset + 4] or offset + length > len(raw):
+        length = raw[offset + 2]
+        following = offset + length
+        if raw.startswith(b"NM", offset):
+            if name is not None or raw[offset + 4] or following > len(raw):
                 return None
-            name = bytes(raw[offset + 5 : offset + length])
-        elif length < ENTRY_HEAD or signature in (b"CE", b"CL", b"RE", b"ST"):
+            name = raw[offset + 5 : following]
+        elif length < ENTRY_HEAD or raw.startswith(_NOT_PLAIN, offset):
             return None
-        offset += length
+        offset = following
     return name
 
 
