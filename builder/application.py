@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from builder import reproducible
-from builder.blob import Blob
 from builder.cache import Cache
 from builder.carriers.edit import operations
 from builder.carriers.knowledge import facts_of_tree
@@ -18,6 +17,7 @@ from builder.errors import GuestError, UsageError
 from builder.features import features_of
 from builder.guest.os_release import PHOTON_RELEASE
 from builder.host import refusal
+from builder.inputs import fetched_for
 from builder.plan import Plan, make_plan
 from builder.progress import Progress
 from builder.request import Request
@@ -53,7 +53,7 @@ def apply_to_folder(
                 f"{folder} is no root filesystem of Photon OS: it has no {PHOTON_RELEASE}",
                 hint="name the folder that holds etc and usr",
             )
-        plan = _fetched(_plan_for(request, tree), tree, tools, offline=request.offline)
+        plan = fetched_for(_plan_for(request, tree), tree, *tools, offline=request.offline)
         found = operations(tree, plan.steps, reproducible.timestamp())
         for op in () if only_check else found:
             tree.apply(op)
@@ -68,20 +68,3 @@ def _plan_for(request: Request, tree: Tree) -> Plan:
     features = features_for(request.spec, request.target, features_of(request.spec.keys))
     plan = make_plan(request.spec, features, facts=facts_of_tree(tree), announce=request.announce)
     return plan if request.target.has_defaults else plan.without_defaults()
-
-
-def _fetched(plan: Plan, tree: Tree, tools: tuple[Cache, Progress], *, offline: bool) -> Plan:
-    """Return a plan with what has to be downloaded; what the tree has already is left alone."""
-    wanted = [
-        change
-        for change, _ in plan.downloads()
-        if change.unless is None or not exists(tree, change.unless)
-    ]
-    if not wanted:
-        return plan
-    from builder.fetch import fetch_blob
-
-    cache, progress = tools
-    blobs = [fetch_blob(each.content, cache, progress, offline=offline) for each in wanted]
-    fetched: dict[str, Blob] = {blob.sha256: blob for blob in blobs}
-    return plan.with_content(fetched)

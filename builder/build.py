@@ -180,7 +180,7 @@ def _make(
     from builder.leaks import leaks_beside
     from builder.verify import verify  # read while the base is digested, as is the recipe
 
-    inputs = plan.downloads()
+    asked, inputs = plan, plan.downloads()
     plan = with_downloads(plan, opened.path, cache, progress, offline=request.offline)
     artifact = request.artifact
     progress.phase(f"building {artifact.name} from {opened.origin.shown}")
@@ -190,7 +190,7 @@ def _make(
         wanted = wanted_of(request, plan, started)
         work_out = request.target.work_out
         proof = verify(staging.path, wanted, work_out, full=False, name=artifact.name)
-        record = _provenance(request, plan, opened, made)
+        record = _provenance(request, asked, opened, made)
         record |= {"inputs": fetched_rows(inputs, plan), "key": key, "timestamp": started}
         record["base"]["digests"] = digests
         what = _publication(artifact, made, record)

@@ -9,7 +9,7 @@ from builder.build import prepare, wanted_of
 from builder.cache import Cache
 from builder.errors import VerifyError
 from builder.images import open_image
-from builder.inputs import with_downloads
+from builder.inputs import with_archives, with_downloads
 from builder.job import Wanted
 from builder.leaks import Leak
 from builder.packages.installed import read_installed
@@ -144,8 +144,8 @@ def _known(request: Request, plan: Plan, artifact: Path, progress: Progress) -> 
     if request.target.work_out is not None:
         if known.steps != plan.steps:
             return None
-        known = with_downloads(known, artifact, Cache(), progress, offline=False)
-    return known
+        return with_downloads(known, artifact, Cache(), progress, offline=False)
+    return with_archives(known, Cache(), progress)
 
 
 def _explained(missing: tuple[str, ...], artifact: Path, claim: Claim | None) -> VerifyError:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder.cache import Cache
-from builder.containers.archive import Archive
 from builder.containers.check import LayerCheck
 from builder.containers.pieces import Pieces
 from builder.digests import PIECE
@@ -24,6 +23,7 @@ from builder.fetch.registry import Registries
 from builder.formats.layer import Layer
 from builder.formats.oci import parse_diff_ids
 from builder.host import host_errors
+from builder.image_archive import Archive
 from builder.image_names import Descriptor, ImageName
 from builder.progress import Progress
 from builder.structs import Struct, asdict, replace
@@ -89,17 +89,17 @@ class Store:
             DigestMismatch: the registry sent another one.
             HostError: it cannot be stored.
         """
-        image = archive.image
-        for blob in (image.index, image.manifest):
+        name, variant = archive.image.name, archive.image.variant
+        for blob in (variant.index, variant.manifest):
             if blob is not None:
-                self._small(image.name, blob, is_manifest=True)
-        config = self._small(image.name, image.config, is_manifest=False).read_bytes()
+                self._small(name, blob, is_manifest=True)
+        config = self._small(name, variant.config, is_manifest=False).read_bytes()
         try:
-            diff_ids = parse_diff_ids(config, len(image.layers))
+            diff_ids = parse_diff_ids(config, len(variant.layers))
         except FormatError as error:
-            raise FetchError(f"{image.name.text}: {error}", hint=_OTHER) from error
-        pairs = zip(image.layers, diff_ids, strict=True)
-        layers = tuple(self._layer(Wanted(image.name, *pair)) for pair in pairs)
+            raise FetchError(f"{name.text}: {error}", hint=_OTHER) from error
+        pairs = zip(variant.layers, diff_ids, strict=True)
+        layers = tuple(self._layer(Wanted(name, *pair)) for pair in pairs)
         return Pulled(self._digest(archive), archive.size, lambda: self._open(archive), layers)
 
     def _small(self, name: ImageName, blob: Descriptor, *, is_manifest: bool) -> Path:

@@ -5,7 +5,6 @@ Only what is small is read: index, manifest and configuration.
 
 import struct
 
-from builder.containers.archive import Image
 from builder.errors import FetchError, FormatError
 from builder.fetch.registry import Answer, Registries
 from builder.formats.oci import (
@@ -17,29 +16,15 @@ from builder.formats.oci import (
     parse_manifest,
 )
 from builder.image_names import Descriptor, ImageName, Pin, Variant
-from builder.structs import Struct, replace
+from builder.structs import replace
 
 _USUAL_RATIO = 3
 _ISIZE = struct.Struct("<I")
 _GZIP_OVERHEAD = 1 << 10
 
 
-class Resolved(Struct, frozen=True):
-    """An image whose manifest was read.
-
-    Attributes:
-        image: Its blobs.
-        bodies: Digest to bytes of the small ones.
-        diff_ids: Digest of each layer when it is unpacked, from the lowest up.
-    """
-
-    image: Image
-    bodies: dict[str, bytes]
-    diff_ids: tuple[str, ...]
-
-
-def resolve_image(name: ImageName, platform: str, registries: Registries) -> Resolved:
-    """Return what a name means on a platform.
+def resolve_variant(name: ImageName, platform: str, registries: Registries) -> Variant:
+    """Return the blobs that a name means on a platform; what they unpack to is left out.
 
     Args:
         name: With a digest, when it is known which image is meant.
@@ -61,27 +46,25 @@ def resolve_image(name: ImageName, platform: str, registries: Registries) -> Res
             answer = registries.read_manifest(single, MANIFEST_TYPES)
         contents = parse_contents(answer.body)
         config = registries.read_blob(name, contents.config.digest)
-        diff_ids = parse_diff_ids(config.body, len(contents.layers))
+        parse_diff_ids(config.body, len(contents.layers))
     except FormatError as error:
         raise FetchError(
             f"{answer.url}: the answer is not a valid image: {error}",
             hint="is it a container registry, and the name that of an image?",
         ) from error
     index = None if top is answer else _described(top)
-    image = Image(name, index, _described(answer), contents.config, contents.layers)
-    bodies = {each.digest: each.body for each in (top, answer, config)}
-    return Resolved(image, bodies, diff_ids)
+    return Variant(index, _described(answer), contents.config, contents.layers)
 
 
 def read_variant(name: ImageName, platform: str, registries: Registries) -> Variant:
     """Return the blobs of an image for a platform, and what its layers unpack to.
 
     Raises:
-        FetchError, DigestMismatch: as ``resolve_image``.
+        FetchError, DigestMismatch: as ``resolve_variant``.
     """
-    image = resolve_image(name, platform, registries).image
-    unpacked = sum(_unpacked(name, layer, registries) for layer in image.layers)
-    return Variant(image.index, image.manifest, image.config, image.layers, unpacked)
+    found = resolve_variant(name, platform, registries)
+    unpacked = sum(_unpacked(name, layer, registries) for layer in found.layers)
+    return replace(found, unpacked=unpacked)
 
 
 def _unpacked(name: ImageName, layer: Descriptor, registries: Registries) -> int:

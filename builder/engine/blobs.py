@@ -18,10 +18,13 @@ class Download(NamedTuple):
     Attributes:
         url: Address to fetch from.
         filename: Name for messages.
+        recipe: What its bytes are made from, for whoever fetches, when it is no file of a server;
+            the blob has the digest of the recipe until then.
     """
 
     url: str
     filename: str
+    recipe: object = None
 
 
 Source = Union[bytes, Path, Callable[[], BinaryIO], Download]

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from builder.cache import Cache
-from builder.containers.archive import Archive, archives_of
 from builder.containers.pull import Pulled, Store
-from builder.containers.registry import read_variant, resolve_image
+from builder.containers.registry import read_variant, resolve_variant
 from builder.errors import BuilderError, DigestMismatch, FetchError
 from builder.fetch.registry import Registries
 from builder.fetch.wire import Patience
+from builder.image_archive import Archive, Image, archives_of
 from builder.image_names import parse_image_name
 from builder.progress import Silent
 from tests.support.bad_registry import Conduct, serve_badly
@@ -70,13 +70,15 @@ def push(registry: Registry, layout: Layout, name: str, top: dict[str, Any], *op
     judge("skopeo", "copy", *options, "--dest-tls-verify=false", f"oci:{folder}:it", target)
 
 
+def image_of(name: str, registries: Registries, platform: str = "linux/amd64") -> Image:
+    named = parse_image_name(name)
+    return Image(named, resolve_variant(named, platform, registries))
+
+
 def pull(host: str, *names: str, cache: Path, platform: str = "linux/amd64") -> list[Pulled]:
     """Resolve and pull images; the first is what one archive alone holds."""
     with Registries(Silent(), HURRY) as registries:
-        found = [
-            resolve_image(parse_image_name(f"{host}/{name}"), platform, registries).image
-            for name in names
-        ]
+        found = [image_of(f"{host}/{name}", registries, platform) for name in names]
         store = Store(Cache(cache), Silent(), registries)
         return [store.pull(archive) for archive in archives_of(found)]
 
@@ -172,8 +174,7 @@ def test_what_an_earlier_archive_brings_is_left_out(registry: Registry, tmp_path
 
 def test_without_a_network_the_cache_is_enough(registry: Registry, tmp_path: Path) -> None:
     with Registries(Silent(), HURRY) as registries:
-        name = parse_image_name(f"{registry.host}/lab/several:1")
-        image = resolve_image(name, "linux/amd64", registries).image
+        image = image_of(f"{registry.host}/lab/several:1", registries)
         pulled = Store(Cache(tmp_path / "cache"), Silent(), registries).pull(Archive(image))
     offline = Store(Cache(tmp_path / "cache"), Silent(), None).pull(Archive(image))
     assert offline.sha256 == pulled.sha256

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from builder.cache import Cache
-from builder.containers.archive import Archive, Image, archives_of
 from builder.containers.pull import Store
-from builder.containers.registry import resolve_image
+from builder.containers.registry import resolve_variant
 from builder.fetch.registry import Registries
 from builder.guest import preload
+from builder.image_archive import Archive, Image, archives_of
 from builder.image_names import parse_image_name
 from builder.progress import Silent
 from tests.support.bad_registry import Conduct, serve_badly
@@ -47,16 +47,15 @@ def archives(tmp_path: Path, kind: str = "gz") -> tuple[dict[str, bytes], list[p
         top = layout.add(layers, kind=kind)
         with serve_badly(layout.folder, top, Conduct()) as asked, Registries(Silent()) as ask:
             named = parse_image_name(f"{asked.host}/lab/{name}:1")
-            found = resolve_image(named, "linux/amd64", ask).image
-            plain = parse_image_name(f"lab/{name}:1")
-            Store(Cache(tmp_path / "cache"), Silent(), ask).pull(Archive(found))
-            images.append(Image(plain, found.index, found.manifest, found.config, found.layers))
+            found = resolve_variant(named, "linux/amd64", ask)
+            Store(Cache(tmp_path / "cache"), Silent(), ask).pull(Archive(Image(named, found)))
+            images.append(Image(parse_image_name(f"lab/{name}:1"), found))
     for number, archive in enumerate(archives_of(images), 1):
         file = f"{number}0-{archive.image.name.repository.rpartition('/')[2]}.tar"
         pulled = Store(Cache(tmp_path / "cache"), Silent(), None).pull(archive)
         with pulled.open() as stream:
             made[file] = stream.read()
-        ids = archive.image.config.digest, archive.image.top.digest
+        ids = archive.image.variant.config.digest, archive.image.top.digest
         rows.append(preload.Row(file, archive.image.name.short, ids))
     return made, rows
 

@@ -24,6 +24,7 @@ FLOOR = {
     "sums",
     "log",
     "image_names",
+    "image_archive",
     "facts",
     "sizes",
 }
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "secret": {"errors"},
     "suggest": set[str](),
     "image_names": set[str](),
+    "image_archive": {"image_names"},
     "schema": {"documents", "errors", "facts", "features", "suggest", "targets"},
     "guest": {"engine", "errors", "guestpath", "documents", "facts", "sizes"},
     "roots": {"changes", "formats", "guest"} | FLOOR,
@@ -60,8 +62,8 @@ MAY_IMPORT = {
     "catalog": {"catalog_faults", "documents"} | FLOOR,
     "catalog_faults": {"documents"} | FLOOR,
     "fetch": {"cache", "catalog"} | FLOOR,
-    "application": {"cache", "carriers", "changes", "features", "fetch", "guest", "plan", "request"}
-    | {"support"}
+    "application": {"cache", "carriers", "changes", "features", "guest", "inputs", "plan"}
+    | {"request", "support"}
     | FLOOR,
     "artifact": FLOOR,
     "guestpath": {"engine"},
@@ -86,7 +88,7 @@ MAY_IMPORT = {
     "trust": {"base", "cache", "catalog", "fetch", "lock", "spec", "targets"} | FLOOR,
     "imager": {"artifact", "formats", "targets"} | FLOOR,
     "nightly": {"artifact", "build", "executors", "formats", "plan_record"} | FLOOR,
-    "inputs": {"cache", "changes", "fetch", "images", "plan", "roots"} | FLOOR,
+    "inputs": {"cache", "changes", "containers", "fetch", "images", "plan"} | FLOOR,
     "pinning": {"fetch", "formats"} | FLOOR,
     "doctor": {"formats"} | FLOOR,
     "selection": {"artifact", "spec", "targets"} | FLOOR,

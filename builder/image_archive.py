@@ -7,48 +7,43 @@ and its bytes follow from theirs.
 """
 
 import json
-import tarfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import sha256
 
-from builder.image_names import Descriptor, ImageName
+from builder.image_names import Descriptor, ImageName, Variant
 from builder.structs import Struct
 
 LAYOUT = "oci-layout"
 _BLOCK, _RECORD = 512, 10240
 _LARGEST_USTAR = 8**11
+_SPARE = 256 << 20
 _INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 
 ReadBlob = Callable[[Descriptor], Iterator[bytes]]
 
 
 class Image(Struct, frozen=True):
-    """An image for one platform, known by its blobs.
+    """An image for one platform.
 
     Attributes:
         name: What it is called.
-        index: What the tag means, when that is an index of several platforms.
-        manifest: Of the platform.
-        config: Its configuration.
-        layers: From the lowest up.
+        variant: Its blobs.
     """
 
     name: ImageName
-    index: Descriptor | None
-    manifest: Descriptor
-    config: Descriptor
-    layers: tuple[Descriptor, ...]
+    variant: Variant
 
     @property
     def top(self) -> Descriptor:
         """What the tag means."""
-        return self.index or self.manifest
+        return self.variant.index or self.variant.manifest
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """Every blob once."""
-        parts = (*([self.index] if self.index else []), self.manifest, self.config, *self.layers)
-        return tuple({part.digest: part for part in parts}.values())
+        known = self.variant
+        parts = (known.index, known.manifest, known.config, *known.layers)
+        return tuple({part.digest: part for part in parts if part}.values())
 
 
 class Archive(Struct, frozen=True):
@@ -71,7 +66,7 @@ class Archive(Struct, frozen=True):
             ("index.json", _index(image)),
             ("manifest.json", _manifest(image)),
         )
-        kept = {layer.digest for layer in image.layers[len(self.there) :]}
+        kept = {layer.digest for layer in image.variant.layers[len(self.there) :]}
         gone = {*self.there} - kept
         blobs = ((_path(each), each) for each in image.blobs if each.digest not in gone)
         return (*((name, _json(value)) for name, value in texts), *blobs)
@@ -124,15 +119,27 @@ def archives_of(images: Collection[Image]) -> tuple[Archive, ...]:
     found: list[Archive] = []
     for image in sorted(images, key=lambda image: image.name.short):
         shared = max((_common(image, other.image) for other in found), default=0)
-        there = tuple(layer.digest for layer in image.layers[:shared])
+        there = tuple(layer.digest for layer in image.variant.layers[:shared])
         found.append(Archive(image, there))
     return tuple(found)
+
+
+def peak(archives: Sequence[Archive]) -> int:
+    """Return the bytes that a guest needs for archives until all are loaded and removed.
+
+    dockerd copies an archive before it loads it; the store of containerd keeps the packed layers.
+    """
+    sizes = [archive.size for archive in archives]
+    unpacked = [archive.image.variant.unpacked * 11 // 10 for archive in archives]
+    own = [sum(sizes[at:]) + sizes[at] + sum(unpacked[: at + 1]) for at in range(len(archives))]
+    containerds = [sum(sizes) + sizes[at] + sum(unpacked[: at + 1]) for at in range(len(archives))]
+    return max((*own, *containerds), default=0) + (_SPARE if archives else 0)
 
 
 def _common(one: Image, other: Image) -> int:
     """Return how many of their lowest layers two images have in common."""
     count = 0
-    for mine, theirs in zip(one.layers, other.layers, strict=False):
+    for mine, theirs in zip(one.variant.layers, other.variant.layers, strict=False):
         if mine.digest != theirs.digest:
             break
         count += 1
@@ -159,9 +166,9 @@ def _index(image: Image) -> dict[str, object]:
 def _manifest(image: Image) -> list[dict[str, object]]:
     """Return what Docker's own store reads."""
     entry: dict[str, object] = {
-        "Config": _path(image.config),
+        "Config": _path(image.variant.config),
         "RepoTags": [image.name.short],
-        "Layers": [_path(layer) for layer in image.layers],
+        "Layers": [_path(layer) for layer in image.variant.layers],
     }
     return [entry]
 
@@ -188,6 +195,8 @@ def _padded(size: int) -> int:
 
 def _header(name: str, size: int) -> bytes:
     """Return the header of a file that belongs to root."""
+    import tarfile
+
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o644
     if size < _LARGEST_USTAR:
