@@ -20,6 +20,7 @@ from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.cache import Cache
 from builder.errors import Diagnostic, Severity
 from builder.features import features_of
+from builder.formats.disk import GIB
 from builder.host import refusal
 from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
@@ -181,6 +182,7 @@ def _make(
     from builder.verify import verify  # read while the base is digested, as is the recipe
 
     asked, inputs = plan, plan.downloads()
+    request = _with_room(request, plan, opened.path)
     plan = with_downloads(plan, opened.path, cache, progress, offline=request.offline)
     artifact = request.artifact
     progress.phase(f"building {artifact.name} from {opened.origin.shown}")
@@ -199,6 +201,24 @@ def _make(
     leaks = leaks_of((*proof.leaks, *leaks_beside(wanted, texts)), artifact.name)
     warnings = tuple(problem for problem in leaks if request.spec.heeds(problem))
     return Outcome(artifact, made.sha256, made.size, built=True, warnings=warnings)
+
+
+def _with_room(request: Request, plan: Plan, base: Path) -> Request:
+    """Return a request whose disk has room for the images of its plan.
+
+    Raises:
+        NoSpaceError: it has not, and the spec gives its size.
+    """
+    from builder.room import archives_in, reckon
+
+    if "disk" not in request.target.sections or not archives_in(plan):
+        return request
+    growth = reckon(plan, base, request.spec.sections)
+    if not growth.text:
+        return request
+    request.announce(growth.text)
+    sections = {**request.spec.sections, "disk": {"size": f"{growth.after // GIB}GiB"}}
+    return replace(request, spec=replace(request.spec, sections=sections))
 
 
 def leaks_of(leaks: Iterable["Leak"], name: str) -> tuple[Diagnostic, ...]:

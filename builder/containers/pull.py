@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder.cache import Cache
+from builder.cache.writing import check_room
 from builder.containers.check import LayerCheck
 from builder.containers.pieces import Pieces
 from builder.digests import PIECE
@@ -90,6 +91,9 @@ class Store:
             HostError: it cannot be stored.
         """
         name, variant = archive.image.name, archive.image.variant
+        lacking = [b.size for b in archive.image.blobs if not self._cache.find({"sha256": _hex(b)})]
+        if lacking and self._registries:
+            check_room(self._cache.folder(_LAYERS), sum(lacking))
         for blob in (variant.index, variant.manifest):
             if blob is not None:
                 self._small(name, blob, is_manifest=True)

@@ -10,6 +10,7 @@ from builder.features.compose_files import wish_files
 from builder.features.compose_host import wish_host
 from builder.features.compose_pins import wish_pins
 from builder.features.compose_ports import wish_ports
+from builder.features.compose_preload import wish_network, wish_preload
 from builder.features.compose_project import make_project
 from builder.features.compose_secrets import wish_secrets
 from builder.features.references import REFERENCE
@@ -18,7 +19,6 @@ from builder.structs import replace
 
 _NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_WITHOUT_PRELOAD = "write preload: false; the images are pulled on the first boot with a network"
 SCHEMA = {
     "type": "object",
     "minProperties": 1,
@@ -45,7 +45,7 @@ SCHEMA = {
                 "by its names there: `env: NAME` or `file: path`.",
                 "additionalProperties": REFERENCE,
             },
-            "preload": {"type": "boolean", "description": "Ship the container images inside."},
+            "preload": {"type": "boolean", "description": "Ship its images, as `lock` has them."},
         },
     },
 }
@@ -66,9 +66,6 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
 
 def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield what one project needs, with paths below its name."""
-    if settings.get("preload"):
-        message = f"preload of {name}: images cannot be shipped inside yet"
-        yield Diagnostic(message, "CMP020", _WITHOUT_PRELOAD, ("preload",))
     file = local_path(settings["file"], context)
     if not file.is_file():
         found = "a folder" if file.is_dir() else "nothing"
@@ -84,7 +81,11 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
     yield from project.faults
     yield from wish_files(project)
     yield from wish_secrets(project, settings.get("secrets", {}), context)
-    yield from wish_pins(project, context)
+    is_shipped = bool(settings.get("preload"))
+    yield from wish_pins(project, context, is_shipped=is_shipped)
+    if is_shipped:
+        yield from wish_preload(project, context)
+    yield from wish_network(name, settings, context)
     yield from wish_host(project, context)
     yield from wish_ports(project, context)
 

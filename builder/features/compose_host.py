@@ -8,6 +8,7 @@ from builder.engine.text.systemd import ETC
 from builder.features import Because, Context, Wish
 from builder.features.clock import wish_epoch
 from builder.features.compose_needs import wish_needs
+from builder.features.compose_preload import ships_any
 from builder.features.compose_project import Project
 from builder.features.docker_engine import wish_engine
 from builder.guest import compose_units
@@ -50,6 +51,7 @@ def _wish_units(name: str, context: Context) -> Iterator[Wish]:
         release=context.release,
         standalone=standalone,
         packages=bool(context.overlay.get("packages")),
+        online=not ships_any(context),
     )
     reason = f"it runs compose.{name}"
     yield Because(WriteFile(compose_units.PATH, Blob.text(text)), "it runs every compose project")

@@ -16,8 +16,11 @@ from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
 _FILES = "COMPOSE_FILE"
 
 
-def wish_pins(project: Project, context: Context) -> Iterator[Wish]:
-    """Yield the file by which compose pulls what the lock file names, and nothing else."""
+def wish_pins(project: Project, context: Context, *, is_shipped: bool) -> Iterator[Wish]:
+    """Yield the file by which compose runs what the lock file names, and nothing else.
+
+    An image that was loaded is known by its tag alone: Docker's own store keeps no digest of it.
+    """
     pinned = list(_pinned(project, context))
     if not pinned:
         return
@@ -27,7 +30,11 @@ def wish_pins(project: Project, context: Context) -> Iterator[Wish]:
     for used, _, pin in pinned:
         yield from _faults(project, used, pin, context)
     folder = project_directory(project.name)
-    text = format_override({used.service: name.pinned_to(pin.digest) for used, name, pin in pinned})
+    images = {
+        used.service: name.short if is_shipped else name.pinned_to(pin.digest)
+        for used, name, pin in pinned
+    }
+    text = format_override(images, pulls=not is_shipped)
     listed = ", ".join(sorted({f"{name.text} is {pin.digest}" for _, name, pin in pinned}))
     reason = f"compose reads it after compose.yaml; by the lock file {listed}"
     yield Because(WriteFile(join(folder, OVERRIDE), Blob.text(text)), reason)

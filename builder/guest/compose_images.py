@@ -55,10 +55,17 @@ def iter_images(project: object, read: Read) -> Iterator[Used]:
                 yield Used(name, str(image), at, str(setting(found, "platform") or ""))
 
 
-def format_override(images: Mapping[str, str]) -> str:
-    """Return the file that gives services their images; JSON texts are YAML texts."""
+def format_override(images: Mapping[str, str], *, pulls: bool = True) -> str:
+    """Return the file that gives services their images; JSON texts are YAML texts.
+
+    Args:
+        images: Service to image.
+        pulls: Whether compose may pull them; not those that were loaded, whose tags may mean
+            others by then.
+    """
+    never = "" if pulls else "    pull_policy: never\n"
     lines = (
-        f"  {json.dumps(service)}:\n    image: {json.dumps(image)}\n"
+        f"  {json.dumps(service)}:\n    image: {json.dumps(image)}\n{never}"
         for service, image in sorted(images.items())
     )
     return f"{_HEAD}services:\n{''.join(lines)}"

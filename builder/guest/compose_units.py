@@ -7,7 +7,7 @@ wherever what a project needs fails before the project is started.
 
 from builder.engine.text.packages import UNIT
 from builder.engine.text.systemd import ETC
-from builder.guestpath import guest, join
+from builder.guestpath import GuestPath, guest, join
 
 OLD_RELEASES = frozenset({"3.0", ""})
 NAME = "photon-builder-compose@"
@@ -27,6 +27,9 @@ _EITHER = (
 """What Photon's package brings: the command alone before October 2024, the plugin too since."""
 
 _AGAIN_SECONDS = 20
+_ONLINE = "network-online.target time-sync.target"
+NETWORK = f"[Unit]\nWants={_ONLINE}\nAfter={_ONLINE}\n"
+"""The drop-in of a project that pulls its images."""
 
 
 def unit_of(project: str) -> str:
@@ -34,14 +37,23 @@ def unit_of(project: str) -> str:
     return f"{NAME}{project}.service"
 
 
-def format_unit(*, release: str, standalone: bool, packages: bool = False) -> str:
+def network_path(project: str) -> GuestPath:
+    """Return the drop-in by which one project waits for the network."""
+    return join(ETC, f"{unit_of(project)}.d", "10-photon-builder-network.conf")
+
+
+def format_unit(
+    *, release: str, standalone: bool, packages: bool = False, online: bool = True
+) -> str:
     """Return the template unit.
 
     Args:
         release: Photon release; empty when it is not known.
         standalone: Run our plugin, by itself where Docker may know none: before 19.03.
         packages: Whether packages are installed first, of which the engine may be one.
+        online: Whether every project waits for the network; else a drop-in says so.
     """
+    network = f" {_ONLINE}" if online else ""
     first = f" {UNIT}" if packages else ""
     old = release in OLD_RELEASES
     compose = _EITHER if not standalone else PLUGIN if old else "/usr/bin/docker compose"
@@ -50,8 +62,8 @@ def format_unit(*, release: str, standalone: bool, packages: bool = False) -> st
 [Unit]
 Description=Compose application %i
 Requires=docker.service
-Wants=network-online.target time-sync.target photon-builder-preload.service{first}
-After=docker.service network-online.target time-sync.target photon-builder-preload.service{first} \
+Wants={network.lstrip()}{" " * online}photon-builder-preload.service{first}
+After=docker.service{network} photon-builder-preload.service{first} \
 iptables.service resizefs.service
 ConditionPathExists=/opt/compose/%i/compose.yaml
 StartLimitIntervalSec=0

@@ -175,10 +175,17 @@ RULES: tuple[Rule, ...] = (
     ),
     error(
         "CMP020",
-        "images cannot be shipped inside",
-        "preload: true asks for that. Until it is there, images are pulled on the first boot with "
-        "a network, and the unit tries again until that succeeds. Write preload: false, or leave "
-        "it out.",
+        "an image cannot be shipped inside",
+        "preload: true and `docker: {images: […]}` put container images into the artifact, so that "
+        "the first boot needs no network. Which blobs those are is read from the lock file: "
+        "`photon-builder lock SPEC` asks the registry once, and later builds ship the same bytes. "
+        "An image whose tag is given by reference cannot be locked.",
+    ),
+    error(
+        "CMP050",
+        "one tag for two images",
+        "Images that are shipped are loaded by their tags, and a tag means one image. Two projects "
+        "want it with different digests, or for different platforms.",
     ),
     error(
         "CMP021",

@@ -56,6 +56,14 @@ RULES: tuple[Rule, ...] = (
         _too_large,
     ),
     error(
+        "DSK003",
+        "a disk without room for the images inside",
+        "Images that are shipped need room twice: for their archives, and for the layers when they "
+        "are loaded, with a copy of the archive that dockerd makes meanwhile. The size is reckoned "
+        "from the lock file before anything is downloaded. Without disk.size the disk grows as "
+        "far as it has to.",
+    ),
+    error(
         "INS001",
         "partitions that cannot be made",
         "One partition is mounted at `/`, one takes the rest of the disk (size 0, or none given), "

@@ -90,6 +90,7 @@ MAY_IMPORT = {
     "nightly": {"artifact", "build", "executors", "formats", "plan_record"} | FLOOR,
     "inputs": {"cache", "changes", "containers", "fetch", "images", "plan"} | FLOOR,
     "pinning": {"fetch", "formats"} | FLOOR,
+    "room": {"carriers", "formats", "guest", "images", "plan"} | FLOOR,
     "doctor": {"formats"} | FLOOR,
     "selection": {"artifact", "spec", "targets"} | FLOOR,
     "reading": {"base", "documents", "features", "lock", "plan", "rules", "selection", "spec"}
