@@ -43,10 +43,10 @@ doctor: $(PROGRAM) ## say what this machine has and lacks
 setup: $(PROGRAM) $(VENV)/.dev ## make the virtual environment, with the developers' tools
 
 $(PROGRAM): pyproject.toml tools/setup.sh
-	@tools/setup.sh "$(VENV)"
+	@tools/setup.sh "$(VENV)" packages
 
 $(VENV)/.dev: pyproject.toml tools/setup.sh $(PROGRAM)
-	@tools/setup.sh "$(VENV)" dev
+	@tools/setup.sh "$(VENV)" dev,packages
 	@touch $@
 
 judges: ## install the foreign tools that judge the tests (Debian, Ubuntu)

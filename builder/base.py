@@ -60,11 +60,14 @@ class Origin(Struct, frozen=True):
     facts: Facts = field(default_factory=lambda: facts_of(""))
 
     @property
+    def is_sample(self) -> bool:
+        """Whether it is a sample, which does not boot."""
+        return self.text.startswith(SAMPLE_NAME)
+
+    @property
     def shown(self) -> str:
         """What people read of it, with what they must know of the sample."""
-        return (
-            f"{self.text}, which does not boot" if self.text.startswith(SAMPLE_NAME) else self.text
-        )
+        return f"{self.text}, which does not boot" if self.is_sample else self.text
 
 
 class Opened(Struct, frozen=True):

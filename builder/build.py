@@ -24,6 +24,8 @@ from builder.formats.disk import GIB
 from builder.host import refusal
 from builder.inputs import fetched_rows, with_downloads
 from builder.job import Job, Made, Wanted
+from builder.lock import read_lock
+from builder.package_pins import is_pinned, pin_packages, with_pins
 from builder.plan import Plan, make_plan
 from builder.plan_record import changes_of
 from builder.progress import Progress, Silent
@@ -63,6 +65,7 @@ def prepare(request: Request, tolerated: Collection[str] = ()) -> tuple[Plan, Or
     )
     if not request.target.has_defaults:
         plan = plan.without_defaults()
+    plan = with_pins(plan, request, origin)
     check_support(plan, request.target.supports, request.target.name)
     return plan, origin
 
@@ -84,6 +87,12 @@ def build(request: Request, cache: Cache, progress: Progress | None = None) -> O
     progress = progress or Silent()
     drawn: list[str] = []
     plan, origin = prepare(replace(request, announce=drawn.append))
+    found: tuple[Diagnostic, ...] = ()
+    if not is_pinned(plan):
+        found = pin_packages(request, plan, origin, cache, progress).warnings
+        drawn.clear()
+        request = replace(request, locked=read_lock(request.spec.path.parent))
+        plan, origin = prepare(replace(request, announce=drawn.append))
     key = key_of(request, plan, origin)
     standing = None if request.force else up_to_date(request.artifact, key, origin)
     if standing is not None:
@@ -94,7 +103,7 @@ def build(request: Request, cache: Cache, progress: Progress | None = None) -> O
         raise refusal(error, request.output, hint=_OTHER_OUTPUT) from error
     for text in drawn:
         request.announce(f"{outcome.artifact.name}: {text}")
-    return replace(outcome, warnings=(*plan.warnings, *outcome.warnings))
+    return replace(outcome, warnings=(*plan.warnings, *found, *outcome.warnings))
 
 
 def find_standing(request: Request) -> Outcome | None:

@@ -25,6 +25,8 @@ def with_downloads(
 
     What the base already has in another place is left alone, and not fetched.
     """
+    if packages := [content for content, _ in plan.package_downloads()]:
+        plan = plan.with_content(_fetch(packages, cache, progress, offline=offline))
     if not plan.downloads():
         return plan
     from builder.images import open_image

@@ -1,8 +1,9 @@
 """The lock file: digests that nobody published, recorded when first seen.
 
 ``photon-builder.lock`` lies beside the spec and belongs into version control: digests of bases
-without a published one, and what the tags of container images meant. From then on a base is
-checked against it like a published one, and the guest pulls exactly the images it names. What it
+without a published one, what the tags of container images meant, and the RPM files that packages
+became. From then on a base is checked against it like a published one, and the guest pulls exactly
+the images, and installs exactly the files, that it names. What it
 cannot do: tell whether the first download was the right one. It says so in the version history of
 the user, who can see when a digest changed.
 """
@@ -18,7 +19,8 @@ from builder.digests import check_digests
 from builder.errors import SpecError, UsageError
 from builder.host import refusal
 from builder.image_names import Pin, parse_image_name, parse_variant
-from builder.structs import Struct, field
+from builder.package_files import PackageFile, parse_package_file
+from builder.structs import Struct, asdict, field
 
 NAME = "photon-builder.lock"
 _SCHEMA = "photon-builder/lock/v1"
@@ -33,10 +35,12 @@ class Lock(Struct, frozen=True):
         files: Address of a base without credentials and the query's values, or its published
             file name, to algorithm to digest.
         images: Full name of a container image, its tag included, to what it meant.
+        packages: Base and names of packages to all the files that they need there.
     """
 
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     images: Mapping[str, Pin] = field(default_factory=dict)
+    packages: Mapping[str, tuple[PackageFile, ...]] = field(default_factory=dict)
 
 
 def read_lock(directory: Path) -> Lock:
@@ -59,11 +63,15 @@ def read_lock(directory: Path) -> Lock:
             raise ValueError(record["schema"])
         files = {_key(name): check_digests(found) for name, found in record["files"].items()}
         images = dict(map(_parse_image, record.get("images", {}).items()))
+        packages = {
+            str(key): tuple(map(parse_package_file, files))
+            for key, files in record.get("packages", {}).items()
+        }
     except (*_DAMAGED, UsageError) as error:
         from builder.lock_faults import find_problems
 
         raise SpecError(find_problems(path, text, _SCHEMA)) from error
-    return Lock(files, images)
+    return Lock(files, images, packages)
 
 
 def write_lock(directory: Path, lock: Lock) -> Path:
@@ -74,6 +82,10 @@ def write_lock(directory: Path, lock: Lock) -> Path:
         "files": {name: dict(digests) for name, digests in sorted(lock.files.items())},
         "images": {name: _image_record(pin) for name, pin in sorted(lock.images.items())},
     }
+    if lock.packages:
+        record["packages"] = {
+            key: [asdict(file) for file in files] for key, files in sorted(lock.packages.items())
+        }
     write_beside(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return path
 
@@ -82,11 +94,16 @@ def amend_lock(
     directory: Path,
     files: Mapping[str, Mapping[str, str]] | None = None,
     images: Mapping[str, Pin] | None = None,
+    packages: Mapping[str, tuple[PackageFile, ...]] | None = None,
 ) -> Path:
     """Add to the lock file of a folder, whoever else does so meanwhile."""
     with locked(directory):
         known = read_lock(directory)
-        merged = Lock({**known.files, **(files or {})}, {**known.images, **(images or {})})
+        merged = Lock(
+            files={**known.files, **(files or {})},
+            images={**known.images, **(images or {})},
+            packages={**known.packages, **(packages or {})},
+        )
         return write_lock(directory, merged)
 
 

@@ -1,7 +1,7 @@
 """What is wrong with a lock file: all of it, each with its line, and what to do."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from builder.digests import ALGORITHMS, check_digests
@@ -9,6 +9,7 @@ from builder.documents import parse_document
 from builder.documents.secrets import without_secrets
 from builder.errors import BuilderError, Diagnostic, KeyPath, Place, SpecError
 from builder.image_names import parse_image_name, parse_variant
+from builder.package_files import parse_package_file
 
 _RESTORE = "restore it from version control, or remove it and run `photon-builder lock SPEC`"
 _AGAIN = "remove the entry and run `photon-builder lock SPEC`, which records it anew"
@@ -63,14 +64,14 @@ def _iter_faults(record: object, schema: str) -> Iterator[Diagnostic]:
     if found != schema:
         message = f"found the schema {found!r}; wanted {schema!r}"
         yield Diagnostic(message, "LCK003", _RESTORE, ("schema",))
-    for key in ("files", "images"):
-        section = record.get(key, {} if key == "images" else None)
+    for key, find in _SECTIONS.items():
+        section = record.get(key, None if key == "files" else {})
         if not isinstance(section, dict):
             message = f"`{key}`: found {_kind(section)}; wanted a mapping"
             yield Diagnostic(message, "LCK002", _RESTORE, (key,))
             continue
         for name, value in section.items():
-            yield from (_file_faults if key == "files" else _image_faults)(name, value)
+            yield from find(name, value)
 
 
 def _file_faults(name: str, value: object) -> Iterator[Diagnostic]:
@@ -133,6 +134,29 @@ def _blob_faults(value: object, path: KeyPath) -> Iterator[Diagnostic]:
             yield Diagnostic(message, "LCK005", _AGAIN, (*path, platform))
         except (ValueError, TypeError, AttributeError) as error:
             yield Diagnostic(str(error), "LCK005", _AGAIN, (*path, platform))
+
+
+def _package_faults(name: str, value: object) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the files that packages became."""
+    path: KeyPath = ("packages", name)
+    if not isinstance(value, list):
+        yield Diagnostic(
+            f"found {_kind(value)}; wanted a list of RPM files", "LCK006", _AGAIN, path
+        )
+        return
+    for index, row in enumerate(value):
+        try:
+            parse_package_file(row)
+        except (ValueError, LookupError, TypeError, BuilderError) as error:
+            message = f"wanted name, url, sha256 and size of an RPM file: {error}"
+            yield Diagnostic(message, "LCK006", _AGAIN, (*path, index))
+
+
+_SECTIONS: Mapping[str, Callable[[str, object], Iterator[Diagnostic]]] = {
+    "files": _file_faults,
+    "images": _image_faults,
+    "packages": _package_faults,
+}
 
 
 def _kind(value: object) -> str:

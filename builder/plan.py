@@ -10,6 +10,7 @@ from builder.blob import Blob, Download
 from builder.changes import (
     STAGES,
     Change,
+    InstallFiles,
     SetUnitState,
     WriteFile,
 )
@@ -92,6 +93,16 @@ class Plan(Struct, frozen=True):
             (change, change.content.source)
             for change in self.changes
             if isinstance(change, WriteFile) and isinstance(change.content.source, Download)
+        ]
+
+    def package_downloads(self) -> list[tuple[Blob, Download]]:
+        """Return the RPM files that have to be fetched."""
+        return [
+            (blob, blob.source)
+            for change in self.changes
+            if isinstance(change, InstallFiles)
+            for _, blob in change.files
+            if isinstance(blob.source, Download)
         ]
 
     def without_drawn(self) -> "Plan":
@@ -282,5 +293,8 @@ def _filled(step: Step, fetched: dict[str, Blob]) -> Step:
         case WriteFile(content=Blob(sha256=sha256, source=Download())) as change:
             content = fetched.get(sha256, change.content)
             return replace(step, change=changed(change, content=content))
+        case InstallFiles(files=files) as packages:
+            here = tuple((name, fetched.get(blob.sha256, blob)) for name, blob in files)
+            return replace(step, change=changed(packages, files=here))
         case _:
             return step

@@ -1,4 +1,4 @@
-"""The command ``lock``: bases that nobody published a digest for, and what tags of images mean."""
+"""The command ``lock``: records bases without a published digest, image tags and packages."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from builder.addresses import shown
 from builder.base import find_base
 from builder.cli.answers import write_result
 from builder.cli.lock_images import lock_images
+from builder.cli.lock_packages import lock_packages
 from builder.cli.options import (
     base_of,
     base_option,
@@ -17,24 +18,26 @@ from builder.cli.options import (
     reporter,
 )
 from builder.errors import SpecError, UsageError
-from builder.lock import Lock, amend_lock, read_lock
+from builder.lock import amend_lock, read_lock
 from builder.spec import Spec, load_spec
+from builder.structs import replace
 
 
 @click.command()
 @click.argument("spec")
 @click.argument("images", nargs=-1, metavar="[IMAGE]…")
-@click.option("--update", "-u", is_flag=True, help="Ask anew what tags mean: all, or of IMAGE….")
+@click.option("--update", "-u", is_flag=True, help="Resolve all again, or the tags of IMAGE….")
 @base_option
 @json_option
 def lock(
     spec: str, images: tuple[str, ...], base: str | None, *, update: bool, as_json: bool
 ) -> None:
-    """Record what has no digest yet: tags of container images, and bases.
+    """Record what has no digest yet: tags of container images, bases and packages.
 
-    Registries are asked what the tags mean; bases without a published digest are downloaded.
-    The record, photon-builder.lock beside the spec, holds every later build to it. What it has
-    stays, but for images with --update.
+    Registries are asked what the tags mean; bases without a published digest are downloaded;
+    packages that come with an image are resolved, downloaded and checked. The record,
+    photon-builder.lock beside the spec, holds every later build to it. What it has stays, but for
+    images and packages with --update, which prints what moved.
     """
     if images and not update:
         raise UsageError("IMAGE goes with --update", hint=f"photon-builder lock {spec} --update …")
@@ -49,6 +52,9 @@ def lock(
     text = pins.text() + "".join(f"{each}\n" for each in trusted)
     if pins.is_new:
         text += f"recorded in {amend_lock(directory, images=pins.found)}\n"
+    resolved = lock_packages(read, Cache(), progress, update=update and not images)
+    rows += [each.row() for each in resolved]
+    text += "".join(each.text() for each in resolved)
     write_result(
         "lock",
         {"rows": rows},
@@ -67,7 +73,8 @@ def _read_unlocked(name: str, instead: str | None) -> Spec:
     base = value.get("base") if isinstance(value, dict) else None
     url = base.get("url") if isinstance(base, dict) else None
     known = read_lock(path.parent)
-    lock = Lock({**({shown(str(url)): {}} if url else {}), **known.files}, known.images)
+    unknown: dict[str, dict[str, str]] = {shown(str(url)): {}} if url else {}
+    lock = replace(known, files={**unknown, **known.files})
     spec = load_spec(
         path,
         targets=targets.discover(),

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from builder.blob import Blob
-from builder.changes import InstallPackages, WriteFile
-from builder.features import Because, Context, Feature, Wish, form
-from builder.features.package_source import choose_source
+from builder.changes import WriteFile
+from builder.features import Context, Feature, Wish, form
+from builder.features.package_source import wish_packages
 from builder.guestpath import guest
 
 SCHEMA = {
@@ -24,8 +24,7 @@ def changes(value: str, context: Context) -> Iterator[Wish]:
     if not is_there:
         lacks = "may lack" if is_there is None else "lacks"
         reason = f"the base {lacks} {_PACKAGE}, which has the keymaps"
-        package = InstallPackages((_PACKAGE,), source=choose_source(context)[0])
-        yield Because(package, reason)
+        yield wish_packages((_PACKAGE,), context, reason=reason)
 
 
 FEATURE = Feature("keyboard", "Keyboard of the console", SCHEMA, changes, "de-latin1")

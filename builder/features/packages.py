@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from builder.blob import Blob
-from builder.changes import InstallPackages
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Feature, Wish, form
-from builder.features.package_source import choose_source
+from builder.features import Context, Feature, Wish, form
+from builder.features.package_source import wish_packages
 from builder.features.sources import read_blob
 
 SCHEMA = {
     "type": "array",
-    "description": "Package names, and paths of RPM files ending in `.rpm`. A disk installs "
-    "them on its first boot with a network; an ISO installs them from the ISO.",
+    "description": "Package names, and paths of RPM files ending in `.rpm`. They and all that they "
+    "need are resolved when the image is built, and come with it: a disk installs them on its "
+    "first boot, without a network. An ISO installs them from the ISO.",
     "uniqueItems": True,
     "items": {
         "type": "string",
@@ -46,10 +46,9 @@ def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
                 f"{text!r} is no package name", "PKG004", "a file ends in .rpm", (index,)
             )
     if names or files:
-        source, reason = choose_source(context)
         ordered = tuple(sorted(files, key=lambda file: file[0]))
-        reason = "; ".join(filter(None, (reason, _UNCHECKED if files else "")))
-        yield Because(InstallPackages(tuple(names), ordered, source), reason)
+        reason = _UNCHECKED if files else ""
+        yield wish_packages(tuple(names), context, files=ordered, reason=reason)
 
 
 def _read_rpm(text: str, index: int, context: Context) -> Blob | Diagnostic:

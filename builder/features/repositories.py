@@ -32,6 +32,18 @@ SCHEMA = {
             "those that the base has enabled, that of the release as it was published, or that of "
             "its updates. Default: `release` for 5.0 GA, `enabled` for all others.",
         },
+        "install": {
+            "enum": ["image", "online"],
+            "default": "image",
+            "description": "`image`: `packages` come with the image of a disk, resolved and "
+            "checked when it is built. `online`: the guest fetches them on its first boot with a "
+            "network.",
+        },
+        "may_update": {
+            "type": "boolean",
+            "default": False,
+            "description": "Let `packages` replace the C library, systemd, rpm or the kernel.",
+        },
     },
 }
 MOVED = (

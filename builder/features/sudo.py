@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob
-from builder.changes import InstallPackages, MakeDirectory, WriteFile
+from builder.changes import MakeDirectory, WriteFile
 from builder.features import Because, Context
-from builder.features.package_source import choose_source
+from builder.features.package_source import wish_packages
 from builder.guestpath import guest, join
 
 SCHEMA = {
@@ -33,5 +33,4 @@ def wish_sudo(user: str, settings: Mapping[str, Any], context: Context) -> Itera
     is_there = context.facts.has_package(PACKAGE)
     if not is_there:
         lacks = "may lack" if is_there is None else "lacks"
-        package = InstallPackages((PACKAGE,), source=choose_source(context)[0])
-        yield Because(package, f"the base {lacks} sudo", path)
+        yield wish_packages((PACKAGE,), context, reason=f"the base {lacks} sudo", path=path)

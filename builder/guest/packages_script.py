@@ -8,25 +8,13 @@ with an empty keyring and knows one key a repository, whatever was imported. Eac
 its source and run with this script.
 """
 
-from builder.engine.text.packages import DIRECTORY, LOCAL, REPOSITORY_FILE, TARGET, UNIT
+from builder.engine.text.package_scripts import HEAD, UNITS
+from builder.engine.text.packages import LOCAL, REPOSITORY_FILE, UNIT
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 20
 _AGAIN = f"then: systemctl restart {UNIT}"
 
-_HEAD = f"""\
-#!/bin/sh
-# Installs what {DIRECTORY}/wanted lists, once. Another boot tries again what failed.
-# Standard error is the console and the journal, the rest goes to the journal alone.
-export LC_ALL=C
-exec 3>&2 2>&1
-cd {DIRECTORY} || exit 1
-
-fail() {{
-  echo "photon-builder: $1" >&3
-  exit 1
-}}
-"""
 _INSTALL = """
 is_complete() { # tdnf 2.0.0 passes over what it does not find, and succeeds
   for name in $(cat wanted); do
@@ -137,27 +125,4 @@ rm -rf repository files choice log status {REPOSITORY_FILE}
 systemctl daemon-reload
 [ -e units ] || exit 0
 """
-_UNITS = f"""
-failed='' starting=''
-while read -r state unit; do
-  case $state in
-    enabled)
-      systemctl unmask "$unit"
-      systemctl enable "$unit" || failed="$failed $unit" ;;
-    disabled) systemctl disable --now "$unit" || failed="$failed $unit" ;;
-    masked) systemctl mask --now "$unit" || failed="$failed $unit" ;;
-  esac
-  # What ran already is left alone; what could not be started before its packages is not.
-  [ $state = enabled ] || [ $state = started ] || continue
-  ran=$(systemctl show --property=InactiveExitTimestampMonotonic "$unit")
-  [ "${{ran#*=}}" != 0 ] || starting="$starting $unit"
-done <units
-# One target, so that systemd sees the order of all of them; not waited for, as some wait for this.
-printf '[Unit]\\nDescription=Units that waited for packages\\nWants=%s\\n' "${{starting# }}" \\
-  >/run/systemd/system/{TARGET}
-systemctl daemon-reload
-systemctl start --no-block {TARGET}
-[ -z "$failed" ] || fail "packages installed, but systemctl does not know or take$failed\\
- - correct the name of the unit in the spec, or the package that brings it"
-"""
-SCRIPT_TEXT = _HEAD + _INSTALL + _OLD_TDNF + _JUDGE + _MAIN + _UNITS
+SCRIPT_TEXT = HEAD + _INSTALL + _OLD_TDNF + _JUDGE + _MAIN + UNITS

@@ -148,7 +148,7 @@ class _Pool:
             raise ToolError(
                 f"packages are resolved by libsolv, and its Python module is missing: {error}",
                 hint="pip install 'photon-builder[packages]', or write "
-                "`packages: {install: online}`",
+                "`repositories: {install: online}`",
                 code="PKG016",
             ) from error
         self._solv = solv

@@ -6,7 +6,7 @@ names. Files that would conflict stop it here, not on the first boot.
 """
 
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,6 +32,9 @@ from builder.structs import Struct
 FOLDER = "/etc/yum.repos.d"
 _PLACES = {"release": "/photon_release_", "updates": "/photon_updates_"}
 """What the addresses of Photon's repositories have in them, in every release."""
+_PHOTON_KEY = "/etc/pki/rpm-gpg/VMWARE-RPM-GPG-KEY"
+"""Signed packages until 2024, and that with ``-4096`` behind its name since then. A repository may
+name only one, as old versions of tdnf take no more; its packages are signed by both."""
 _FILES = "the RPM files of the spec"
 _FIRST = 1 << 20
 """Priority of files that the spec names: they win over what repositories have."""
@@ -60,14 +63,12 @@ class Ground(Struct, frozen=True):
     """What packages are installed on.
 
     Attributes:
-        tree: The base.
-        planned: Files that the spec writes into it, by path.
+        tree: The base, with the repositories and keys that the spec adds.
         release: Of Photon, such as ``5.0``.
         arch: Of the machine.
     """
 
     tree: Tree
-    planned: Mapping[str, Blob]
     release: str
     arch: str
 
@@ -85,7 +86,7 @@ def resolve_packages(need: Need, ground: Ground, cache: Cache, progress: Progres
     if not base:
         raise GuestError(
             "the base has no database of installed packages, so what they need is unknown",
-            hint="write `packages: {install: online, names: […]}`",
+            hint="write `repositories: {install: online}`",
             code="PKG013",
         )
     headers = [(name, blob, _header(name, blob)) for name, blob in need.files]
@@ -152,8 +153,11 @@ def check_signatures(
 
 def _keys_of(ground: Ground, repository: Repository) -> dict[str, Key]:
     """Return the keys of a repository by their ids; files that are absent have none."""
+    paths = set(repository.key_files)
+    if any(path.startswith(_PHOTON_KEY) for path in paths):
+        paths |= {_PHOTON_KEY, f"{_PHOTON_KEY}-4096"}
     found: dict[str, Key] = {}
-    for path in repository.key_files:
+    for path in sorted(paths):
         if content := _read(ground, path):
             found |= read_keys(content, path)
     return found
@@ -223,7 +227,7 @@ def _check_vital(closure: Closure, need: Need) -> None:
         raise GuestError(
             f"installing the packages would replace {', '.join(vital)}",
             hint="take packages of the base's own age, `repositories: {install_from: release}`, "
-            "or allow it: `packages: {may_update: true, names: […]}`",
+            "or allow it: `repositories: {may_update: true}`",
             code="PKG015",
         )
 
@@ -237,18 +241,14 @@ def _texts(ground: Ground) -> Iterator[str]:
     """Yield the .repo files that the guest will have."""
     folder = guest(FOLDER)
     node = ground.tree.lstat(folder)
-    own = ground.tree.names(folder) if node and node.kind is Kind.DIRECTORY else []
-    planned = [path.rpartition("/")[2] for path in ground.planned if path.startswith(f"{FOLDER}/")]
-    for name in sorted({*fnmatch.filter(own, "*.repo"), *fnmatch.filter(planned, "*.repo")}):
+    names = ground.tree.names(folder) if node and node.kind is Kind.DIRECTORY else []
+    for name in fnmatch.filter(names, "*.repo"):
         yield _read(ground, join(folder, name)).decode(errors="replace")
 
 
 def _read(ground: Ground, path: str) -> bytes:
     """Return a file that the guest will have; empty without it."""
-    if path in ground.planned:
-        return b"".join(ground.planned[path].chunks())
     try:
-        place = resolve(ground.tree, guest(path))
-        return b"".join(ground.tree.chunks(place))
+        return b"".join(ground.tree.chunks(resolve(ground.tree, guest(path))))
     except (GuestError, FormatError):
         return b""

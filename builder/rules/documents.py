@@ -56,6 +56,12 @@ RULES: tuple[Rule, ...] = (
         "and the digest of each of its `platforms`.",
     ),
     error(
+        "LCK006",
+        "a package that is not recorded well",
+        _RECORDED + "Under `packages` each list names the RPM files that packages need on a base, "
+        "with `name`, `url`, `sha256` and `size`.",
+    ),
+    error(
         "YAML001",
         "not valid YAML",
         "The position is where reading broke off; the cause is often on the line above: a missing "

@@ -45,14 +45,14 @@ RULES: tuple[Rule, ...] = (
         "PKG015",
         "a vital package of the base would be replaced",
         "The guest cannot start without the C library, systemd, rpm and the kernel; replacing them "
-        "on the first boot is refused unless the spec has `packages: {may_update: true}`.",
+        "on the first boot is refused unless the spec has `repositories: {may_update: true}`.",
     ),
     error(
         "PKG016",
         "libsolv is not installed",
         "Packages are resolved by the Python module `solv`: "
-        "`pip install 'photon-builder[packages]'`. With `packages: {install: online}` the guest "
-        "resolves them on its first boot, with a network.",
+        "`pip install 'photon-builder[packages]'`. With `repositories: {install: online}` the "
+        "guest resolves them on its first boot, with a network.",
     ),
     error(
         "PKG017",

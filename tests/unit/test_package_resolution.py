@@ -10,6 +10,9 @@ import pytest
 from builder.blob import Blob
 from builder.cache import Cache
 from builder.engine.directory import DirectoryTree
+from builder.engine.ops import WriteFile
+from builder.engine.overlay import OverlayTree
+from builder.engine.paths import guest
 from builder.errors import BuilderError, DigestMismatch, FetchError, GuestError
 from builder.formats.rpm import read_header
 from builder.packages.closure import Closure
@@ -81,8 +84,11 @@ def base(
     return root
 
 
-def ground(root: Path, planned: dict[str, Blob] | None = None) -> Ground:
-    return Ground(DirectoryTree(str(root)), planned or {}, "5.0", "x86_64")
+def ground(root: Path, planned: dict[str, str] | None = None) -> Ground:
+    tree = OverlayTree(DirectoryTree(str(root)))
+    for path, text in (planned or {}).items():
+        tree.apply(WriteFile(guest(path), Blob.text(text)))
+    return Ground(tree, "5.0", "x86_64")
 
 
 def resolve(root: Path, cache: Path, need: Need) -> Closure:
@@ -187,10 +193,8 @@ def test_a_repository_that_the_spec_writes_is_searched(
 ) -> None:
     text = repo_text(f"{served.address}photon_release_5.0_x86_64", "mine")
     planned = {
-        "/etc/yum.repos.d/photon.repo": Blob.text(
-            "[photon]\nbaseurl=http://127.0.0.1:9/\nenabled=0\n"
-        ),
-        "/etc/yum.repos.d/mine.repo": Blob.text(text),
+        "/etc/yum.repos.d/photon.repo": "[photon]\nbaseurl=http://127.0.0.1:9/\nenabled=0\n",
+        "/etc/yum.repos.d/mine.repo": text,
     }
     closure = resolve_packages(Need(("jq",)), ground(base, planned), Cache(tmp_path), Silent())
     assert {choice.repository for choice in closure.choices} == {"mine"}
@@ -200,7 +204,7 @@ def test_a_repository_that_is_not_there_is_refused(
     base: Path, tmp_path: Path, served: ServedFolder
 ) -> None:
     planned = {
-        "/etc/yum.repos.d/photon.repo": Blob.text(repo_text(f"{served.address}nowhere")),
+        "/etc/yum.repos.d/photon.repo": repo_text(f"{served.address}nowhere"),
     }
     with pytest.raises(FetchError, match="nowhere/repodata/repomd.xml: it answers 404"):
         resolve_packages(Need(("jq",)), ground(base, planned), Cache(tmp_path), Silent())

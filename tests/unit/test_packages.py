@@ -379,7 +379,9 @@ def test_the_base_of_5_0_takes_the_packages_it_was_published_with() -> None:
 
 def test_a_medium_has_packages_of_its_own() -> None:
     medium = facts_of("5.0", revision="GA", image="iso-minimal")
-    assert wish(feature.FEATURE, ["jq"], facts=medium).changes == (InstallPackages(("jq",)),)
+    assert wish(feature.FEATURE, ["jq"], facts=medium).changes == (
+        InstallPackages(("jq",), online=False),
+    )
 
 
 @pytest.mark.parametrize(("given", "source"), [("enabled", ""), ("updates", "updates")])

@@ -13,6 +13,7 @@ from ..ops import MakeDirectory, MakeSymlink, Remove, WriteFile
 from .add_group import AddGroup
 from .add_user import AddUser
 from .ensure_line import EnsureLine
+from .install_files import InstallFiles
 from .install_packages import InstallPackages
 from .replace_text import ReplaceText
 from .require import Require
@@ -30,6 +31,7 @@ __all__ = [
     "AddUser",
     "Change",
     "EnsureLine",
+    "InstallFiles",
     "InstallPackages",
     "MakeDirectory",
     "MakeSymlink",
@@ -52,7 +54,7 @@ def _stage(*kinds: Type[Change]) -> Tuple[Type[Change], ...]:
 
 
 STAGES = (
-    _stage(InstallPackages),
+    _stage(InstallPackages, InstallFiles),
     _stage(Remove),
     _stage(AddGroup),
     _stage(AddUser),

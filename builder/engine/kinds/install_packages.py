@@ -23,16 +23,23 @@ class InstallPackages(Change):
         files: RPM file name and content.
         source: Whose packages a disk takes: ``release`` or ``updates``; empty for those of the
             repositories that the base has enabled.
+        online: Whether the guest resolves and fetches them on its first boot; otherwise they are
+            resolved when the image is built, and come with it.
+        may_update: Whether packages that the guest cannot start without may be replaced.
     """
 
     names: Tuple[str, ...] = ()
     files: Tuple[Tuple[str, Blob], ...] = ()
     source: str = ""
+    online: bool = True
+    may_update: bool = False
 
     FORMS: ClassVar[forms.Forms] = {
         "names": forms.WORDS,
         "files": forms.FILES,
         "source": forms.TEXT,
+        "online": forms.FLAG,
+        "may_update": forms.FLAG,
     }
 
     @property
@@ -48,5 +55,7 @@ class InstallPackages(Change):
         """Name them."""
         listed = " ".join((*self.names, *(name for name, _ in self.files)))
         kind = f", from the {self.source} repository" if self.source else ""
+        if not self.online:
+            return f"packages  {listed}  (come with the image, resolved by the first build{kind})"
         how = f"a disk on its first boot with a network{kind}; an ISO from its medium"
         return f"packages  {listed}  (installed once: {how})"

@@ -56,3 +56,23 @@ ExecStart={SCRIPT}
 [Install]
 WantedBy=multi-user.target
 """
+
+TRANSACTION_UNIT_TEXT = f"""\
+[Unit]
+Description=Install the packages that came with this image
+After=local-fs.target resizefs.service
+Before=docker.service photon-builder-preload.service remote-fs-pre.target
+Wants=remote-fs-pre.target
+ConditionPathExists={WANTED}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=30min
+StandardError=journal+console
+ExecStart={SCRIPT}
+
+[Install]
+WantedBy=multi-user.target
+"""
+"""Nothing waits for a network: the files are there, and mounts may need what they bring."""

@@ -19,8 +19,6 @@ _ENTRY = struct.Struct("<IHBB")
 _TAIL = struct.Struct("<IHBBI")
 _TAIL_TYPE = 0xDE
 _SMALLEST = 12
-_MOST_WAITING = 1024
-"""Blocks that are held back: a new directory's is changed by every name that it gets."""
 _PARSED_BLOCKS = 512
 """How many blocks are remembered with their entries: lookups come in clusters."""
 
@@ -65,12 +63,9 @@ class DirectoryBlocks:
         self.end = self.volume.block_size - self.tail_size
         self._room: dict[int, int] = {}
         self._listings: dict[int, Listing] = {}
-        self._waiting: dict[int, tuple[int, bytes]] = {}
 
     def read(self, directory: Inode, block: int) -> bytearray:
         """Return a block of entries, its checksum compared."""
-        if block in self._waiting:
-            return bytearray(self._waiting[block][1])
         raw = bytearray(self.volume.read(block))
         if self.tail_size and self.volume.is_new(block, directory.number):
             what = f"directory inode {directory.number}: block {block}"
@@ -83,27 +78,13 @@ class DirectoryBlocks:
         return raw
 
     def write(self, directory: Inode, block: int, raw: bytearray) -> None:
-        """Have a block of entries written, at the next flush."""
-        self.volume.check_range(block, 1, "a directory")
-        self._waiting[block] = (self.inodes.seed(directory), bytes(raw))
+        """Write a block of entries with its checksum."""
+        if self.tail_size:
+            crc = crc32c(self.inodes.seed(directory), raw[: self.end])
+            _TAIL.pack_into(raw, self.end, 0, _TAIL.size, 0, _TAIL_TYPE, crc)
+        self.volume.write(block, raw)
         self.volume.is_new(block, directory.number)
-        self.volume.is_changed = True
         self._room.pop(block, None)
-        if len(self._waiting) >= _MOST_WAITING:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the blocks that wait for it, with their checksums.
-
-        To be done before a directory is given up: its blocks may become something else.
-        """
-        for block, (seed, content) in sorted(self._waiting.items()):
-            raw = bytearray(content)
-            if self.tail_size:
-                crc = crc32c(seed, raw[: self.end])
-                _TAIL.pack_into(raw, self.end, 0, _TAIL.size, 0, _TAIL_TYPE, crc)
-            self.volume.write(block, raw)
-        self._waiting.clear()
 
     def entries(self, raw: bytearray, block: int) -> list[Entry]:
         """Return the entries of a block, free ones too; they are not to be changed."""

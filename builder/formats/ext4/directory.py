@@ -35,19 +35,16 @@ class Directories:
         self.volume = mapper.volume
         self.blocks = DirectoryBlocks(mapper.inodes)
         self._known: dict[int, dict[bytes, int]] = {}
-        self._listed: set[int] = set()
         self._indices: dict[int, Index] = {}
         self._checked: set[int] = set()
 
     def find(self, directory: Inode, name: bytes) -> int:
         """Return the inode number of ``name``; zero when it is absent.
 
-        What was found is remembered, and what was changed: paths share their beginnings.
+        What was found is remembered until the name changes: paths share their beginnings.
         """
         known = self._known.setdefault(directory.number, {})
         if name not in known:
-            if directory.number in self._listed:
-                return 0
             found = self._find(directory, name)
             known[name] = found[1].inode if found else 0
         return known[name]
@@ -73,19 +70,18 @@ class Directories:
             raise self.volume.damage(f"directory inode {directory.number}: has `{name}` twice")
         if not directory.flags & INDEX_FLAG:  # who lists a directory asks for its names next
             self._known[directory.number] = {entry.name: entry.inode for entry in live}
-            self._listed.add(directory.number)
         return [entry for entry in live if entry.name not in _DOTS]
 
     def add(self, directory: Inode, name: bytes, child: int, kind: int) -> None:
         """Add a name that is not there yet, of 255 bytes at most."""
+        self._forget(directory, name)
         new = Entry(0, child, 0, name, kind)
         if directory.flags & INDEX_FLAG:
             index = self._checked_index(directory)
-            self._note(directory, name, child)
+            self._forget(directory, name)
             if index.insert(new):
                 return
             self.drop_index(directory)
-        self._note(directory, name, child)
         for block in reversed(self.mapper.blocks(directory)):
             if self.blocks.insert(directory, block, new):
                 return
@@ -99,8 +95,8 @@ class Directories:
 
     def remove(self, directory: Inode, name: bytes) -> None:
         """Remove a name."""
+        self._forget(directory, name)
         found = self._find(directory, name)
-        self._note(directory, name, 0)
         if found:
             block, _ = found
             raw = self.blocks.read(directory, block)
@@ -109,8 +105,7 @@ class Directories:
 
     def begin(self, directory: Inode, parent: int) -> None:
         """Give a new directory its first block, with ``.`` and ``..``."""
-        self._known[directory.number] = dict(zip(_DOTS, (directory.number, parent), strict=False))
-        self._listed.add(directory.number)
+        self._known.pop(directory.number, None)
         self._indices.pop(directory.number, None)
         self._checked.discard(directory.number)
         runs = self.allocator.allocate(1, self.mapper.near(directory))
@@ -155,9 +150,9 @@ class Directories:
             self.blocks.write(directory, block, self.blocks.pack([]))
         directory.flags &= ~INDEX_FLAG
 
-    def _note(self, directory: Inode, name: bytes, child: int) -> None:
-        """Remember what a name stands for from now on, zero for nothing; an index changes."""
-        self._known.setdefault(directory.number, {})[name] = child
+    def _forget(self, directory: Inode, name: bytes) -> None:
+        """Forget what was found in a directory: a name of it is about to change."""
+        self._known.get(directory.number, {}).pop(name, None)
         self._indices.pop(directory.number, None)
 
     def _index(self, directory: Inode) -> Index:

@@ -187,7 +187,6 @@ class Ext4:
             return
         parent, name = self._parent(path)
         self._directories.remove(parent, name)
-        self._directories.blocks.flush()
         if top.is_directory:
             self._directories.drop_link(parent)
         self._inodes.write(parent)
@@ -201,7 +200,6 @@ class Ext4:
 
     def flush(self) -> None:
         """Write out inodes, bitmaps, group descriptors and the superblock, where they changed."""
-        self._directories.blocks.flush()
         self._inodes.flush()
         self._allocator.bitmaps.flush()
         self._groups.flush()

@@ -25,7 +25,6 @@ Times are signed seconds; the low two bits of a rest are added above bit 31.
 
 import stat
 import struct
-from functools import lru_cache
 
 from builder.errors import FormatError
 from builder.formats.ext4.checksum import crc32c
@@ -134,32 +133,25 @@ class Inode:
 
     def set_times(self, timestamp: int) -> None:
         """Set the times of access, change and modification."""
-        end = self.used_size
         for seconds, rest in _TIMES:
-            self._set_time(seconds, rest, timestamp, is_wide=end >= rest + 4)
+            self._set_time(seconds, rest, timestamp)
 
     def set_birth(self, timestamp: int, extra_size: int) -> None:
         """Set what only a new inode gets: the size of its second part, and its birth."""
         if extra_size:
             self._extra_size = extra_size
-            seconds, rest = _BIRTH
-            end = self.used_size
-            if end >= seconds + 4:
-                self._set_time(seconds, rest, timestamp, is_wide=end >= rest + 4)
+            if self.used_size >= _BIRTH[0] + 4:
+                self._set_time(*_BIRTH, timestamp)
 
-    def _set_time(self, seconds: int, rest: int, timestamp: int, *, is_wide: bool) -> None:
+    def _set_time(self, seconds: int, rest: int, timestamp: int) -> None:
         """Set one time; without its rest it ends in 2038."""
-        low, high = _pack_time(timestamp if is_wide else min(timestamp, 0x7FFFFFFF))
-        self.raw[seconds : seconds + 4] = low
-        if is_wide:
-            self.raw[rest : rest + 4] = high
-
-
-@lru_cache(maxsize=4)
-def _pack_time(timestamp: int) -> tuple[bytes, bytes]:
-    """Return the seconds of a time, and its rest; an edit has one time for everything."""
-    low = (timestamp & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-    return struct.pack("<i", low), struct.pack("<I", (timestamp - low) >> 32 & 3)
+        wide = self.used_size >= rest + 4
+        if not wide:
+            timestamp = min(timestamp, 0x7FFFFFFF)
+        low = (timestamp & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+        struct.pack_into("<i", self.raw, seconds, low)
+        if wide:
+            struct.pack_into("<I", self.raw, rest, (timestamp - low) >> 32 & 3)
 
 
 class Inodes:
