@@ -7,7 +7,7 @@ none may be left.
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from builder.blob import Blob
 from builder.carriers import menus, script
@@ -15,6 +15,7 @@ from builder.carriers.bundle import make_bundle
 from builder.carriers.kickstart import InstallerInput, kickstart_password, render
 from builder.carriers.repository import add_packages, check_names, keep
 from builder.changes import (
+    Change,
     FileOp,
     MakeDirectory,
     MakeSymlink,
@@ -22,6 +23,7 @@ from builder.changes import (
     SetPassword,
     WriteFile,
 )
+from builder.changes import replace as changed
 from builder.engine.overlay import OverlayTree
 from builder.engine.tree import Tree, ids
 from builder.errors import FormatError, GuestError
@@ -30,10 +32,10 @@ from builder.formats.iso9660 import Iso, open_iso
 from builder.formats.iso9660 import edits as iso
 from builder.formats.iso9660.append import plan_append
 from builder.formats.stream import RangeDigest, write_segments
-from builder.guest import install_keys
+from builder.guest import install_keys, preload
 from builder.guest.boot_menu import MenuEntry
 from builder.guest.installer import Installer
-from builder.guestpath import guest, join
+from builder.guestpath import guest, join, name
 from builder.job import Job, Made, Wanted
 from builder.roots.medium import open_medium, read_arch, read_installer
 from builder.structs import Struct
@@ -41,6 +43,9 @@ from builder.structs import Struct
 DIRECTORY = guest("/photon-builder")
 KICKSTART = join(DIRECTORY, "ks.json")
 BUNDLE = join(DIRECTORY, "bundle.pyz")
+IMAGES = join(DIRECTORY, "preload")
+_LARGEST_FILE = (1 << 32) - 1
+_READABLE = 0o644
 _LARGEST_INLINE = 8 << 20
 _SECONDS = 5
 _LOCKED = SetPassword("root", "*")
@@ -105,16 +110,21 @@ def installation(root: Tree, wanted: Wanted, defaults: Defaults) -> list[FileOp]
     }
     install_keys.check_bootmode(install.get("bootmode", ""), arch)
     given = render(wanted.plan.steps)
-    bundle = make_bundle(given.steps, wanted.timestamp)
+    images = [step.change for step in given.steps if _is_image(step.change)]
+    others = [step for step in given.steps if not _is_image(step.change)]
+    bundle = make_bundle(others, wanted.timestamp)
     kept = OverlayTree(root)
     keys = _keys(given, install, known)
     names = {*keys["additional_packages"]}
     added = add_packages(kept, given.rpms, wanted.timestamp)
     check_names(root, {*names, install["linux_flavor"]} - {_ALWAYS, *added})
     keys |= {"additional_packages": sorted({*names, *added}), **_delivery(bundle, known)}
+    if images:
+        keys["additional_files"] = [*_brought(images, known), *keys["additional_files"]]
     for op in (
         WriteFile(KICKSTART, Blob.text(install_keys.format_kickstart(keys, known))),
         *([WriteFile(BUNDLE, bundle)] if known.copies_files else []),
+        *(changed(each, path=join(IMAGES, name(each.path)), mode=_READABLE) for each in images),
         *menus.edit_menus(kept, _entry(wanted.name, install), wanted.timestamp),
     ):
         keep(kept, op)
@@ -125,6 +135,30 @@ def warn(sections: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what a person must know before building such a medium."""
     disk = sections.get("install", {}).get("disk", "")
     return (f"whatever starts from this medium installs unattended: this erases {disk}",)
+
+
+def _is_image(change: Change) -> TypeGuard[WriteFile]:
+    """Tell an archive of a container image: a file of the medium, and no part of the bundle."""
+    return isinstance(change, WriteFile) and preload.is_archive(change.path)
+
+
+def _brought(images: list[WriteFile], known: Installer) -> list[dict[str, str]]:
+    """Return the key that brings images into the installed system: a folder as a whole.
+
+    The folder is not there before, and only folders are copied with those above them.
+
+    Raises:
+        GuestError: the installer copies no files, or a medium holds none so large.
+    """
+    for image in images:
+        if not known.copies_files or image.content.size >= _LARGEST_FILE:
+            why = "is too large for a medium" if known.copies_files else "cannot be copied"
+            raise GuestError(
+                f"{image.path} {why}: {image.content.size} bytes, by {known.name}",
+                code="INS006",
+                hint="use a newer ISO" if not known.copies_files else "use a smaller image",
+            )
+    return [{f"{known.media}{IMAGES}": preload.FOLDER}]
 
 
 def _keys(given: InstallerInput, install: Mapping[str, Any], known: Installer) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from builder.blob import Blob, Download
-from builder.changes import SetUnitState, UnitState, WriteFile
+from builder.changes import MakeDirectory, SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic
 from builder.features import Because, Context, Wish
 from builder.features.docker_engine import wish_engine
@@ -52,6 +52,7 @@ def _wish_loading(
         (preload.UNIT_PATH, unit, 0o644),
         (preload.RETRY_PATH, preload.RETRY_UNIT, 0o644),
     )
+    yield Because(MakeDirectory(preload.FOLDER, 0o700), "images may be private")
     reason = "it loads the images that lie inside, and removes their archives"
     for path, text, mode in texts:
         yield Because(WriteFile(path, Blob.text(text), mode), reason)

@@ -72,6 +72,11 @@ class Row(Struct, frozen=True):
     ids: tuple[str, str]
 
 
+def is_archive(path: str) -> bool:
+    """Tell whether a path of the guest is that of an archive of an image."""
+    return path.startswith(f"{FOLDER}/") and path.endswith(".tar")
+
+
 def format_list(rows: Iterable[Row]) -> str:
     """Return the text of the list."""
     return "".join(f"{row.archive} {row.tag} {' '.join(row.ids)}\n" for row in rows)

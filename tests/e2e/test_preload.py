@@ -175,3 +175,20 @@ def test_a_disk_grows_as_far_as_the_images_need(registry: Registry, bench: Bench
     assert refused.code == 8
     assert "error[DSK003]: the images need" in refused.err
     assert "write disk: {size:" in refused.err
+
+
+def test_images_are_files_of_a_medium_and_no_part_of_its_bundle(
+    registry: Registry, bench: Bench, tmp_path: Path
+) -> None:
+    lab(bench, registry.host, spec=f"{SPEC}install: {{disk: /dev/sda}}\n", target="iso")
+    assert bench.run("lock", "lab").code == 0
+    iso = bench.build("lab", **SECRETS)
+    out = tmp_path / "out"
+    judge("xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/photon-builder", out)
+    assert {path.name for path in (out / "preload").iterdir()} == {"10-app.tar", "11-web.tar"}
+    told = judge("skopeo", "inspect", f"docker-archive:{out / 'preload/10-app.tar'}").stdout
+    assert len(json.loads(told)["Layers"]) == len(BASE)
+    assert (out / "bundle.pyz").stat().st_size < len(NOISE)
+    files = json.loads((out / "ks.json").read_text())["additional_files"]
+    assert {"/mnt/media/photon-builder/preload": preload.FOLDER} in files
+    assert bench.run("verify", iso, "lab", **SECRETS).code == 0
