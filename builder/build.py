@@ -218,10 +218,10 @@ def _with_room(request: Request, plan: Plan, base: Path) -> Request:
     Raises:
         NoSpaceError: it has not, and the spec gives its size.
     """
-    from builder.room import archives_in, reckon
-
-    if "disk" not in request.target.sections or not archives_in(plan):
+    if "disk" not in request.target.sections or not plan.archives():
         return request
+    from builder.room import reckon
+
     growth = reckon(plan, base, request.spec.sections)
     if not growth.text:
         return request

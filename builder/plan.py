@@ -24,6 +24,7 @@ from builder.errors import (
 )
 from builder.facts import Facts, facts_of
 from builder.features import Because, Context, Feature, Wish
+from builder.image_archive import Archive
 from builder.plain import row_of
 from builder.secret import Secrets, collecting
 from builder.spec import Overlay, Spec
@@ -104,6 +105,11 @@ class Plan(Struct, frozen=True):
             for _, blob in change.files
             if isinstance(blob.source, Download)
         ]
+
+    def archives(self) -> tuple[Archive, ...]:
+        """Return the archives of container images that are fetched before they can be written."""
+        recipes = (download.recipe for _, download in self.downloads())
+        return tuple(recipe for recipe in recipes if isinstance(recipe, Archive))
 
     def without_drawn(self) -> "Plan":
         """Return the plan without what was drawn for this run: an earlier file has another."""

@@ -41,12 +41,6 @@ class Growth(Struct, frozen=True):
         return f"the disk grows from {self.before / GIB:g} to {self.after / GIB:g} GiB for images"
 
 
-def archives_in(plan: Plan) -> tuple[Archive, ...]:
-    """Return the archives of images that a plan writes and nobody has fetched yet."""
-    recipes = (download.recipe for _, download in plan.downloads())
-    return tuple(recipe for recipe in recipes if isinstance(recipe, Archive))
-
-
 def reckon(plan: Plan, base: Path, sections: Mapping[str, Any]) -> Growth:
     """Return how large the disk of a base has to be for the images of a plan.
 
@@ -58,7 +52,7 @@ def reckon(plan: Plan, base: Path, sections: Mapping[str, Any]) -> Growth:
     Raises:
         NoSpaceError: the size that the spec gives is too small.
     """
-    archives = archives_in(plan)
+    archives = plan.archives()
     wanted = disk_size(sections)
     with open_image(base) as image:
         size = max(wanted, image.disk.size)

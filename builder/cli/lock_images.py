@@ -10,7 +10,7 @@ from builder.errors import Diagnostic, SpecError, UsageError
 from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
 from builder.progress import Progress
 from builder.rules import explain, of_rule
-from builder.rules.images import Use, image_uses, unlockable
+from builder.rules.images import Named, Use, image_uses, named_images, unlockable
 from builder.rules.model import Subject
 from builder.spec import Spec
 from builder.structs import Struct, replace
@@ -95,19 +95,20 @@ def lock_images(
     return Pins({name: _for_photon(pin) for name, pin in found.items()}, spec.pins)
 
 
-def _lockable(spec: Spec) -> list[Use]:
+def _lockable(spec: Spec) -> list[Use | Named]:
     """Return the uses of images by a tag; of the others, say what can be said."""
     for overlay, section in Subject(spec).sections("compose"):
         for settings in section.values():
             load_document(overlay.directory / Path(settings["file"]).expanduser())
     uses = list(image_uses(spec))
-    if wrong := [use for use in uses if use.name is None and not use.is_open]:
+    every: list[Use | Named] = [*uses, *named_images(spec)]
+    if wrong := [use for use in every if use.name is None and not use.is_open]:
         raise SpecError(tuple(_problem("CMP019", use.find(use.refusal)) for use in wrong))
     warn(tuple(_problem("CMP007", unlockable(use)) for use in uses if use.is_open))
     return [
         use
-        for use in uses
-        if use.name and not use.is_open and (use.project.preload or not use.name.is_pinned)
+        for use in every
+        if use.name and not use.is_open and (use.is_shipped or not use.name.is_pinned)
     ]
 
 
@@ -146,13 +147,13 @@ def _resolve(names: list[ImageName], progress: Progress) -> dict[str, Pin]:
 
 
 def _with_variants(
-    uses: list[Use], pins: Mapping[str, Pin], archs: Mapping[str, str], progress: Progress
+    uses: list[Use | Named], pins: Mapping[str, Pin], archs: Mapping[str, str], progress: Progress
 ) -> dict[str, Pin]:
     """Return the pins of images that are shipped, with the blobs for each platform."""
     wanted: dict[str, set[str]] = {}
     for use in uses:
-        if use.name and use.project.preload:
-            platforms = {use.used.platform or PLATFORMS[arch] for arch in archs}
+        if use.name and use.is_shipped:
+            platforms = {use.platform or PLATFORMS[arch] for arch in archs}
             known = pins[str(use.name)]
             lacking = {p for p in platforms if p in known.platforms} - known.variants.keys()
             wanted.setdefault(str(use.name), set()).update(lacking)
@@ -172,14 +173,16 @@ def _with_variants(
     return found
 
 
-def _missing(use: Use, pins: Mapping[str, Pin], archs: Mapping[str, str]) -> Iterator[Diagnostic]:
+def _missing(
+    use: Use | Named, pins: Mapping[str, Pin], archs: Mapping[str, str]
+) -> Iterator[Diagnostic]:
     """Yield a problem for each architecture that an image does not run on."""
     pin = pins[str(use.name)]
     for arch, target in archs.items():
         lack = pin.lack(PLATFORMS[arch])
-        if lack and not use.used.platform:
+        if lack and not use.platform:
             hint = f"{target} is built for {arch}: use another image or tag"
-            yield _problem("CMP006", use.find(f"the image {use.used.text} {lack}", hint))
+            yield _problem("CMP006", use.find(f"the image {use.text} {lack}", hint))
 
 
 def _problem(code: str, finding: Diagnostic) -> Diagnostic:

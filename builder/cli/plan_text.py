@@ -9,11 +9,13 @@ from typing import Any
 from builder.base import Origin
 from builder.build import Request
 from builder.cli.areas import AREAS, SYSTEM, area_of, key_of
+from builder.cli.plan_images import SHIPPED, archive_state, preload_lines
 from builder.cli.report import shown_path
+from builder.image_archive import Archive
 from builder.plan import Plan, Step
 from builder.plan_record import Difference, name_of, since
 from builder.printable import printable
-from builder.rules.images import image_uses
+from builder.rules.images import Named, Use, image_uses, named_images
 from builder.spec import Spec
 from builder.structs import Struct
 
@@ -74,7 +76,10 @@ def plan_lines(
     """Yield a plan for people, its changes grouped by area and by the key that asked for them."""
     yield Line(f"{request.artifact}  ({request.target.name}, from {origin.shown})", 0, "title")
     yield from (Line(f"download  {line}", 2) for line in _downloads(plan, origin))
-    yield from (Line(f"image     {_image_line(row)}", 2) for row in image_rows(request.spec))
+    shipped = {archive.image.name.text for archive in plan.archives()}
+    for row in image_rows(request.spec):
+        yield Line(f"image     {_image_line(row, is_shipped=row['image'] in shipped)}", 2)
+    yield from (Line(f"preload   {line}", 2) for line in preload_lines(plan.archives()))
     yield Line(before.text, 2)
     difference = before.difference or Difference()
     folded = 0
@@ -121,12 +126,12 @@ def fit(line: Line, width: int | None) -> str:
 def image_rows(spec: Spec) -> list[dict[str, str]]:
     """Return the container images that the guest pulls, and what the lock file has of each."""
     rows = []
-    for use in image_uses(spec):
+    every: list[Use | Named] = [*image_uses(spec), *named_images(spec)]
+    for use in every:
         pin = use.pin(spec)
         digest = pin.digest if pin else use.name.digest if use.name else ""
-        image = "" if use.is_open else use.used.text
-        service = f"{use.project.name}/{use.used.service}"
-        rows.append({"service": service, "image": image, "digest": digest})
+        image = "" if use.is_open else use.text
+        rows.append({"service": use.user, "image": image, "digest": digest})
     return rows
 
 
@@ -173,11 +178,11 @@ def _time(timestamp: object) -> str:
         return "at an unknown time"
 
 
-def _image_line(row: Mapping[str, str]) -> str:
+def _image_line(row: Mapping[str, str], *, is_shipped: bool) -> str:
     """Return an image for people: its name, the digest that holds it, and who runs it."""
     name, _, _ = row["image"].partition("@")
     digest = row["digest"] or "not locked: what the tag means on the first boot"
-    return f"{name or 'given by reference'}  ({row['service']}, {digest})"
+    return f"{name or 'given by reference'}  ({row['service']}, {digest}{SHIPPED * is_shipped})"
 
 
 def _downloads(plan: Plan, origin: Origin) -> Iterator[str]:
@@ -187,7 +192,10 @@ def _downloads(plan: Plan, origin: Origin) -> Iterator[str]:
         state = _cached(origin.digests) if origin.digests else _UNPUBLISHED
         yield f"{origin.source.filename}  ({size}{state})"
     for change, download in plan.downloads():
-        state = _cached({"sha256": change.content.sha256})
+        if isinstance(download.recipe, Archive):
+            state = archive_state(download.recipe)
+        else:
+            state = _cached({"sha256": change.content.sha256})
         unless = f", unless the base has {change.unless}" if change.unless else ""
         yield f"{download.filename}  ({state}{unless})"
 

@@ -7,6 +7,7 @@ from builder.changes import SetUnitState, UnitState
 from builder.features import Context, Feature, Wish
 from builder.features.docker_daemon import check_daemon
 from builder.features.docker_engine import wish_engine
+from builder.features.docker_images import wish_images
 from builder.features.docker_keys import check_keys
 
 SCHEMA = {
@@ -15,6 +16,13 @@ SCHEMA = {
     "additionalProperties": False,
     "properties": {
         "enable": {"type": "boolean", "description": "Start it at boot; yes by default."},
+        "images": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "uniqueItems": True,
+            "description": "Container images to ship, as `lock` has them, besides those of "
+            "projects with `preload`.",
+        },
         "daemon": {
             "type": "object",
             "description": "Keys of daemon.json; ours for logs and live-restore stay unless named.",
@@ -29,7 +37,8 @@ SCHEMA = {
 
 
 def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
-    """Yield the engine's state and settings."""
+    """Yield the engine's state and settings, and the images that it is given."""
+    yield from wish_images(value.get("images", ()), context)
     if not value.get("enable", True):
         for unit in ("docker.service", "docker.socket"):
             yield SetUnitState(unit, UnitState.DISABLED, if_present=True)

@@ -6,14 +6,14 @@ Source: Compose Specification, "Merge"; the reference grammar of the distributio
 import re
 from collections.abc import Iterator
 
-from builder.errors import Diagnostic
+from builder.errors import Diagnostic, KeyPath
 from builder.guest.compose_images import OTHER_OVERRIDES, OVERRIDE, Used, iter_images
 from builder.guest.compose_layers import reader
 from builder.guest.interpolation import interpolate
 from builder.image_names import ImageName, Pin, parse_image_name
-from builder.rules.model import Rule, Subject, error, warning
+from builder.rules.model import Rule, Subject, error, find, warning
 from builder.rules.projects import Project, projects
-from builder.spec import Spec
+from builder.spec import Overlay, Spec
 from builder.structs import Struct
 
 _VERSION = re.compile(r".*\d+[._-]\d+.*|[0-9a-f]{7,40}|\d{8}")
@@ -41,9 +41,68 @@ class Use(Struct, frozen=True):
         """Return what the lock file has of it."""
         return spec.pins.get(str(self.name)) if self.name and not self.is_open else None
 
+    @property
+    def text(self) -> str:
+        """The image, as the compose file has it."""
+        return self.used.text
+
+    @property
+    def platform(self) -> str:
+        """What the service says it wants; empty for the machine's own."""
+        return self.used.platform
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it lies inside the artifact."""
+        return self.project.preload
+
+    @property
+    def user(self) -> str:
+        """Who runs it: project and service."""
+        return f"{self.project.name}/{self.used.service}"
+
     def find(self, message: str, hint: str = "") -> Diagnostic:
         """Return a finding where the compose file names it."""
         return self.project.find(self.used.path, message, hint)
+
+
+class Named(Struct, frozen=True):
+    """An image that `docker: {images: […]}` ships, for whoever runs it.
+
+    Attributes:
+        overlay: The overlay that names it.
+        path: Where.
+        text: As it is written.
+        name: What the text means; ``None`` when it is not the name of an image.
+        refusal: Why it is none.
+    """
+
+    overlay: Overlay
+    path: KeyPath
+    text: str
+    name: ImageName | None
+    refusal: str
+    is_open = False
+    is_shipped = True
+    platform = ""
+    user = "docker.images"
+
+    def pin(self, spec: Spec) -> Pin | None:
+        """Return what the lock file has of it."""
+        return spec.pins.get(str(self.name)) if self.name else None
+
+    def find(self, message: str, hint: str = "") -> Diagnostic:
+        """Return a finding where the spec names it."""
+        return find(self.overlay, self.path, message, hint)
+
+
+def named_images(spec: Spec) -> Iterator[Named]:
+    """Yield every image that `docker` names."""
+    for overlay, path, text in Subject(spec).listed("docker", "images"):
+        try:
+            yield Named(overlay, path, str(text), parse_image_name(str(text)), "")
+        except ValueError as wrong:
+            yield Named(overlay, path, str(text), None, str(wrong))
 
 
 def image_uses(spec: Spec) -> Iterator[Use]:
@@ -61,7 +120,8 @@ def image_uses(spec: Spec) -> Iterator[Use]:
 
 def pinned_images(spec: Spec) -> dict[str, str]:
     """Return the images of a spec that the lock file holds, by full name, with their digests."""
-    pins = {str(use.name): use.pin(spec) for use in image_uses(spec)}
+    every: list[Use | Named] = [*image_uses(spec), *named_images(spec)]
+    pins = {str(use.name): use.pin(spec) for use in every}
     return {name: pin.digest for name, pin in sorted(pins.items()) if pin}
 
 

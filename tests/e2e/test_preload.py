@@ -192,3 +192,49 @@ def test_images_are_files_of_a_medium_and_no_part_of_its_bundle(
     files = json.loads((out / "ks.json").read_text())["additional_files"]
     assert {"/mnt/media/photon-builder/preload": preload.FOLDER} in files
     assert bench.run("verify", iso, "lab", **SECRETS).code == 0
+
+
+def test_a_plan_says_what_is_shipped_and_what_it_needs(registry: Registry, bench: Bench) -> None:
+    lab(bench, registry.host)
+    assert bench.run("lock", "lab").code == 0
+    told = bench.run("plan", "lab", **SECRETS).out
+    digest = registry.digest("lab/app:1.0")
+    name = f"{registry.host}/lab/app:1.0"
+    assert f"image     {name}  (app/app, {digest}, shipped inside)" in told
+    assert "preload   2 images, 5 layers, 2 of them shared: 0.3 MB in the artifact" in told
+    assert "preload   the first boot needs up to 2" in told
+    assert f"download  the image {name}  (0.3 MB in 2 layers, 0.3 MB unpacked, " in told
+    assert "0.3 MB of it not in the cache yet)" in told
+    bench.build("lab", **SECRETS)
+    assert "unpacked, in the cache)" in bench.run("plan", "lab", **SECRETS).out
+
+
+def test_images_that_no_project_runs_are_shipped_too(
+    registry: Registry, bench: Bench, tmp_path: Path
+) -> None:
+    head = SPEC[: SPEC.index("  compose:")]
+    spec = head.replace("compose_plugin: base", "images: [HOST/lab/web:2.0, HOST/lab/app@DIGEST]")
+    digest = registry.digest("lab/app:1.0")
+    lab(bench, registry.host, spec=spec.replace("DIGEST", digest))
+    assert "CMP020" in bench.run("build", "lab", **SECRETS).err
+    assert bench.run("lock", "lab").code == 0
+    disk = opened(bench, bench.build("lab", **SECRETS), tmp_path / "disk")
+    rows = [line.split()[:2] for line in disk.text(preload.LIST).splitlines()]
+    assert rows == [
+        ["10-app.tar", f"{registry.host}/lab/app:sha256-{digest[7:19]}"],
+        ["11-web.tar", f"{registry.host}/lab/web:2.0"],
+    ]
+    assert "docker.images" in bench.run("plan", "lab", **SECRETS).out
+    lab(bench, registry.host, spec=spec.replace("HOST/lab/app@DIGEST", "Not/A:Name"))
+    assert "CMP019" in bench.run("lock", "lab").err
+
+
+def test_one_tag_for_two_images_is_refused(registry: Registry, bench: Bench) -> None:
+    spec = SPEC.replace("compose_plugin: base", "compose_plugin: base, images: [HOST/lab/app:1.0]")
+    lab(bench, registry.host, spec=spec)
+    assert bench.run("lock", "lab").code == 0
+    assert bench.run("build", "lab", **SECRETS).code == 0  # the same image twice is one
+    arm = COMPOSE.replace("restart: always", "restart: always, platform: linux/arm64", 1)
+    bench.write("specs/compose.yaml", arm.replace("HOST", registry.host))
+    assert bench.run("lock", "lab").code == 0
+    assert "CMP050" in bench.run("build", "lab", **SECRETS).err
