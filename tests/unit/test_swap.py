@@ -65,6 +65,23 @@ def test_the_file_is_swap_space_without_holes_for_root_alone(tmp_path: Path) -> 
     assert [path.name for path in file.parent.iterdir()] == ["swap"]
 
 
+def test_the_kernel_takes_the_file_as_swap_space(tmp_path: Path) -> None:
+    assert run(tmp_path, "8").returncode == 0
+    file = tmp_path / "lib/swap"
+    told = judge("blkid", "-p", "-s", "TYPE", "-o", "value", file).stdout
+    assert told == "swap\n"
+    on = subprocess.run(["/sbin/swapon", file], check=False, capture_output=True, text=True)
+    kind = judge("stat", "-f", "-c", "%T", file).stdout.strip()
+    if "Operation not permitted" in on.stderr or kind in {"tmpfs", "overlayfs"}:
+        pytest.skip(f"turning swap on needs root, and a disk: this is {kind}")
+    try:
+        assert on.returncode == 0, on.stderr
+        sizes = judge("swapon", "--show=NAME,SIZE", "--bytes", "--noheadings").stdout
+        assert f"{file} {(8 << 20) - os.sysconf('SC_PAGE_SIZE')}\n" in sizes
+    finally:
+        subprocess.run(["/sbin/swapoff", file], check=False, capture_output=True)
+
+
 def test_the_second_boot_turns_the_same_file_on(tmp_path: Path) -> None:
     run(tmp_path, "4")
     file = tmp_path / "lib/swap"
