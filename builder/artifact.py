@@ -269,13 +269,15 @@ def _remove_stale(directory: Path) -> None:
 @contextmanager
 def locked(directory: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Hold a lock on a directory: two builds may finish at once."""
-    fd = os.open(directory, os.O_RDONLY)
+    with host_errors(directory):
+        fd = os.open(directory, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with host_errors(directory):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)

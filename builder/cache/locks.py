@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from builder.host import host_errors
+
 
 @contextmanager
 def hold(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
@@ -36,13 +38,17 @@ def _locked(path: Path, waiting: Callable[[], object]) -> int:
 
     Whoever held it may have removed the file meanwhile; a lock on a removed file protects
     nothing, so it is taken again on the new one.
+
+    Raises:
+        HostError: the filesystem cannot lock files.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            if not _is_taken(descriptor):
-                waiting()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with host_errors(path):
+                if not _is_taken(descriptor):
+                    waiting()
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_named(descriptor, path):
                 return descriptor
         except BaseException:
