@@ -4,12 +4,12 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 from builder.formats.disk import GIB
+from builder.formats.scratch import temporary_folder
 from builder.structs import Struct
 
 _NEEDED = ("click", "jsonschema", "PyYAML", "requests", "tqdm")
@@ -71,7 +71,7 @@ def _folder(name: str, folder: Path) -> Finding:
 
 def _nameless_files(output: Path) -> Finding:
     """Look whether unfinished files can be kept without a name, so that nothing is ever left."""
-    there = output if output.is_dir() else Path(tempfile.gettempdir())
+    there = output if output.is_dir() else temporary_folder()
     flag = getattr(os, "O_TMPFILE", 0)
     try:
         os.close(os.open(there, flag | os.O_RDWR)) if flag else None

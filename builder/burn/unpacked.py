@@ -4,14 +4,13 @@ Needed for the settings of single cards only; without them an image is read as a
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from builder.burn.source import Image, iter_spans, joined_extents
 from builder.formats.disk import Disk
+from builder.formats.scratch import temporary_folder
 from builder.formats.sparse import SparseDisk, open_scratch, write_sparse
 from builder.formats.stream import truncate
 from builder.progress import Progress
@@ -34,9 +33,9 @@ def open_unpacked(image: Image, progress: Progress) -> Iterator[tuple[Disk, Imag
         finally:
             os.close(fd)
         return
-    folder = image.path.resolve().parent if image.path else Path(tempfile.gettempdir())
+    folder = image.path.resolve().parent if image.path else temporary_folder()
     if not os.access(folder, os.W_OK):
-        folder = Path(tempfile.gettempdir())
+        folder = temporary_folder()
     with open_scratch(folder) as fd:
         progress.phase(f"unpacking {image.name}: its root is edited for each card")
         for offset, content in image.iter_runs():

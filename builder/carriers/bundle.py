@@ -10,11 +10,11 @@ from pathlib import Path
 
 from builder import engine
 from builder.blob import Blob
-from builder.carriers.scratch import make_scratch
 from builder.changes import WriteFile
 from builder.engine.archive import ChangedError, Packing, write_archive
 from builder.engine.document import Document, Entry, dump
 from builder.errors import GuestError, HostError
+from builder.formats.scratch import make_scratch
 from builder.plan import Step
 
 _ENGINE = Path(engine.__path__[0])

@@ -34,14 +34,13 @@ def _open(path: Path) -> Iterator[Image]:
 
 def _enter_scratch(path: Path, stack: ExitStack) -> int:
     """Open a scratch file; a folder that cannot be written is passed over."""
-    import tempfile
-
+    from builder.formats.scratch import temporary_folder
     from builder.formats.sparse import open_scratch
 
     try:
         return stack.enter_context(open_scratch(path.resolve().parent))
     except HostError:
-        return stack.enter_context(open_scratch(Path(tempfile.gettempdir())))
+        return stack.enter_context(open_scratch(temporary_folder()))
 
 
 CONTAINER = Container("raw or vhd in tar, gz, xz or zst", _sniff, _open, order=-1)

@@ -8,7 +8,6 @@ boot loader, no installer and no package, so it does not boot, and says so in ``
 
 import gzip
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from builder.blob import Blob
 from builder.facts import Facts, Installer
 from builder.formats.cpio import pack_files
 from builder.formats.iso9660 import AddDirectory, AddFile, Edit, open_iso, plan_append
+from builder.formats.scratch import make_scratch
 from builder.formats.stream import write_segments
 
 _HERE = Path(__file__).parent
@@ -52,11 +52,10 @@ def make_source_medium(fd: int, timestamp: int) -> None:
 
 def _write(fd: int, edits: Iterator[Edit], timestamp: int) -> None:
     """Write the empty image with what it lacks."""
-    with tempfile.NamedTemporaryFile() as empty:
-        empty.write(gzip.decompress(_EMPTY.read_bytes()))
-        empty.flush()
-        with open_iso(Path(empty.name)) as iso:
-            write_segments(fd, plan_append(iso, edits, timestamp=timestamp).segments())
+    empty = make_scratch()
+    empty.write_bytes(gzip.decompress(_EMPTY.read_bytes()))
+    with open_iso(empty) as iso:
+        write_segments(fd, plan_append(iso, edits, timestamp=timestamp).segments())
 
 
 def _edits(facts: Facts) -> Iterator[Edit]:

@@ -80,3 +80,22 @@ def test_an_image_that_is_unpacked_onto_a_full_disk_names_the_folder(
         assert done.code == 10, done.err
         assert "/out: there is no room left on its filesystem" in done.err
         assert files_below(bench.directory / "out") == {}
+
+
+@pytest.mark.parametrize("signal", ["SIG2", "SIG15"])
+def test_an_interrupt_at_any_new_file_leaves_nothing_in_the_folder_for_temporary_files(
+    signal: str, faults: Faults, bench: Bench
+) -> None:
+    """The first build also makes the sample, in a temporary file."""
+    spec = spec_of(bench, "iso")
+    for number in range(1, 20):
+        done = faults.run(
+            bench, "build", spec, calls="create", what=signal, at=number, sticky=False,
+            PHOTON_BUILDER_CACHE=str(bench.directory / f"cache{number}"),
+        )  # fmt: skip
+        assert list((bench.directory / "tmp").iterdir()) == []
+        if not done.code:
+            break
+        assert done.code == 130, done.err
+        assert [path.name for path in bench.output.glob("*")] == []
+    assert number > 3

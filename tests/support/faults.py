@@ -16,7 +16,7 @@ class Faults:
 
     def run(
         self, bench: Bench, *arguments: str | Path, calls: str, what: str, at: int = 1,
-        sticky: bool = True,
+        sticky: bool = True, **more: str,
     ) -> Run:  # fmt: skip
         """Run the program, from the ``at``-th of some calls on with a fault.
 
@@ -24,9 +24,10 @@ class Faults:
             bench: Where.
             *arguments: Of the program.
             calls: Kinds of calls, as tools/faults.c names them.
-            what: Name of an errno, or ``short``.
+            what: Name of an errno, ``short``, or a signal such as ``SIG15``.
             at: Number of the first call that is disturbed.
             sticky: Whether all later ones are, too.
+            **more: Variables that the program sees.
         """
         extra = {"FAULT_STICKY": "1"} if sticky else {}
         temporary = bench.directory / "tmp"
@@ -39,8 +40,9 @@ class Faults:
             FAULT_BELOW=str(bench.directory),
             FAULT_CALLS=calls,
             FAULT_AT=str(at),
-            FAULT_DO=what if what == "short" else str(getattr(errno, what)),
+            FAULT_DO=str(getattr(errno, what, what)),
             **extra,
+            **more,
         )
 
 

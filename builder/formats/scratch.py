@@ -1,10 +1,13 @@
 """A file for what is too large for memory, gone with the last reference to its path."""
 
+import os
 import tempfile
 import weakref
 from pathlib import Path, PosixPath
 from typing import BinaryIO, cast
 
+_VARIABLES = ("TMPDIR", "TEMP", "TMP")
+_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - files in it have no name, or one that nobody guesses
 _OPEN_FILES = Path("/proc/self/fd")
 
 
@@ -16,6 +19,17 @@ class ScratchPath(PosixPath):
     """
 
     file: BinaryIO
+
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files, as ``tempfile`` chooses it.
+
+    That tries each with a file, which stays there when it is interrupted.
+    """
+    for name in (*map(os.environ.get, _VARIABLES), *_FOLDERS):
+        if name and Path(name).is_dir() and os.access(name, os.W_OK | os.X_OK):
+            return Path(name).absolute()
+    return Path.cwd()
 
 
 def make_scratch() -> ScratchPath:
@@ -35,5 +49,6 @@ def make_scratch() -> ScratchPath:
 def _open() -> BinaryIO:
     """Open the file."""
     if _OPEN_FILES.is_dir():
-        return tempfile.TemporaryFile(prefix="photon-builder-")
-    return cast("BinaryIO", tempfile.NamedTemporaryFile(prefix="photon-builder-"))
+        return tempfile.TemporaryFile(dir=temporary_folder())
+    folder = temporary_folder()
+    return cast("BinaryIO", tempfile.NamedTemporaryFile(prefix="photon-builder-", dir=folder))
