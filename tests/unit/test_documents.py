@@ -215,7 +215,7 @@ def test_an_excerpt_is_the_source_line_without_secrets() -> None:
         "b: {DB_PASSWORD: …",
         "d: {password: {env: NAME}}",
         "e: [API_KEY=…",
-        "f: nfs://ada:…@nas/x",
+        "f: nfs://…@nas/x",
         "g: https://nas:80/a",
         "",
     ]
@@ -247,6 +247,10 @@ x: &p SECRET
 password: *p
 command: mysql --root-password SECRET
 url: "http://me:SECRET@h/x?sig=SECRET#SECRET"
+other: https://SECRET@h/x
+image: me:SECRET@registry.example/app:1
+secrets: {db: SECRET}
+pinned: postgres:16@sha256:0123456789
 """
 
 
@@ -256,6 +260,7 @@ def test_no_line_shows_a_secret_that_stands_where_it_does_not_belong() -> None:
     assert not [line for line in lines if "SECRET" in line]
     assert lines[8].startswith("  ada: {uid: 5a, password: …")
     assert lines[17] == "  - options: […noatime]"
+    assert lines[-1] == "pinned: postgres:16@sha256:0123456789"
 
 
 def test_no_line_of_a_file_that_is_not_valid_shows_a_secret() -> None:

@@ -196,7 +196,7 @@ def test_a_lock_gives_the_digest_that_a_spec_lacks(tmp_path: Path) -> None:
         ("{file: a, md5: abc}", ("BASE004", 3, 22), "has 3 hex digits; wanted 32"),
         (f"{{file: a, md5: {'x' * 32}}}", ("BASE004", 3, 22), "holds 'x'"),
         (f"{{sample: true, sha256: {SHA256}}}", ("BASE005", 3, 30), "`sha256`"),
-        (f"{{url: 'ftp://x/y', sha256: {SHA256}}}", ("BASE006", 3, 13), "no address"),
+        (f"{{url: 'ftp://x/y', sha256: {SHA256}}}", ("BASE006", 3, 13), "valid address"),
         ("{sample: false}", ("SCH004", 3, 16), "wanted one of true, 3.0"),
         ("sample", ("SCH001", 3, 7), "wanted a mapping"),
     ],
