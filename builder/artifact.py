@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -242,7 +241,7 @@ def _nameless(directory: Path) -> Staging | None:
 def _named(directory: Path) -> Staging:
     """Open a file with a temporary name, locked as long as this process lives."""
     for _ in range(_TRIES):
-        path = directory / f"{_PART}{secrets.token_hex(8)}"
+        path = directory / f"{_PART}{os.urandom(8).hex()}"
         with suppress(FileExistsError):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
             fcntl.flock(fd, fcntl.LOCK_EX)

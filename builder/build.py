@@ -30,6 +30,7 @@ from builder.plan import Plan, make_plan
 from builder.plan_record import changes_of
 from builder.progress import Progress, Silent
 from builder.request import Outcome, Request
+from builder.spec import Spec
 from builder.structs import replace
 from builder.support import check_support, features_for
 from builder.told_name import Renaming, naming
@@ -272,10 +273,17 @@ def _job(request: Request, plan: Plan, opened: Opened, where: tuple[int, int, Pr
     )
 
 
-def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dict[str, Any]:
-    """Return what is recorded beside an artifact; secrets appear as digests at most."""
+def _pinned_images(spec: Spec) -> dict[str, str]:
+    """Return the images of a spec that the lock file holds, by full name, with their digests."""
+    if "compose" not in spec.keys:
+        return {}
     from builder.rules.images import pinned_images
 
+    return pinned_images(spec)
+
+
+def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dict[str, Any]:
+    """Return what is recorded beside an artifact; secrets appear as digests at most."""
     source = opened.origin.source
     recorded = source is not None and source.is_recorded
     return {
@@ -288,7 +296,7 @@ def _provenance(request: Request, plan: Plan, opened: Opened, made: Made) -> dic
             "steps": len(plan.steps),
             "changes": changes_of(plan),
         },
-        "images": pinned_images(request.spec),
+        "images": _pinned_images(request.spec),
         "base": {
             "name": opened.origin.path.name if opened.origin.path else opened.origin.text,
             "release": opened.origin.release,

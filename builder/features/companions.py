@@ -7,8 +7,6 @@ from builder.changes import EnsureLine, MakeSymlink, WriteFile
 from builder.errors import Diagnostic, Severity
 from builder.features import Because, Context, Wish
 from builder.features.host_keys import is_host_key, wish_kept
-from builder.features.ssh import CONFIG, INCLUDE, WITHOUT_INCLUDE
-from builder.features.sysctl import wish_last
 from builder.guestpath import GuestPath, guest, parent
 
 _SSHD = "/etc/ssh/sshd_config.d"
@@ -49,6 +47,8 @@ def _of_path(path: GuestPath, context: Context) -> Iterator[Wish]:
 
 def _included(path: GuestPath, context: Context) -> Wish:
     """Return the line by which sshd reads a file, or why it never would."""
+    from builder.features.ssh import CONFIG, INCLUDE, WITHOUT_INCLUDE
+
     if not path.endswith(_SUFFIX):
         return Diagnostic(
             f"{path} is not read by sshd: its name does not end in {_SUFFIX}",
@@ -72,6 +72,8 @@ def _of_text(path: GuestPath, content: Blob, context: Context) -> Iterator[Wish]
     """Yield what goes by the text of a file."""
     if parent(path) != _SYSCTL or not path.endswith(_SUFFIX):
         return
+    from builder.features.sysctl import wish_last
+
     with content.open() as stream:
         text = stream.read().decode(errors="replace")
     for line in text.splitlines():

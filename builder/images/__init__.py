@@ -16,7 +16,6 @@ from builder.formats.disk import Disk
 from builder.formats.partition_types import purpose_of
 from builder.guest.os_release import Release
 from builder.host import refusal
-from builder.packages.installed import read_installed
 from builder.roots.disk import Volume, mount_root, open_volumes, read_release
 from builder.roots.mounted import MountedRoot
 from builder.structs import Struct
@@ -162,6 +161,8 @@ def describe(image: Image, *, packages: bool = False) -> dict[str, Any]:
         return {**found, "partitions": rows, "root": str(error)}
     said = {"release": release.version, "build": release.build, "base": name_base(release)}
     if packages:
+        from builder.packages.installed import read_installed
+
         found["packages"] = [package.row() for package in read_installed(root)]
     return {**found, "partitions": [_row_of(volume, root) for volume in volumes], **said}
 

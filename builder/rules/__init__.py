@@ -8,7 +8,7 @@ import contextlib
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from builder.errors import Diagnostic, UsageError, in_order
 from builder.facts import Facts
@@ -25,16 +25,35 @@ __all__ = [
     "discover",
     "explain",
     "of_rule",
+    "rules_for",
 ]
+
+
+_ONLY_WITH = {
+    **dict.fromkeys(("apps", "images", "shared"), "compose"),
+    **dict.fromkeys(("compose", "compose_files", "compose_references"), "compose"),
+    **dict.fromkeys(("compose_schema", "compose_settings", "env_files", "projects"), "compose"),
+    "media": "install",
+}
+"""Modules that find something only in a spec that has a key: for others they are not imported."""
 
 
 @functools.cache
 def discover() -> tuple[Rule, ...]:
     """Return every rule of this package, by code."""
-    modules = (
-        importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, f"{__name__}.")
-    )
-    found = [rule for module in modules for rule in getattr(module, "RULES", ())]
+    return _named(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def rules_for(keys: Collection[str]) -> tuple[Rule, ...]:
+    """Return the rules that a spec with some keys can break, by code."""
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return _named(name for name in names if _ONLY_WITH.get(name, "") in {"", *keys})
+
+
+def _named(modules: Iterable[str]) -> tuple[Rule, ...]:
+    """Return the rules of some modules of this package, by code."""
+    read = (importlib.import_module(f"{__name__}.{name}") for name in modules)
+    found = [rule for module in read for rule in getattr(module, "RULES", ())]
     return tuple(sorted(found, key=lambda rule: rule.code))
 
 
@@ -60,7 +79,8 @@ def check_rules(spec: Spec, bases: Mapping[str, Facts] | None = None) -> tuple[D
         bases: What is known of the base of each target, by its name.
     """
     subject = Subject(spec, bases or {})
-    found = (each for rule in discover() for each in _breaches(rule, subject))
+    rules = rules_for({*spec.keys, *spec.sections})
+    found = (each for rule in rules for each in _breaches(rule, subject))
     return in_order(filter(spec.heeds, found))
 
 

@@ -2,12 +2,15 @@
 
 import ipaddress
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from builder.errors import Diagnostic
 from builder.rules.interfaces import Address, Nic, mentioned, nics
 from builder.rules.model import Rule, Subject, error, find, warning
-from builder.rules.projects import publishers
 from builder.structs import replace
+
+if TYPE_CHECKING:
+    from builder.rules.projects import Project
 
 _DNS = 53
 _V6 = 6
@@ -86,8 +89,9 @@ def _own_server(subject: Subject) -> Iterator[Diagnostic]:
         return
     everything = nics(subject)
     own = {found.ip for nic in everything for _, found in nic.addresses()}
-    serving = [project for project in publishers(subject, _DNS) if not project.preload]
-    if not serving and list(publishers(subject, _DNS)):
+    of_names = _name_servers(subject)
+    serving = [project for project in of_names if not project.preload]
+    if of_names and not serving:
         return
     for nic in everything:
         for path, server in nic.servers():
@@ -96,6 +100,15 @@ def _own_server(subject: Subject) -> Iterator[Diagnostic]:
                 message = f"the name server {server} is this machine itself{because}"
                 hint = "give an upstream, such as 1.1.1.1: images have to be found before they run"
                 yield nic.find(path, message, hint)
+
+
+def _name_servers(subject: Subject) -> list["Project"]:
+    """Return the compose projects that serve names; without any, nothing is imported."""
+    if "compose" not in subject.spec.keys:
+        return []
+    from builder.rules.projects import publishers
+
+    return list(publishers(subject, _DNS))
 
 
 def _same_address(subject: Subject) -> Iterator[Diagnostic]:

@@ -16,7 +16,6 @@ from builder.facts import releases
 from builder.features import Feature, discover, features_of
 from builder.schema.patterns import compile_pattern
 from builder.schema.quick import fits
-from builder.schema.sentences import iter_misfits
 from builder.schema.words import FILE_NAME
 from builder.structs import replace
 
@@ -239,6 +238,8 @@ def find_misfits(value: object, schema: Mapping[str, Any]) -> list[Diagnostic]:
         return []
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
+
+    from builder.schema.sentences import iter_misfits
 
     validator: type[Draft202012Validator] = extend(
         Draft202012Validator, {"pattern": _iter_mismatches}

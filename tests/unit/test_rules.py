@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from builder import rules, targets
+from builder.base import find_facts
 from builder.errors import BuilderError, Diagnostic, Severity, SpecError, UsageError
 from builder.guest.password import hash_password
 from builder.image_names import Pin
 from builder.lock import Lock, read_lock, write_lock
 from builder.schema import Entry
+from builder.selection import targets_of
 from builder.spec import load_spec
 from tests.unit.test_rules_install import OF_MEDIA
 
@@ -645,3 +647,22 @@ def test_a_code_is_explained_whatever_its_capitals() -> None:
     with pytest.raises(UsageError) as caught:
         rules.explain("NET03")
     assert caught.value.hint.startswith("did you mean NET0")
+
+
+def test_rules_that_a_spec_is_spared_would_find_nothing_in_it() -> None:
+    spared: set[str] = set()
+    for path in sorted((PACKAGE.parent / "specs").glob("*.yaml")):
+        spec = load_spec(path, targets=targets.discover(), locked=read_lock(path.parent))
+        wanted = rules.rules_for({*spec.keys, *spec.sections})
+        others = [rule for rule in rules.discover() if rule not in wanted]
+        subject = rules.Subject(spec, find_facts(spec, targets_of(spec.choice), Lock()))
+        found = [each for rule in others for each in (rule.check or _nothing)(subject)]
+        assert found == [], path
+        spared |= {rule.code for rule in others}
+    assert {"CMP007", "CMP030", "INS008"} <= spared
+    assert rules.rules_for({"compose", "install"}) == rules.discover()
+
+
+def _nothing(_: rules.Subject) -> tuple[Diagnostic, ...]:
+    """Find nothing."""
+    return ()
