@@ -52,10 +52,20 @@ class Archive(Struct, frozen=True):
     Attributes:
         image: The image.
         there: Digests of the lowest layers that another archive brings, which is loaded before.
+        reads_zstd: Whether the engine does; else such layers are packed anew, and the size that
+            is known before is a guess.
     """
 
     image: Image
     there: tuple[str, ...] = ()
+    reads_zstd: bool = True
+
+    @property
+    def is_repacked(self) -> bool:
+        """Whether it has layers that are packed anew."""
+        return not self.reads_zstd and any(
+            layer.media_type.endswith("zstd") for layer in self.image.variant.layers
+        )
 
     @property
     def members(self) -> tuple[tuple[str, bytes | Descriptor], ...]:
@@ -89,7 +99,8 @@ class Archive(Struct, frozen=True):
             (name, content.digest if isinstance(content, Descriptor) else content.decode())
             for name, content in self.members
         ]
-        return sha256(_json(rows)).hexdigest()
+        told = [rows, "gzip"] if self.is_repacked else rows
+        return sha256(_json(told)).hexdigest()
 
     def pieces(self, read_blob: ReadBlob) -> Iterator[bytes]:
         """Yield the archive.
@@ -110,7 +121,7 @@ class Archive(Struct, frozen=True):
         yield bytes(self.size - done)
 
 
-def archives_of(images: Collection[Image]) -> tuple[Archive, ...]:
+def archives_of(images: Collection[Image], *, reads_zstd: bool = True) -> tuple[Archive, ...]:
     """Return an archive for each image, in the order in which they have to be loaded.
 
     A layer is left out when an earlier image has it upon the same ones: Docker's own store keeps
@@ -120,7 +131,7 @@ def archives_of(images: Collection[Image]) -> tuple[Archive, ...]:
     for image in sorted(images, key=lambda image: image.name.short):
         shared = max((_common(image, other.image) for other in found), default=0)
         there = tuple(layer.digest for layer in image.variant.layers[:shared])
-        found.append(Archive(image, there))
+        found.append(Archive(image, there, reads_zstd))
     return tuple(found)
 
 

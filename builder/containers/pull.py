@@ -17,6 +17,7 @@ from builder.cache import Cache
 from builder.cache.writing import check_room
 from builder.containers.check import LayerCheck
 from builder.containers.pieces import Pieces
+from builder.containers.repack import repack
 from builder.digests import PIECE
 from builder.errors import DigestMismatch, FetchError, FormatError, HostError
 from builder.fetch.partial import Partial
@@ -104,7 +105,8 @@ class Store:
             raise FetchError(f"{name.text}: {error}", hint=_OTHER) from error
         pairs = zip(variant.layers, diff_ids, strict=True)
         layers = tuple(self._layer(Wanted(name, *pair)) for pair in pairs)
-        return Pulled(self._digest(archive), archive.size, lambda: self._open(archive), layers)
+        made = repack(archive, self._cache) if archive.is_repacked else archive
+        return Pulled(self._digest(made), made.size, lambda: self._open(made), layers)
 
     def _small(self, name: ImageName, blob: Descriptor, *, is_manifest: bool) -> Path:
         """Return a manifest or a configuration."""

@@ -18,6 +18,9 @@ _USUAL_FILE, _USUAL_DIRECTORY = 0o644, 0o755
 _CHANGING = frozenset({"/etc/machine-id", "/etc/hostname", "/usr/lib/clock-epoch"})
 """Files that a running system changes, or whose effect is asked for instead."""
 
+_LEAVING = "/var/lib/photon-builder/preload/"
+"""Container images lie there until the first boot has loaded them."""
+
 
 class _OnPath(Change):
     """A change that decides what one path is."""
@@ -69,7 +72,7 @@ class WriteFile(_OnPath):
 
     def questions(self, edited: Container[str]) -> Iterator[Question]:
         """Ask for content, mode and owner; a file with lines added is not just its content."""
-        if self.path in _CHANGING or self.unless is not None:
+        if self.path in _CHANGING or self.unless is not None or self.path.startswith(_LEAVING):
             return
         path = shlex.quote(self.path)
         if not self.secret and self.path not in edited:

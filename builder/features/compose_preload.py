@@ -7,6 +7,7 @@ from builder.changes import WriteFile
 from builder.errors import Diagnostic
 from builder.features import Because, Context, Wish
 from builder.features.compose_project import Project
+from builder.features.online import wish_wait
 from builder.features.shipped_files import wish_archives
 from builder.features.shipping import find_image
 from builder.guest import compose_units
@@ -25,6 +26,7 @@ def wish_preload(project: Project, context: Context) -> Iterator[Wish]:
         else:
             found.setdefault(f"{image.name} {image.variant.manifest.digest}", image)
     yield from wish_archives(found.values(), context, f"compose.{project.name}.preload")
+    yield from wish_wait(context)
 
 
 def wish_network(name: str, settings: Mapping[str, object], context: Context) -> Iterator[Wish]:

@@ -13,6 +13,7 @@ from builder.guestpath import join
 from builder.image_archive import Archive, Image
 
 _MODE = 0o600
+_REPACKED = "its layers in zstd are packed anew with gzip: the base's docker reads no zstd"
 
 
 def wish_archives(images: Iterable[Image], context: Context, reason: str) -> Iterator[Wish]:
@@ -27,7 +28,8 @@ def wish_archives(images: Iterable[Image], context: Context, reason: str) -> Ite
         if image := wanted.get(archive.image.name.short):
             if image.top != archive.image.top or image.variant != archive.image.variant:
                 yield _two_images(image, archive.image)
-            yield Because(_write(name, archive), reason)
+            why = f"{reason}; {_REPACKED}" if archive.is_repacked else reason
+            yield Because(_write(name, archive), why)
     if wanted:
         yield from _wish_loading(names, archives, context)
         yield from wish_engine(context, reason)

@@ -13,6 +13,7 @@ from builder.image_archive import Archive, Image, archives_of
 from builder.image_names import PLATFORMS, parse_image_name
 from builder.structs import replace
 
+_ZSTD_SINCE = 23
 _LOCK = "run `photon-builder lock SPEC`"
 
 
@@ -40,7 +41,13 @@ def shipped(context: Context) -> tuple[Archive, ...]:
             image = find_image(used, here)
             if isinstance(image, Image):
                 found.setdefault(image.name.short, image)
-    return archives_of(found.values())
+    return archives_of(found.values(), reads_zstd=_reads_zstd(context))
+
+
+def _reads_zstd(context: Context) -> bool:
+    """Say whether the engine of the base reads layers in zstd: Docker does since 23."""
+    major = context.facts.docker.version.partition(".")[0]
+    return major.isdigit() and int(major) >= _ZSTD_SINCE
 
 
 def _of_compose(values: Mapping[str, Any], context: Context) -> Iterator[Used]:

@@ -5,14 +5,13 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
-from builder.engine.text.systemd import ETC
 from builder.errors import Diagnostic, SpecError
 from builder.features import Because, Context, Feature, Wish
 from builder.features.network_daemons import wish_daemons
+from builder.features.online import INTERFACE, wish_wait
 from builder.features.sources import at
 from builder.features.wifi_networks import NETWORK, make_network
 from builder.guest import networkd, wifi
-from builder.guestpath import join
 
 SCHEMA = {
     "type": "object",
@@ -33,12 +32,7 @@ SCHEMA = {
         },
     },
 }
-_INTERFACE = "wlan0"
-"""Photon's kernel command line has net.ifnames=0, so that is what the board's radio is called."""
-
 _NOT_CODES = {"UK": "GB", "EN": "GB", "EU": "that of the country itself", "SW": "SE or CH"}
-_ONLINE = "systemd-networkd-wait-online.service"
-_WAIT = "/usr/lib/systemd/systemd-networkd-wait-online"
 
 
 def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
@@ -53,26 +47,17 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         except SpecError as error:
             yield at(error.problems[0], "networks", ssid)
     text = wifi.format_configuration(value["country"], networks)
-    yield WriteFile(wifi.file_path(_INTERFACE), Blob.text(text), 0o600, secret=True)
-    yield SetUnitState(wifi.unit_of(_INTERFACE), UnitState.ENABLED)
-    if _INTERFACE not in context.overlay.get("network", {}):
+    yield WriteFile(wifi.file_path(INTERFACE), Blob.text(text), 0o600, secret=True)
+    yield SetUnitState(wifi.unit_of(INTERFACE), UnitState.ENABLED)
+    if INTERFACE not in context.overlay.get("network", {}):
         made = networkd.format_network(
-            networkd.Link(_INTERFACE, _INTERFACE, dhcp="yes", accept_ra=True),
+            networkd.Link(INTERFACE, INTERFACE, dhcp="yes", accept_ra=True),
             release=context.release,
         )
-        path = networkd.file_path(_INTERFACE, "network")
+        path = networkd.file_path(INTERFACE, "network")
         yield Because(WriteFile(path, Blob.text(made)), "the network hands out addresses")
     yield from wish_daemons()
-    yield _wish_wait(context.release)
-
-
-def _wish_wait(release: str) -> Because:
-    """Return what keeps the boot from waiting for a cable: either interface will do."""
-    # systemd before 242 can wait for all interfaces, or for those that are named.
-    which = f"--interface={_INTERFACE}" if release in networkd.OLD_RELEASES else "--any"
-    text = f"[Service]\nExecStart=\nExecStart={_WAIT} {which}\n"
-    path = join(ETC, f"{_ONLINE}.d", "10-photon-builder.conf")
-    return Because(WriteFile(path, Blob.text(text)), "the boot must not wait for a cable")
+    yield from wish_wait(context)
 
 
 FEATURE = Feature(

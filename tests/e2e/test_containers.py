@@ -172,6 +172,29 @@ def test_what_an_earlier_archive_brings_is_left_out(registry: Registry, tmp_path
     assert [layer in names for layer in told] == [False, False, True]
 
 
+def test_layers_in_zstd_are_packed_anew_for_an_old_engine(
+    registry: Registry, tmp_path: Path
+) -> None:
+    made = []
+    for folder in ("one", "one", "two"):
+        with Registries(Silent(), HURRY) as registries:
+            image = image_of(f"{registry.host}/lab/zst:1", registries)
+            (archive,) = archives_of([image], reads_zstd=False)
+            pulled = Store(Cache(tmp_path / folder), Silent(), registries).pull(archive)
+        made.append(write(pulled, tmp_path / "made.tar").read_bytes())
+    assert made[0] == made[1] == made[2]
+    for kind in ("docker-archive", "oci-archive"):
+        told = judge("skopeo", "inspect", "--config", f"{kind}:{tmp_path / 'made.tar'}").stdout
+        source = f"docker://{registry.host}/lab/zst:1"
+        there = judge("skopeo", "inspect", "--tls-verify=false", "--config", source).stdout
+        assert json.loads(told) == json.loads(there)
+    with tarfile.open(tmp_path / "made.tar") as archive_file:
+        names = [each for each in archive_file.getmembers() if each.name.startswith("blobs/")]
+        heads = [(archive_file.extractfile(each) or io.BytesIO()).read(4) for each in names]
+    assert b"\x28\xb5\x2f\xfd" not in heads
+    judge("skopeo", "copy", f"oci-archive:{tmp_path / 'made.tar'}", f"dir:{tmp_path / 'copy'}")
+
+
 def test_without_a_network_the_cache_is_enough(registry: Registry, tmp_path: Path) -> None:
     with Registries(Silent(), HURRY) as registries:
         image = image_of(f"{registry.host}/lab/several:1", registries)

@@ -238,3 +238,21 @@ def test_one_tag_for_two_images_is_refused(registry: Registry, bench: Bench) -> 
     bench.write("specs/compose.yaml", arm.replace("HOST", registry.host))
     assert bench.run("lock", "lab").code == 0
     assert "CMP050" in bench.run("build", "lab", **SECRETS).err
+
+
+def test_a_boot_without_a_network_is_waited_for_briefly(
+    registry: Registry, bench: Bench, tmp_path: Path
+) -> None:
+    lab(bench, registry.host)
+    assert bench.run("lock", "lab").code == 0
+    wait = "systemd-networkd-wait-online"
+    dropin = f"/etc/systemd/system/{wait}.service.d/10-photon-builder.conf"
+    disk = opened(bench, bench.build("lab", **SECRETS), tmp_path / "disk")
+    assert f"ExecStart=/usr/lib/systemd/{wait} --timeout=20\n" in disk.text(dropin)
+    pulled = SPEC.replace("preload: true}", "preload: true}, b: {file: other.yaml}")
+    lab(bench, registry.host, spec=pulled)
+    bench.write("specs/other.yaml", "services: {b: {image: 'nginx:1.27.1', restart: always}}\n")
+    disk = opened(bench, bench.build("lab", **SECRETS), tmp_path / "other")
+    assert disk.text(dropin) == ""
+    network = "photon-builder-compose@b.service.d/10-photon-builder-network.conf"
+    assert "After=network-online.target" in disk.text(f"/etc/systemd/system/{network}")

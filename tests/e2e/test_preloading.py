@@ -37,7 +37,9 @@ id=$(docker create lab/upon:1 /nothing); docker export "$id" | tar -t | sort; do
 """
 
 
-def archives(tmp_path: Path, kind: str = "gz") -> tuple[dict[str, bytes], list[preload.Row]]:
+def archives(
+    tmp_path: Path, kind: str = "gz", *, reads_zstd: bool = False
+) -> tuple[dict[str, bytes], list[preload.Row]]:
     """Return two archives, the second upon the first, and the lines of the list."""
     images: list[Image] = []
     made: dict[str, bytes] = {}
@@ -50,7 +52,7 @@ def archives(tmp_path: Path, kind: str = "gz") -> tuple[dict[str, bytes], list[p
             found = resolve_variant(named, "linux/amd64", ask)
             Store(Cache(tmp_path / "cache"), Silent(), ask).pull(Archive(Image(named, found)))
             images.append(Image(parse_image_name(f"lab/{name}:1"), found))
-    for number, archive in enumerate(archives_of(images), 1):
+    for number, archive in enumerate(archives_of(images, reads_zstd=reads_zstd), 1):
         file = f"{number}0-{archive.image.name.repository.rpartition('/')[2]}.tar"
         pulled = Store(Cache(tmp_path / "cache"), Silent(), None).pull(archive)
         with pulled.open() as stream:
@@ -71,7 +73,7 @@ def run(
     return run_engine(tree, tmp_path / "run", files, f"{HEAD}{script}")
 
 
-@pytest.mark.parametrize("kind", ["gz", "none"])
+@pytest.mark.parametrize("kind", ["gz", "none", "zst"])
 def test_images_are_loaded_once_and_their_archives_removed(
     kind: str, engine_tree: Path, tmp_path: Path
 ) -> None:
@@ -83,6 +85,12 @@ def test_images_are_loaded_once_and_their_archives_removed(
     assert told[6] == "status 0"
     assert {"third", "odd/dir/shown", "noise"} <= set(told)
     assert not {"odd/gone", "odd/dir/hidden"} & set(told)
+
+
+def test_an_engine_of_that_age_reads_no_zstd(engine_tree: Path, tmp_path: Path) -> None:
+    made, rows = archives(tmp_path, "zst", reads_zstd=True)
+    told = run(engine_tree, tmp_path, made, rows, RUN + LOOK)
+    assert "10-base.tar: lab/base:1 was not loaded; the file stays" in told
 
 
 def flip(body: bytes) -> bytes:
