@@ -10,8 +10,9 @@ from builder.features import Feature
 from builder.lock import Lock, read_lock
 from builder.selection import targets_of
 from builder.spec import Base, Spec
+from builder.structs import replace
 
-_OF_LOCK = frozenset({"BASE002", "BASE011"})
+_OF_LOCK = frozenset({"BASE002", "BASE011", "CMP020"})
 """Codes of what a lock file takes care of."""
 
 
@@ -56,7 +57,9 @@ def _checked(path: Path, base: Base | None, locked: Lock) -> tuple[Spec, tuple[D
     try:
         spec = load_spec(path, targets=known, locked=locked, base=base)
     except InvalidSpecError as error:
-        found = [_faults_of_parts(each, locked) for each in error.drafts]
+        found = [
+            _faults_of_parts(replace(each, pins=locked.images), locked) for each in error.drafts
+        ]
         more = independent(found, error.problems)
         raise SpecError(in_order((*error.problems, *more))) from error
     bases = find_facts(spec, targets_of(spec.choice), locked)

@@ -18,6 +18,10 @@ ENVIRONMENT = {
     "SOURCE_DATE_EPOCH": "Seconds since 1970 for every time that is written: the same bytes again.",
     "PHOTON_BUILDER_LOG": "`info` or `debug`: as `-v` or `--debug`.",
     "XDG_CACHE_HOME": "See PHOTON_BUILDER_CACHE.",
+    "DOCKER_AUTH_CONFIG": "Credentials of registries, as JSON; see docs/containers.md.",
+    "REGISTRY_AUTH_FILE": "A file with credentials of registries.",
+    "XDG_RUNTIME_DIR": "`containers/auth.json` in it has credentials of registries.",
+    "DOCKER_CONFIG": "`config.json` in it has credentials of registries; `~/.docker` otherwise.",
     "XDG_CONFIG_HOME": "Where `photon-builder/` lies with what `burn` may never write and the keys "
     "that it trusts; `~/.config` otherwise.",
     "SUDO_USER": "Under sudo, that user's settings for `burn` count, too.",

@@ -21,7 +21,7 @@ INTERFACE = "wlan0"
 _UNIT = "systemd-networkd-wait-online.service"
 _PROGRAM = "/usr/lib/systemd/systemd-networkd-wait-online"
 _SECONDS = 20
-_NEEDING = ("packages", "first_boot")
+_NEEDING = ("first_boot",)
 """Keys whose units wait for a network."""
 
 

@@ -2,7 +2,8 @@
 
 Source: containers-auth.json(5), and `docker login`. The first of these that has an entry counts:
 ``$DOCKER_AUTH_CONFIG``, which is the JSON itself, and the files ``$REGISTRY_AUTH_FILE``,
-``$DOCKER_CONFIG/config.json`` and ``~/.docker/config.json``. Credential helpers are not run.
+``$XDG_RUNTIME_DIR/containers/auth.json``, ``$DOCKER_CONFIG/config.json`` and
+``~/.docker/config.json``. Credential helpers are not run.
 """
 
 import binascii
@@ -45,10 +46,17 @@ def _texts() -> Iterator[tuple[str, str]]:
         yield TEXT, text
     if named := os.environ.get(FILE):
         yield named, _read(Path(named))
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        yield from _of_file(Path(runtime, "containers", "auth.json"))
     folder = os.environ.get(FOLDER)
     usual = Path(folder).expanduser() if folder else Path.home() / ".docker"
-    if (usual / "config.json").is_file():
-        yield str(usual / "config.json"), _read(usual / "config.json")
+    yield from _of_file(usual / "config.json")
+
+
+def _of_file(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield a file that need not be there."""
+    if path.is_file():
+        yield str(path), _read(path)
 
 
 def _read(path: Path) -> str:

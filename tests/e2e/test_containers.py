@@ -57,7 +57,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", *PLACES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.delenv("DOCKER_AUTH_CONFIG", raising=False)
@@ -324,20 +324,27 @@ def test_credentials_go_to_the_registry_alone(
     assert all(path.startswith("/token") for path in basic) == gives_token
 
 
-@pytest.mark.parametrize("variable", ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "HOME"])
+PLACES = {
+    "REGISTRY_AUTH_FILE": "any.json",
+    "XDG_RUNTIME_DIR": "containers/auth.json",
+    "DOCKER_CONFIG": "config.json",
+    "HOME": ".docker/config.json",
+}
+
+
+@pytest.mark.parametrize("variable", PLACES)
 def test_credentials_are_read_where_docker_and_podman_keep_them(
     variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = Layout(tmp_path / "layout")
     top = layout.add(LAYERS)
     with serve_badly(layout.folder, top, Conduct(login=LOGIN)) as asked:
-        file = tmp_path / (".docker/config.json" if variable == "HOME" else "config.json")
+        file = tmp_path / PLACES[variable]
         file.parent.mkdir(exist_ok=True)
         auth = b64encode(LOGIN.encode()).decode()
         file.write_text(json.dumps({"auths": {f"{asked.host}/lab": {"auth": auth}}}))
-        if variable != "HOME":
-            named = file if variable == "REGISTRY_AUTH_FILE" else file.parent
-            monkeypatch.setenv(variable, str(named))
+        named = file if variable == "REGISTRY_AUTH_FILE" else tmp_path
+        monkeypatch.setenv(variable, str(named))
         (pulled,) = pull(asked.host, "lab/app:1", cache=tmp_path / "cache")
     assert pulled.size
 

@@ -256,3 +256,14 @@ def test_a_boot_without_a_network_is_waited_for_briefly(
     assert disk.text(dropin) == ""
     network = "photon-builder-compose@b.service.d/10-photon-builder-network.conf"
     assert "After=network-online.target" in disk.text(f"/etc/systemd/system/{network}")
+
+
+def test_a_spec_that_is_not_valid_is_not_said_to_lack_a_lock(
+    registry: Registry, bench: Bench
+) -> None:
+    lab(bench, registry.host)
+    assert bench.run("lock", "lab").code == 0
+    lab(bench, registry.host, spec=f"{SPEC}  hostnaem: x\n")
+    told = bench.run("check", "lab", **SECRETS)
+    assert "hostnaem" in told.err
+    assert "CMP020" not in told.err
