@@ -2,5 +2,5 @@
 
 Runs wherever a plan is applied: in the builder, and in a system that has just been installed. So it
 is written for Python 3.7 (that of Photon 3.0) with the standard library alone, and imports nothing
-from outside this folder; ``tests/unit/test_engine_python.py`` holds both with foreign judges.
+from outside this folder; ``tests/unit/engine/test_python.py`` holds both with foreign judges.
 """

@@ -15,7 +15,7 @@ from builder.lock import Lock, read_lock, write_lock
 from builder.schema import Entry
 from builder.selection import targets_of
 from builder.spec import load_spec
-from tests.unit.test_rules_install import OF_MEDIA
+from tests.unit.rules.test_install import OF_MEDIA
 
 PACKAGE = Path(__file__).resolve().parents[2] / "builder"
 NAMES = ("ova", "ami", "gce", "azure", "photon-docker-image", "rpi3")
@@ -465,7 +465,7 @@ COMPOSE = [
 
 
 COMPOSE_MODEL = {f"CMP{number:03}" for number in (28, *range(30, 38), *range(45, 48))}
-"""Rules that tests/unit/test_rules_compose.py breaks."""
+"""Rules that tests/unit/rules/test_compose.py breaks."""
 
 
 @pytest.mark.parametrize(("code", "bad", "good", "place"), COMPOSE)

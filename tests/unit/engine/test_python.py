@@ -12,7 +12,7 @@ import pytest
 from builder.engine.kinds import KINDS
 from tests.support.pythons import python37
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ENGINE = ROOT / "builder/engine"
 MODULES = sorted(ENGINE.rglob("*.py"))
 OLDEST = (3, 7)

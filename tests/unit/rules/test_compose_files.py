@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import Severity
+from tests.unit.rules.test_compose import APP, OTHER, found_in
 from tests.unit.test_rules import LOGIN, check
-from tests.unit.test_rules_compose import APP, OTHER, found_in
 
 SECRET = APP + "    secrets: [s]\nsecrets: {s: {file: ./s.txt}}"
 CONFIG = APP + "    configs: [c]\nconfigs: {c: {file: conf/c.ini}}"

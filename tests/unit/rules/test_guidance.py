@@ -115,7 +115,7 @@ def test_words_of_other_tools_name_ours(body: str, hint: str, tmp_path: Path) ->
 
 
 def test_every_word_of_other_tools_leads_to_a_key() -> None:
-    schema = (Path(__file__).parents[2] / "docs/spec.schema.json").read_text()
+    schema = (Path(__file__).parents[3] / "docs/spec.schema.json").read_text()
     for word, key in ALIASES.items():
         assert f'"{key}"' in schema or key == "kernel_arguments", word
         assert word != key

@@ -11,7 +11,7 @@ from builder.documents import parse_document
 from builder.errors import SpecError
 
 FILE = Path("x.yaml")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 TAKEN = [
     ("a: b\t\nc: 1 \t # d\n", {"a": "b", "c": 1}),

@@ -1,0 +1,1 @@
+"""Part of the tests; see docs/architecture.md, section Tests."""
