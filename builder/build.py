@@ -277,7 +277,7 @@ def _pinned_images(spec: Spec) -> dict[str, str]:
     """Return the images of a spec that the lock file holds, by full name, with their digests."""
     if "compose" not in spec.keys:
         return {}
-    from builder.rules.images import pinned_images
+    from builder.rules.compose.images import pinned_images
 
     return pinned_images(spec)
 

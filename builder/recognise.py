@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from builder.catalog import Source, list_artifacts
 from builder.digests import check_found
 from builder.errors import UsageError
-from builder.features import compose_host
+from builder.features.compose import host as compose_host
 from builder.structs import Struct
 from builder.suggest import nearest
 

@@ -11,7 +11,7 @@ from builder.boot.checks import Check, Match, command
 from builder.boot.machine import Forward
 from builder.documents import load_document
 from builder.features import Context
-from builder.features.compose_project import make_project
+from builder.features.projects import make_project
 from builder.features.sources import local_path
 from builder.guest.compose import iter_published, iter_services
 from builder.spec import Spec

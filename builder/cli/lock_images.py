@@ -10,7 +10,7 @@ from builder.errors import Diagnostic, SpecError, UsageError
 from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
 from builder.progress import Progress
 from builder.rules import explain, of_rule
-from builder.rules.images import Named, Use, image_uses, named_images, unlockable
+from builder.rules.compose.images import Named, Use, image_uses, named_images, unlockable
 from builder.rules.model import Subject
 from builder.spec import Spec
 from builder.structs import Struct, replace

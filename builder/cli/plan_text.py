@@ -15,7 +15,7 @@ from builder.image_archive import Archive
 from builder.plan import Plan, Step
 from builder.plan_record import Difference, name_of, since
 from builder.printable import printable
-from builder.rules.images import Named, Use, image_uses, named_images
+from builder.rules.compose.images import Named, Use, image_uses, named_images
 from builder.spec import Spec
 from builder.structs import Struct
 

@@ -1,7 +1,8 @@
 """The linter: every diagnostic with its explanation, and the checks that need no base.
 
-Each module here is one area, a tuple ``RULES``; the file is enough. Codes of faults that
-features, documents, schema, carriers and the plan raise have their explanation here too.
+Each module here, or in a package here, is one area, a tuple ``RULES``; the file is enough.
+Codes of faults that features, documents, schema, carriers and the plan raise have their
+explanation here too.
 """
 
 import contextlib
@@ -29,25 +30,26 @@ __all__ = [
 ]
 
 
-_ONLY_WITH = {
-    **dict.fromkeys(("apps", "images", "shared"), "compose"),
-    **dict.fromkeys(("compose", "compose_files", "compose_references"), "compose"),
-    **dict.fromkeys(("compose_schema", "compose_settings", "env_files", "projects"), "compose"),
-    "media": "install",
-}
+_ONLY_WITH = {"compose": "compose", "media": "install"}
 """Modules that find something only in a spec that has a key: for others they are not imported."""
 
 
 @functools.cache
 def discover() -> tuple[Rule, ...]:
     """Return every rule of this package, by code."""
-    return _named(module.name for module in pkgutil.iter_modules(__path__))
+    return _named(_modules())
 
 
 def rules_for(keys: Collection[str]) -> tuple[Rule, ...]:
     """Return the rules that a spec with some keys can break, by code."""
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return _named(name for name in names if _ONLY_WITH.get(name, "") in {"", *keys})
+    wanted = {"", *keys}
+    return _named(n for n in _modules() if _ONLY_WITH.get(n.partition(".")[0], "") in wanted)
+
+
+def _modules() -> Iterator[str]:
+    prefix = f"{__name__}."
+    for module in pkgutil.walk_packages(__path__, prefix):
+        yield module.name.removeprefix(prefix)
 
 
 def _named(modules: Iterable[str]) -> tuple[Rule, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from builder.engine.text.unit_names import complete_name
 from builder.errors import Diagnostic
-from builder.rules.interfaces import Nic, nics
 from builder.rules.model import Rule, Subject, find, warning
+from builder.rules.network.interfaces import Nic, nics
 
 _OWN_NAMES = ("gce", "azure")
 """Clouds whose images have no net.ifnames=0 on their kernel's command line."""

@@ -6,8 +6,8 @@ from typing import Any
 from builder.engine.text.unit_names import complete_name
 from builder.errors import Diagnostic, KeyPath
 from builder.facts import Facts
-from builder.rules.interfaces import nics
 from builder.rules.model import Rule, Subject, error, find, warning
+from builder.rules.network.interfaces import nics
 from builder.spec import Overlay
 
 _VERBS = ("enable", "disable", "mask")

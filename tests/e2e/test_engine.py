@@ -13,7 +13,7 @@ import pytest
 
 from builder.facts import facts_of
 from builder.features import docker
-from builder.guest import compose_shared
+from builder.guest.compose import shared as compose_shared
 from tests.support.engine import HEAD, IMAGE, engine_tree, run_engine
 from tests.support.wishes import Wishes, wish
 

@@ -4,7 +4,7 @@ import pytest
 
 from builder.catalog import list_artifacts
 from builder.errors import DigestMismatch, UsageError
-from builder.features import compose_host
+from builder.features.compose import host as compose_host
 from builder.recognise import Recognised, recognise
 
 NONE = {"md5": "0" * 32, "sha1": "0" * 40, "sha256": "0" * 64, "sha512": "0" * 128}

@@ -15,7 +15,8 @@ from builder.changes import (
 )
 from builder.errors import SpecError
 from builder.facts import facts_of
-from builder.features import cloud_users, network, ssh, ssh_client, users
+from builder.features import network, ssh, ssh_client, users
+from builder.features.users import cloud as cloud_users
 from builder.guest.password import check_hash, derived_salt, hash_password
 from builder.guestpath import guest
 from builder.secret import read_secret

@@ -11,10 +11,10 @@ from builder.changes import EnsureLine, Remove, WriteFile
 from builder.documents import parse_document
 from builder.errors import Severity
 from builder.features import compose
-from builder.features.compose_host import DIGESTS
+from builder.features.compose.host import DIGESTS
 from builder.guest.compose import iter_published
-from builder.guest.compose_files import iter_local_files
-from builder.guest.dotenv import parse_env
+from builder.guest.compose.dotenv import parse_env
+from builder.guest.compose.files import iter_local_files
 from builder.image_names import Pin
 from tests.support.judges import judge
 from tests.support.manager import run_manager

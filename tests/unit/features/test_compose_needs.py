@@ -10,8 +10,8 @@ from builder.changes import WriteFile
 from builder.errors import SpecError
 from builder.facts import facts_of
 from builder.features import compose, docker
-from builder.guest import compose_shared
-from builder.guest.compose_files import iter_host_paths
+from builder.guest.compose import shared as compose_shared
+from builder.guest.compose.files import iter_host_paths
 from builder.plan import Plan, make_plan
 from builder.rules import check_rules
 from builder.spec import load_spec

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from builder.documents import parse_document
-from builder.guest.dotenv import format_env, parse_env, without_names
-from builder.guest.interpolation import expand
+from builder.guest.compose.dotenv import format_env, parse_env, without_names
+from builder.guest.compose.interpolation import expand
 from tests.support.judges import judge
 
 VARIABLES = {"FOO": "first", "BAR": "", "JSON": '{"json":2}'}

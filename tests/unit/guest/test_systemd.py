@@ -5,7 +5,8 @@ import pytest
 from builder.engine.text import packages, systemd
 from builder.engine.text.unit_names import complete_name, escape_path, is_name
 from builder.errors import GuestError
-from builder.guest import compose_units, first_boot, repositories
+from builder.guest import first_boot, repositories
+from builder.guest.compose import units as compose_units
 from tests.support.judges import judge
 
 LIBRARY = "usr/lib/systemd/system"

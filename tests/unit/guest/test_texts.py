@@ -15,8 +15,8 @@ from builder.guest import (
     os_release,
     patterns,
 )
-from builder.guest.dotenv import format_env
-from builder.guest.interpolation import interpolate
+from builder.guest.compose.dotenv import format_env
+from builder.guest.compose.interpolation import interpolate
 from tests.support.judges import judge
 
 NASTY = "a.b*c[d]\\e^f$g+h?(i){j}|k"

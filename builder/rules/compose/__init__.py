@@ -1,0 +1,1 @@
+"""Rules of compose projects, one module an area."""

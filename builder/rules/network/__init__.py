@@ -1,0 +1,1 @@
+"""Rules of the network: addresses, interface names and files of networkd."""
