@@ -78,8 +78,9 @@ fuzz: setup ## send every door what nobody should send, for SECONDS=60; SEED=N f
 bench: setup judges ## measure against cp and the qemu-img route, in one run
 	@$(PYTHON) -m tools.bench
 
-golden: setup ## write anew what the example specs mean, tests/golden, for the diff to show
+golden: setup ## write anew what the example specs mean, and what is printed of bad ones, for the diff to show
 	@$(PYTHON) -m tools.golden
+	@$(PYTHON) -m tools.bad_specs
 
 docs: setup ## write docs/reference.md anew
 	@$(PYTHON) tools/reference.py

@@ -166,6 +166,13 @@ def _of_arch(entries: Sequence[_Entry], subject: str, arch: str | None) -> list[
     return [entry for entry in entries if entry.source.arch == chosen]
 
 
+_SEE = "photon-builder catalog lists what there is"
+_OTHERWISE = {
+    "revision": "drop `revision`: the newest is taken",
+    "arch": "drop `arch`: the target has a usual one",
+}
+
+
 def _unknown(what: str, subject: str, asked: str, known: Sequence[str]) -> UnknownName:
     """Return the error for a name that the catalog does not have."""
     from difflib import get_close_matches
@@ -176,7 +183,7 @@ def _unknown(what: str, subject: str, asked: str, known: Sequence[str]) -> Unkno
     between = " " if subject == "Photon" else ": "
     found = UnknownName(
         f"{subject}{between}{word} {asked!r} is not in the catalog; there is {', '.join(known)}",
-        hint=f"did you mean {plain[near[0]]!r}?" if near else "see: photon-builder catalog",
+        hint=f"did you mean {plain[near[0]]!r}?" if near else _OTHERWISE.get(what, _SEE),
     )
     found.what = what
     return found

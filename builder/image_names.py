@@ -170,15 +170,15 @@ def parse_image_name(text: str) -> ImageName:
     """
     rest, _, digest = text.partition("@")
     if digest and not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{digest!r} is no digest; wanted sha256: and 64 hex digits")
+        raise ValueError(f"{digest!r} is not a valid digest; wanted sha256: and 64 hex digits")
     registry, path = _split_registry(rest)
     repository, colon, tag = path.partition(":")
     if registry == HUB and "/" not in repository:
         repository = f"{_OFFICIAL}/{repository}"
     if not _REPOSITORY.fullmatch(repository) or len(repository) > _LONGEST_REPOSITORY:
-        raise ValueError(f"{text!r} is no name of an image; wanted lower case, as in nginx:1.27")
+        raise ValueError(f"{text!r} is not a valid image name; wanted lower case, as in nginx:1.27")
     if colon and not _TAG.fullmatch(tag):
-        raise ValueError(f"{tag!r} is no tag; wanted letters, digits and . _ -")
+        raise ValueError(f"{tag!r} is not a valid tag; wanted letters, digits and . _ -")
     if text.endswith("@"):
         raise ValueError(f"{text!r} has an @ and no digest behind it")
     return ImageName(registry, repository, tag or ("" if digest else _LATEST), digest, text)
@@ -197,5 +197,5 @@ def _split_registry(text: str) -> tuple[str, str]:
     if not is_registry:
         return HUB, text
     if not _REGISTRY.fullmatch(first):
-        raise ValueError(f"{first!r} is no registry; wanted a host, with a port if need be")
+        raise ValueError(f"{first!r} is not a valid registry; wanted a host, or host:port")
     return HUB if first == f"index.{HUB}" else first, rest

@@ -1,6 +1,7 @@
 """Did you mean: the known word that is nearest to a mistyped one."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 _LIKENESS = 0.6
 
@@ -27,3 +28,12 @@ def did_you_mean(word: str, known: Iterable[str], *, name: str = "known") -> str
     if found:
         return f"did you mean {found}?"
     return f"{name}: {', '.join(words)}" if words else ""
+
+
+def near(path: Path) -> str:
+    """Return a hint at the file beside a missing one that is probably meant; empty for none."""
+    try:
+        found = nearest(path.name, (each.name for each in path.parent.iterdir()), likeness=0.8)
+    except OSError:
+        return ""
+    return f"did you mean {path.with_name(found)}?" if found else ""

@@ -30,6 +30,8 @@ MIB = 1 << 20
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What the scanner counts as the end of a line."""
 
+_CONFLICT = re.compile("^<{7} ", re.MULTILINE)
+_KEEP = "keep one of the two sides, and drop the lines with <<<<<<<, ======= and >>>>>>>"
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
@@ -104,7 +106,7 @@ class Document:
         return replace(self, value=root.value, _root=root, _whole=self._whole or self._root)
 
     def odd_keys(self) -> Iterator[KeyPath]:
-        """Yield the path of each key that is no text by itself: a number, true, false, null."""
+        """Yield the path of each key that is not a string: a number, true, false, null."""
         yield from _odd_keys(self._root, ())
 
     def odd_letters(self) -> Iterator[Diagnostic]:
@@ -130,7 +132,7 @@ def load_document(path: Path, *, limit: int = MIB) -> Document:
         limit: Bytes it may have.
 
     Raises:
-        SpecError: it cannot be read, or is no single YAML 1.2 document.
+        SpecError: it cannot be read, or is not a single YAML 1.2 document.
     """
     return parse_document(_read(path, limit), path)
 
@@ -145,7 +147,7 @@ def load_with_problems(
         takes_last: Whether the last of several equal keys counts, instead of the first.
 
     Raises:
-        SpecError: it cannot be read, or is no single YAML 1.2 document.
+        SpecError: it cannot be read, or is not a single YAML 1.2 document.
     """
     return _parse(_read(path, MIB), path, takes_last=takes_last)
 
@@ -176,7 +178,7 @@ def parse_document(text: str, path: Path) -> Document:
     """Read YAML text; ``path`` is the file that messages name.
 
     Raises:
-        SpecError: it is no single YAML 1.2 document; every duplicate key is listed.
+        SpecError: it is not a single YAML 1.2 document; every duplicate key is listed.
     """
     document, problems = _parse(text, path)
     if problems:
@@ -190,7 +192,7 @@ def _parse(
     """Return YAML text as a document, and the keys that are there twice.
 
     Raises:
-        SpecError: it is no single YAML 1.2 document.
+        SpecError: it is not a single YAML 1.2 document.
     """
     text = text.removeprefix("\ufeff")
     lines = tuple(_LINE_BREAK.split(text))
@@ -200,6 +202,10 @@ def _parse(
         position = Position(len(before), len(before[-1]) + 1)
         message = f"found the control character U+{ord(odd[0]):04X}; wanted text"
         found = Diagnostic(message, "YAML015", "delete it", place=Place(path, *position))
+        raise SpecError(_with_lines((found,), lines))
+    if conflict := _CONFLICT.search(text):
+        place = Place(path, len(_LINE_BREAK.split(text[: conflict.start()])), 1)
+        found = Diagnostic("found the marks of a merge conflict", "YAML017", _KEEP, place=place)
         raise SpecError(_with_lines((found,), lines))
     parser = Parser(text, path, lambda position: _letter(lines, position), takes_last=takes_last)
     try:

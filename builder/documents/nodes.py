@@ -51,7 +51,7 @@ class Node(Struct):
         value: Plain data.
         position: Where the value begins.
         keys: Position of each key of a mapping.
-        odd_keys: The keys that are no text by themselves, such as numbers.
+        odd_keys: The keys that are not strings by themselves, such as numbers.
         children: Nodes of a mapping by key, or of a list by index.
         weight: Nodes it stands for, aliases expanded.
     """
@@ -99,7 +99,7 @@ class Parser:
         except yaml.MarkedYAMLError as error:
             self._refuse(error)
         except yaml.reader.ReaderError:
-            self._stop(Position(1, 1), "YAML015", "found bytes that are no text")
+            self._stop(Position(1, 1), "YAML015", "found bytes that are not text")
         except TooDeepError as error:
             message = f"found more than {DEPTH} levels of nesting"
             self._stop(_position_of_mark(error.mark), "YAML003", message)
@@ -196,7 +196,9 @@ class Parser:
         is_word = isinstance(event, events.ScalarEvent) and (event.value or not event.implicit[0])
         node = self._node(event, DEPTH) if is_word or _is_alias(event) else None
         if node is None or isinstance(node.value, dict | list):
-            self._stop(position, "YAML006", "found a key that is not text", "put it in quotes")
+            brace = self._letter_at(position) == "{"
+            hint = "write the value: templates are not expanded" if brace else "put it in quotes"
+            self._stop(position, "YAML006", "found a key that is not text", hint)
         return str(getattr(event, "value", node.value))
 
     def _merge(self, node: Node, source: Node, position: Position) -> None:
@@ -218,10 +220,16 @@ class Parser:
         name, position = event.anchor, _position(event)
         if name not in self._anchors:
             message = f"found *{name}, and no &{name} before it"
-            self._stop(position, "YAML012", message, "put text that begins with `*` in quotes")
+            hint = f"write &{name} where the value stands first, or put `*{name}` in quotes"
+            self._stop(position, "YAML012", message, hint)
         node = self._anchors[name]
         if node is None:
-            self._stop(position, "YAML005", f"*{name} lies inside &{name}, so it would never end")
+            self._stop(
+                position,
+                "YAML005",
+                f"*{name} lies inside &{name}, so it would never end",
+                f"write the value in the place of *{name}",
+            )
         self._count(node, position)
         return node
 
@@ -230,7 +238,7 @@ class Parser:
         self._expanded += node.weight
         if self._expanded > EXPANDED:
             message = f"the aliases of this file stand for more than {EXPANDED} values"
-            self._stop(position, "YAML004", message)
+            self._stop(position, "YAML004", message, "write the values themselves")
 
     def _refuse(self, error: yaml.MarkedYAMLError) -> NoReturn:
         """Stop with the scanner's own error in our words."""

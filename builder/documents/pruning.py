@@ -10,7 +10,10 @@ from builder.errors import KeyPath
 def without(node: Node, paths: Collection[KeyPath]) -> Node:
     """Return a node without what lies at some paths; those that lead nowhere change nothing."""
     gone = {path[0] for path in paths if len(path) == 1}
-    deeper = {path[0]: [p[1:] for p in paths if p[0] == path[0]] for path in paths if len(path) > 1}
+    deeper: dict[str | int, list[KeyPath]] = {}
+    for first, *rest in paths:
+        if rest:
+            deeper.setdefault(first, []).append(tuple(rest))
     kept = {
         step: without(child, deeper[step]) if step in deeper else child
         for step, child in node.children.items()

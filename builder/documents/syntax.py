@@ -4,7 +4,7 @@ from builder.structs import Struct
 
 
 class Refusal(Struct, frozen=True):
-    """A way in which text is no YAML.
+    """A way in which text is not valid YAML.
 
     Attributes:
         marks: Words in the scanner's message; one of them is enough.
@@ -85,7 +85,7 @@ _REFUSALS = (
         "put a value that begins with it in quotes",
     ),
 )
-_TAB = Refusal((), "found a tab; YAML is indented with spaces", "put spaces in its place")
+_TAB = Refusal((), "found a tab; YAML is indented with spaces", "replace it with spaces")
 
 
 def explain_refusal(context: str, problem: str, letter: str) -> Refusal:
@@ -99,7 +99,7 @@ def explain_refusal(context: str, problem: str, letter: str) -> Refusal:
     if letter == "\t":
         return _TAB
     if "cannot start any token" in problem:
-        message = f"found a value that begins with `{letter}`, which means nothing in YAML"
+        message = f"found a value that begins with `{letter}`, which YAML reserves"
         return Refusal((), message, "put the value in quotes")
     said = f"{context} {problem}"
     known = (each for each in _REFUSALS if any(mark in said for mark in each.marks))

@@ -9,7 +9,7 @@ from builder.changes import ROOT, EnsureLine, MakeDirectory, MakeSymlink, Owner,
 from builder.errors import Diagnostic
 from builder.features import Context, Wish
 from builder.features.secret_files import text_file
-from builder.features.sources import guest_path, local_path
+from builder.features.sources import at, guest_path, local_path
 from builder.features.tree import Attributes, content_change, file_change, tree_changes
 from builder.guest import modes
 from builder.guest.vital import is_vital, is_vital_directory
@@ -26,7 +26,8 @@ def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     given = [form for form in FORMS if form in entry]
     if len(given) != 1:
         found = " and ".join(given) or "none"
-        yield Diagnostic(f"found {found}; wanted exactly one of {', '.join(FORMS)}", "FILE002")
+        message = f"found {found}; wanted exactly one of {', '.join(FORMS)}"
+        yield Diagnostic(message, "FILE002", "keep one of them" if given else "add `content: …`")
     elif path == "/" and given != ["source"]:
         yield Diagnostic("/ is the image itself; wanted a path below it", "FILE001", path=("path",))
     elif isinstance(path, Diagnostic):
@@ -62,14 +63,14 @@ def _form_changes(
             if file.is_dir():
                 yield from tree_changes(file, path, given)
             else:
-                yield file_change(file, path, given)
+                made = file_change(file, path, given)
+                yield at(made, form) if isinstance(made, Diagnostic) else made
         case "symlink":
             yield MakeSymlink(path, entry[form])
         case "directory":
             usual = modes.directory_mode(path)
-            yield MakeDirectory(
-                path, usual if given.mode is None else given.mode, given.owner or ROOT
-            )
+            mode = usual if given.mode is None else given.mode
+            yield MakeDirectory(path, mode, given.owner or ROOT)
         case "lines":
             yield from _line_changes(entry[form], path, given)
         case _:
@@ -96,4 +97,4 @@ def _mode(text: str | int) -> int | Diagnostic:
     if isinstance(text, str) and re.fullmatch("[0-7]{3,4}", text):
         return int(text, 8)
     message = f"the mode is {text!r}; wanted three or four octal digits"
-    return Diagnostic(message, "FILE006", 'such as mode: "0644"', ("mode",))
+    return Diagnostic(message, "FILE006", 'write mode: "0644"', ("mode",))

@@ -28,11 +28,11 @@ def changes(value: Mapping[str, str | Sequence[str]], _: Context) -> Iterator[Wi
     """Yield a line an address, or what is wrong with it."""
     for address, given in value.items():
         names = [given] if isinstance(given, str) else list(given)
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
+        if not _is_address(address):
             message = f"{address!r} is not a valid IP address"
-            yield Diagnostic(message, "HST001", "write address: [name, …]", (address,))
+            is_swapped = bool(names) and _is_address(names[0])
+            hint = f"write {names[0]}: {address}" if is_swapped else "write ADDRESS: [NAME]"
+            yield Diagnostic(message, "HST001", hint, (address,), at_key=True)
             continue
         if address == hosts.OWN_ADDRESS:
             message = f"{address} is the address of the machine's own name"
@@ -43,6 +43,15 @@ def changes(value: Mapping[str, str | Sequence[str]], _: Context) -> Iterator[Wi
                 path = (address,) if isinstance(given, str) else (address, index)
                 yield Diagnostic(message, "HST002", "write one such as nas.home.arpa", path)
         yield EnsureLine(hosts.HOSTS, hosts.format_line(address, names))
+
+
+def _is_address(text: str) -> bool:
+    """Return whether text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 FEATURE = Feature(

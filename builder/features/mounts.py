@@ -70,8 +70,9 @@ def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         return
     path = guest_path(entry.get("path", ""), "path")
     if isinstance(path, Diagnostic) or path in _OF_THE_BASE:
-        message = f"{entry.get('path', 'nothing')!r} is no place to mount something"
-        yield Diagnostic(message, "MNT003", "try /mnt/data", ("path",))
+        message = f"{entry.get('path', 'nothing')!r} is not a valid mount point"
+        hint = path.hint if isinstance(path, Diagnostic) and "path" in entry else ""
+        yield Diagnostic(message, "MNT003", hint or "write /mnt/data", ("path",))
         return
     written = _NONE if kind == "bind" else kind
     mount = fstab.Mount(source, path, written, options, check_pass=2 * (kind == "ext4"))

@@ -43,7 +43,7 @@ def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
     for index, text in enumerate(value):
         if not text.endswith(_SUFFIX) and ("/" in text or " " in text):
             yield Diagnostic(
-                f"{text!r} is no package name", "PKG004", "a file ends in .rpm", (index,)
+                f"{text!r} is not a valid package name", "PKG004", "a file ends in .rpm", (index,)
             )
     if names or files:
         ordered = tuple(sorted(files, key=lambda file: file[0]))

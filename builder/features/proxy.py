@@ -46,7 +46,9 @@ def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
             yield Diagnostic(message, "PRX001", "let the proxy know this machine otherwise", (key,))
         elif text and not _FORM.fullmatch(text):
             message = f"{text!r} is not a valid address of a proxy"
-            yield Diagnostic(message, "PRX001", "write one such as http://proxy:3128", (key,))
+            yield Diagnostic(
+                message, "PRX001", "write http://proxy.home.arpa:3128, with the scheme", (key,)
+            )
     for index, host in enumerate(value.get("no", ())):
         if not _HOST.fullmatch(host):
             message = f"{host!r} is not a valid host, domain or network"

@@ -38,7 +38,9 @@ def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wi
             unit = complete_name(given)
             path = (verb, index)
             if not is_name(unit):
-                yield Diagnostic(f"{given!r} is no unit name", "SVC010", "try docker.service", path)
+                yield Diagnostic(
+                    f"{given!r} is not a valid unit name", "SVC010", "try docker.service", path
+                )
             elif unit in seen:
                 message = f"{unit} is under {seen[unit]} and under {verb}; wanted one of them"
                 yield Diagnostic(message, "SVC011", "drop one", path)

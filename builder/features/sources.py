@@ -1,5 +1,6 @@
 """Files of the user's machine that a value of the spec names; no feature of its own."""
 
+import posixpath
 from pathlib import Path
 
 from builder.blob import Blob
@@ -7,6 +8,7 @@ from builder.errors import Diagnostic, KeyPath
 from builder.features import Context
 from builder.guestpath import GuestPath, guest
 from builder.structs import replace
+from builder.suggest import near
 
 RELATIVE = "relative paths start at the folder of the file that names them"
 """Hint at a path that leads nowhere."""
@@ -21,8 +23,8 @@ def read_blob(text: str, context: Context, *, code: str, path: KeyPath) -> Blob 
     """Return a file of this machine as content, or what is wrong with it."""
     file = local_path(text, context)
     if not file.is_file():
-        found = "a directory" if file.is_dir() else "nothing"
-        return Diagnostic(f"{file}: found {found}; wanted a file", code, RELATIVE, path)
+        lack = f"{file} is a folder; wanted a file" if file.is_dir() else f"there is no file {file}"
+        return Diagnostic(lack, code, near(file) or RELATIVE, path)
     try:
         return Blob.file(file)
     except OSError as error:
@@ -39,7 +41,7 @@ def read_text(text: str, context: Context, *, code: str, path: KeyPath) -> str |
             return stream.read().decode()
     except UnicodeDecodeError:
         file = local_path(text, context)
-        return Diagnostic(f"{file}: found other bytes; wanted UTF-8 text", code, path=path)
+        return Diagnostic(f"{file}: is not UTF-8 text", code, path=path)
 
 
 def at(fault: Diagnostic, *path: str | int) -> Diagnostic:
@@ -55,6 +57,6 @@ def guest_path(text: str, *path: str | int) -> GuestPath | Diagnostic:
     try:
         return guest(text)
     except ValueError:
-        message = f"{text!r} is no path inside the image; wanted an absolute one without `..`"
-        hint = "write the path that is meant" if text.startswith("/") else "start it with a slash"
-        return Diagnostic(message, "FILE001", hint, path)
+        message = f"{text!r} is not a path inside the image; wanted an absolute one without `..`"
+        meant = posixpath.normpath(f"/{text.strip().lstrip('/')}")
+        return Diagnostic(message, "FILE001", f"write {meant}", path)

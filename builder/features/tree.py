@@ -13,6 +13,7 @@ from builder.features.sources import RELATIVE
 from builder.guest import modes
 from builder.guestpath import GuestPath, guest, join
 from builder.structs import Struct
+from builder.suggest import near
 
 HEAD_BYTES = 64 * 1024
 _TOP = guest("/")
@@ -93,5 +94,6 @@ def content_change(blob: Blob, at: GuestPath, given: Attributes) -> WriteFile | 
 def _unreadable(path: Path, error: OSError) -> Diagnostic:
     """Say why a file or a folder of this machine cannot be had."""
     if isinstance(error, FileNotFoundError):
-        return Diagnostic(f"{path}: found nothing; wanted a file or a folder", "FILE003", RELATIVE)
+        message = f"there is no file or folder {path}"
+        return Diagnostic(message, "FILE003", near(path) or RELATIVE)
     return Diagnostic(f"{path}: {error.strerror}", "FILE003", "check its permissions")

@@ -42,7 +42,9 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     for given, settings in value.items():
         unit = complete_name(given)
         if not is_name(unit):
-            yield Diagnostic(f"{given!r} is no unit name", "UNIT001", "try hello.service", (given,))
+            yield Diagnostic(
+                f"{given!r} is not a valid unit name", "UNIT001", "try hello.service", (given,)
+            )
             continue
         yield from _wish_file(unit, given, settings, context)
         for name, text in sorted(settings.get("dropins", {}).items()):

@@ -39,5 +39,5 @@ def find_fault(line: str) -> str:
     size = int.from_bytes(blob[:_LENGTH])
     inner = blob[_LENGTH : _LENGTH + size]
     if inner != found["type"].encode() or len(blob) < _SMALLEST:
-        return f"the key does not hold what it says, {found['type']}; is part of it missing?"
+        return f"the key is damaged: it does not hold {found['type']}; is part of it missing?"
     return ""

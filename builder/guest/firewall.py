@@ -54,7 +54,7 @@ def parse_opening(text: str, source: str = "") -> Opening:
     """
     found = _OPENING.fullmatch(text)
     if not found:
-        raise ValueError(f"{text!r} is no port; wanted 80/tcp, 53/udp or 8000-8010/tcp")
+        raise ValueError(f"{text!r} is not a valid port; wanted 80/tcp, 53/udp or 8000-8010/tcp")
     first = int(found["first"])
     last = int(found["last"] or first)
     if not 0 < first <= last < _PORTS:

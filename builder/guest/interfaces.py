@@ -142,8 +142,8 @@ def _faults_of_plain(texts: Iterable[tuple[KeyPath, str]]) -> Iterator[Diagnosti
         try:
             ipaddress.ip_address(text)
         except ValueError:
-            hint = "leave the prefix length out" if "/" in text else ""
-            yield Diagnostic(f"{text!r} is no IP address", "NET022", hint, path)
+            hint = "leave the prefix length out" if "/" in text else "write one such as 192.168.1.1"
+            yield Diagnostic(f"{text!r} is not a valid IP address", "NET022", hint, path)
 
 
 def _faults_of_route(route: Mapping[str, Any], path: KeyPath) -> Iterator[Diagnostic]:

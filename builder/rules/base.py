@@ -183,6 +183,13 @@ RULES: tuple[Rule, ...] = (
         _insecure,
     ),
     error(
+        "SPEC003",
+        "the file of another tool",
+        "The file is a compose file, cloud-config, a kickstart, a netplan file, Ignition, Butane "
+        "or a Kubernetes manifest. A spec has `version`, `targets` and `base`, and what is changed "
+        "in the base under `overlay`; compose files are named under `overlay.compose`.",
+    ),
+    error(
         "OVL001",
         "an overlay that is not there",
         "Overlays are folders with an overlay.yaml or a folder files/: overlays/NAME beside "

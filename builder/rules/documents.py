@@ -45,7 +45,7 @@ RULES: tuple[Rule, ...] = (
     ),
     error(
         "LCK004",
-        "a digest of a base that is none",
+        "a digest of a base that is not a valid one",
         _RECORDED + "Under `files` each base has digests: md5, sha1, sha256 or sha512, and as many "
         "hex digits as the algorithm has.",
     ),
@@ -97,6 +97,12 @@ RULES: tuple[Rule, ...] = (
         "YAML015",
         "a control character",
         "Invisible characters come in by copy and paste, or the file is not text.",
+    ),
+    error(
+        "YAML017",
+        "a merge that is not finished",
+        "git leaves both sides in the file when it cannot merge them: <<<<<<<, =======, >>>>>>>. "
+        "Keep one of the sides, or what is right of both, and drop the three lines.",
     ),
     warning(
         "YAML016",

@@ -32,6 +32,11 @@ _NAME = {
     "pattern": FILE_NAME,
     "x-form": "letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
 }
+_WORD = {"type": "string", "minLength": 1}
+_ARCH = {
+    "enum": ["x86_64", "aarch64"],
+    "x-aliases": {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"},
+}
 _OVERLAYS = {
     "type": ["array", "null"],
     "items": _NAME,
@@ -46,7 +51,7 @@ _ALLOW = {
 }
 _SHAPES = {"SCH001", "SCH003"}
 """Another kind of value, a key that is missing: what an example answers best."""
-_LONGEST_EXAMPLE = 110
+_LONGEST_EXAMPLE = 180
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -125,7 +130,8 @@ def schema_for(value: object, targets: Mapping[str, Entry]) -> dict[str, Any]:
     """
     spec = value if isinstance(value, dict) else {}
     overlay = spec.get("overlay")
-    features = features_of(overlay if isinstance(overlay, dict) else ())
+    every = () if overlay is None else ("",)  # no feature has that name
+    features = features_of(overlay if isinstance(overlay, dict) else every)
     schema = spec_schema(features, targets, examples=False)
     if spec.keys() <= schema["properties"].keys():
         return schema
@@ -165,9 +171,9 @@ def _targets_schema(names: list[str]) -> dict[str, Any]:
     return {"target": {**name, "description": "The one thing to build."}, "targets": many}
 
 
-def _base_schema() -> dict[str, Any]:
-    """Return the schema of ``base``: one of four forms."""
-    digests = {
+def _digest_schemas() -> dict[str, Any]:
+    """Return the schema of each digest of a base."""
+    return {
         name: {
             "type": "string",
             "pattern": f"^[0-9A-Fa-f]{{{digits}}}$",
@@ -176,17 +182,32 @@ def _base_schema() -> dict[str, Any]:
         }
         for name, digits in DIGESTS.items()
     }
+
+
+def _base_schema() -> dict[str, Any]:
+    """Return the schema of ``base``: one of four forms."""
     selector = {
         "release": {
             "type": ["string", "number"],
+            "x-means": r"^\d+(\.\d+)?$",
             "description": 'Photon release, such as "5.0"; of those published.',
         },
         "revision": {"type": "string", "description": "Revision; the newest by default."},
-        "arch": {"enum": ["x86_64", "aarch64"], "description": "The target's usual by default."},
+        "arch": {**_ARCH, "description": "The target's usual by default."},
     }
     files = {
-        "url": {"type": "string", "minLength": 1, "description": "Address; needs a digest."},
-        "file": {"type": "string", "minLength": 1, "description": "A file of this machine."},
+        "url": {
+            "type": "string",
+            "minLength": 1,
+            "x-means": "^https?://",
+            "description": "Address; needs a digest.",
+        },
+        "file": {
+            "type": "string",
+            "minLength": 1,
+            "x-means": r"[./]",
+            "description": "A file of this machine.",
+        },
         "sample": {
             "enum": [True, *releases(), *map(float, releases())],
             "description": "A small base that is made here, in the shape of a release (`true`: the "
@@ -197,7 +218,7 @@ def _base_schema() -> dict[str, Any]:
         "type": "object",
         "description": "The published artifact to start from: release, url, file or sample.",
         "additionalProperties": False,
-        "properties": {**selector, **files, **digests},
+        "properties": {**selector, **files, **_digest_schemas()},
         "oneOf": [{"required": [form]} for form in ("release", *files)],
         OWN_CHECK: ["oneOf"],
     }

@@ -21,6 +21,7 @@ _NOTES = {
     "examples",
     "x-example",
     "x-form",
+    "x-means",
     "x-own-check",
     "x-unit",
     "x-aliases",

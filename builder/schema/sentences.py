@@ -1,4 +1,4 @@
-"""What the JSON Schema validator found, as sentences for people.
+"""What the JSON Schema validator found, in words for users.
 
 Source: the keywords of JSON Schema Validation 2020-12, sections 6 and 10. The validator's own
 messages print values in Python's notation, and might print a secret; none of them is shown.
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from builder.documents.secrets import is_secret
 from builder.errors import Diagnostic, KeyPath
 from builder.schema.aliases import ADVICE, ALIASES
-from builder.schema.hints import bound_hint, form_hint, type_hint
+from builder.schema.hints import boolean_hint, bound_hint, form_hint, type_hint
 from builder.schema.words import describe, kinds_in_words
 from builder.suggest import nearest
 
@@ -68,8 +68,8 @@ def _unknown_keys(error: Error, path: KeyPath) -> Iterator[Diagnostic]:
     for at, key in enumerate(error.instance):
         if key in known or any(re.search(pattern, key) for pattern in patterns):
             continue
-        where = f" of {_name(path)}" if path else ""
-        message = f"`{key}` is no key{where}"
+        where = f" in `{_name(path)}`" if path else ""
+        message = f"unknown key `{key}`{where}"
         hint = _known(key, known, error) if at < _MOST_MEANT else "check its spelling"
         if key in newer:
             message, hint = f"`{key}` is a key of {newer[key]} and later", f"drop `{key}`"
@@ -106,7 +106,7 @@ def _missing_key(error: Error, path: KeyPath) -> Iterator[Diagnostic]:
 
 _MISSING_HINTS: dict[KeyPath, str] = {
     ("version",): "add `version: 1` at the top; it is the version of the spec's format",
-    ("base",): 'add `base: {release: "3.0"}`, or for a first look `base: {sample: true}`',
+    ("base",): 'add `base: {release: "5.0"}`, or for a first look `base: {sample: true}`',
 }
 
 
@@ -118,7 +118,7 @@ def _choice(error: Error, path: KeyPath) -> Diagnostic:
     message = f"{_name(path)}: found {describe(error.instance, path)}; wanted {_one_of(words)}"
     alias = error.schema.get("x-aliases", {}).get(error.instance, "") if _is_text(error) else ""
     meant = alias or (nearest(error.instance, words) if _is_text(error) else "")
-    hint = f"did you mean `{meant}`?" if meant else ""
+    hint = f"did you mean `{meant}`?" if meant else boolean_hint(error.instance, words)
     if path == ("version",):
         hint = "write `version: 1`"
     return Diagnostic(message, "SCH004", hint, path)
@@ -137,20 +137,21 @@ def _one_of(words: list[str]) -> str:
 def _pattern(error: Error, path: KeyPath) -> Diagnostic:
     """Say that text has not the form it needs; the description knows which."""
     meant = "" if is_secret(path, error.instance) else form_hint(error.instance, error.schema)
-    message = f"{_form(error, path)}; wanted {_described(error)}" if meant else _form(error, path)
-    return Diagnostic(message, "SCH005", meant or f"wanted {_described(error)}", path)
+    return Diagnostic(f"{_form(error, path)}; wanted {_described(error)}", "SCH005", meant, path)
 
 
 def _bad_key(error: Error, path: KeyPath) -> Diagnostic:
     """Say that a key has not the form it needs."""
-    message = f"`{error.instance}` is no valid key of {_name(path)}"
-    hint = f"wanted {_described(error, 'a key')}"
+    message = (
+        f"invalid key `{error.instance}` in `{_name(path)}`; wanted {_described(error, 'a key')}"
+    )
+    hint = form_hint(error.instance, error.schema)
     return Diagnostic(message, "SCH005", hint, (*path, str(error.instance)), at_key=True)
 
 
 def _form(error: Error, path: KeyPath) -> str:
     """Return the sentence for a value of the right kind and the wrong form."""
-    return f"{_name(path)}: found {describe(error.instance, path)}, which is not of the right form"
+    return f"{_name(path)}: found {describe(error.instance, path)}"
 
 
 def _described(error: Error, kind: str = "text") -> str:
@@ -184,6 +185,8 @@ def _bound(error: Error, path: KeyPath) -> Diagnostic:
     if isinstance(error.instance, dict | list | str):
         found = f"{len(error.instance)}" if error.instance else "none"
     hint = bound_hint(error.instance, error.schema, str(error.validator))
+    if error.validator in {"minItems", "minProperties"} and not hint:
+        hint = "add an entry"
     return Diagnostic(f"{_name(path)}: found {found}; wanted {wanted}", "SCH006", hint, path)
 
 
@@ -247,7 +250,7 @@ def _wanted(error: Error) -> str:
 
 def _other(error: Error, path: KeyPath) -> Diagnostic:
     """Say that a value does not fit, for keywords without a sentence of their own."""
-    return Diagnostic(_form(error, path), "SCH008", f"wanted {_described(error)}", path)
+    return Diagnostic(f"{_form(error, path)}; wanted {_described(error)}", "SCH008", path=path)
 
 
 _BOUNDS = (

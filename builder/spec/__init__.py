@@ -24,6 +24,7 @@ from builder.spec import targets as kinds
 from builder.spec.base import Base, CatalogBase, FileBase, SampleBase, UrlBase
 from builder.spec.choice import Choice, Omission, choose
 from builder.spec.drafts import Sketch, Wrong, bases_for, draft
+from builder.spec.foreign import find_foreign
 from builder.spec.overlays import Overlay, find_overlay, overlay_folders, read_overlay
 from builder.structs import Struct, field, replace
 
@@ -106,7 +107,7 @@ class _Reading(Struct):
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The top of the file; nothing when that is no mapping."""
+        """The top of the file; nothing when that is not a mapping."""
         value = self.document.value
         return value if isinstance(value, dict) else {}
 
@@ -150,6 +151,8 @@ def load_spec(
     """
     read_document, twice = load_with_problems(path)
     reading = _Reading(read_document, list(twice))
+    if found := find_foreign(read_document.value):
+        raise InvalidSpecError((read_document.locate(found),))
     document, values, lock = reading.document, reading.values, locked or Lock()
     reading.check(document, schema_for(document.value, targets))
     reading.blame(_iter_faults(reading, targets, lock.files))
@@ -256,9 +259,11 @@ def _iter_faults(
 def _iter_overlays(reading: _Reading, folders: tuple[Path, ...]) -> Iterator[Overlay]:
     """Yield the overlays of a spec: the named ones, then the inline one."""
     document = reading.document
-    named = reading.values.get("overlays")
-    for index, name in enumerate(named if isinstance(named, list) else ()):
-        if not isinstance(name, str) or not re.fullmatch(FILE_NAME, name):
+    value = reading.values.get("overlays")
+    named = value if isinstance(value, list) else []
+    for index, name in enumerate(named):
+        is_name = isinstance(name, str) and re.fullmatch(FILE_NAME, name)
+        if not is_name or name in named[:index]:
             continue
         found = find_overlay(name, folders)
         if isinstance(found, Diagnostic):

@@ -60,8 +60,9 @@ Base: TypeAlias = CatalogBase | UrlBase | FileBase | SampleBase
 
 _FORMS = ("release", "url", "file", "sample")
 _SELECTORS = ("revision", "arch")
+_KNOWN = frozenset((*_FORMS, *_SELECTORS, *DIGESTS))
 _SCHEMES = ("https://", "http://")
-_WAYS_OUT = (
+_HINT = (
     "give its published digest beside `url`, such as sha256: …, or run `photon-builder lock SPEC`, "
     "which records the digest that is seen now and holds every later build to it"
 )
@@ -77,8 +78,8 @@ def iter_faults(value: object, *, locked: Mapping[str, Mapping[str, str]]) -> It
     if not isinstance(value, Mapping):
         return
     given = [form for form in _FORMS if form in value]
-    if len(given) != 1:
-        yield _bad_form(given)
+    if given[1:] or (not given and all(key in _KNOWN for key in value)):
+        yield _bad_form(given)  # unless an unknown key was meant for a form
     yield from _faults_of_digests(value)
     if given == ["url"]:
         yield from _faults_of_url(value, locked)
@@ -103,7 +104,7 @@ def _bad_form(given: list[str]) -> Diagnostic:
 
 
 def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """Yield the digests that are none."""
+    """Yield malformed digests."""
     for name, digits in DIGESTS.items():
         text = value.get(name)
         if not isinstance(text, str):
@@ -111,7 +112,7 @@ def _faults_of_digests(value: Mapping[str, Any]) -> Iterator[Diagnostic]:
         odd = sorted(set(text) - set("0123456789abcdefABCDEF"))
         if odd:
             message = f"the {name} holds {odd[0]!r}; wanted {digits} hex digits and nothing else"
-            yield Diagnostic(message, "BASE004", "copy it again", (name,))
+            yield Diagnostic(message, "BASE004", "copy the hex digits alone", (name,))
         elif len(text) != digits:
             other = next((n for n, size in DIGESTS.items() if size == len(text)), "")
             hint = f"it is as long as a {other}: write `{other}: …`" if other else "copy all of it"
@@ -131,9 +132,9 @@ def _faults_of_url(
     """Yield what is wrong with an address, and the lack of a digest."""
     url = str(value["url"])
     if not url.startswith(_SCHEMES) or not url.partition("://")[2].strip("/"):
-        hint = "a file of this machine goes under `file:`"
+        hint = "a local file goes under `file:`"
         yield Diagnostic(
-            f"{shown(url)!r} is not a valid address; wanted https://…", "BASE006", hint, ("url",)
+            f"{url!r} is not a valid address; wanted https://…", "BASE006", hint, ("url",)
         )
     if any(letter.isspace() for letter in url):
         yield Diagnostic(
@@ -144,12 +145,14 @@ def _faults_of_url(
             "no digest is given for the base, so nobody could tell a damaged or forged download "
             "from the real one"
         )
-        yield Diagnostic(message, "BASE002", _WAYS_OUT, ("url",))
+        yield Diagnostic(message, "BASE002", _HINT, ("url",))
 
 
 def is_well_formed(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Tell whether a ``base`` has the types that it needs; what they hold is another question."""
     if not isinstance(value, Mapping) or not _is_sample(value.get("sample", True)):
+        return False
+    if not any(form in value for form in _FORMS):
         return False
     texts = ("revision", "arch", "url", "file", *DIGESTS)
     release = value.get("release", "")

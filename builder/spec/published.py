@@ -7,6 +7,7 @@ from builder.errors import Diagnostic, KeyPath, UnsupportedError
 from builder.schema import Entry
 from builder.spec.base import Base, CatalogBase, FileBase
 from builder.spec.choice import choose, is_group
+from builder.suggest import near
 
 _KEYS = {"release": "release", "revision": "revision", "arch": "arch", "target": "release"}
 """What the catalog does not know to the key of ``base`` that asks for it."""
@@ -27,7 +28,7 @@ def iter_faults(
             found = (fault for path, name in named for fault in _faults(base, path, name, known))
             yield from dict.fromkeys(found)
         case FileBase(path) if not path.exists():
-            hint = "check the path: a relative one starts at the spec's folder"
+            hint = near(path) or "check the path: a relative one starts at the spec's folder"
             yield Diagnostic(f"there is no file {path}", "BASE010", hint, ("base", "file"))
         case FileBase(path) if path.is_dir():
             message = f"{path} is a folder; wanted an image file"

@@ -14,8 +14,9 @@ from builder.features.compose.preload import wish_network, wish_preload
 from builder.features.compose.secrets import wish_secrets
 from builder.features.projects import make_project
 from builder.features.references import REFERENCE
-from builder.features.sources import at, local_path
+from builder.features.sources import RELATIVE, at, local_path
 from builder.structs import replace
+from builder.suggest import near
 
 _NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -68,8 +69,8 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
     """Yield what one project needs, with paths below its name."""
     file = local_path(settings["file"], context)
     if not file.is_file():
-        found = "a folder" if file.is_dir() else "nothing"
-        yield Diagnostic(f"{file}: found {found}; wanted a compose file", "CMP021", path=("file",))
+        lack = f"{file} is a folder; wanted a file" if file.is_dir() else f"there is no file {file}"
+        yield Diagnostic(lack, "CMP021", near(file) or RELATIVE, ("file",))
         return
     try:
         document = load_document(file)

@@ -67,15 +67,14 @@ def _faults_of_variables(document: Document, lacks: list[Undefined]) -> Iterator
     """Yield a fault for each variable that is not valid, or has no value: that once a name."""
     seen: set[str] = set()
     for lack in lacks:
-        place = document.place(lack.path)
         if lack.is_invalid:
-            message = "found `${`, which begins no valid variable"
+            message = "found `${` without a valid variable"
             hint = "write ${NAME} with letters, digits and `_`; a literal `$` is written `$$`"
-            yield Diagnostic(message, "CMP027", hint, place=place)
+            yield document.locate(Diagnostic(message, "CMP027", hint, lack.path))
         elif lack.name not in seen:
             seen.add(lack.name)
             said = f": {lack.message}" if lack.message else ""
             message = f"the variable {lack.name} has no value{said}"
             hint = f"add env: {{{lack.name}: …}} to the project, or a default: ${{{lack.name}:-…}}"
             # Without its line: variables and secrets stand side by side.
-            yield Diagnostic(message, "CMP002", hint, place=place)
+            yield Diagnostic(message, "CMP002", hint, place=document.place(lack.path))

@@ -12,6 +12,7 @@ from builder.guest.password import check_hash, derived_salt, hash_password
 from builder.guest.weak import weakness
 from builder.secret import read_secret
 
+_HASHES = ("$1$", "$2", "$5$", "$6$", "$y$")
 FORMS = ("env", "file", "random", "locked", "hash")
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """Without letters that look alike: the password is typed from a screen, on any keyboard."""
@@ -73,7 +74,11 @@ def _hash_of(user: str, form: Mapping[str, Any] | str, context: Context) -> tupl
         case {**keys} if len(keys) != 1 or not keys.keys() <= set(FORMS):
             found = ", ".join(map(str, keys)) or "none"
             message = f"found {found}; wanted exactly one of {', '.join(FORMS)}"
-            raise SpecError((Diagnostic(message, "USR003"),))
+            raise SpecError((Diagnostic(message, "USR003", "keep one of them"),))
+        case str() if form.startswith(_HASHES):
+            message = "found a hash; wanted it under `hash`"
+            hint = "write {hash: …} with the text that is here, in quotes"
+            raise SpecError((Diagnostic(message, "USR003", hint),))
         case _:
             plain = read_secret(form, context.directory)
     _check_strength(plain)

@@ -38,7 +38,7 @@ _NOT_CODES = {"UK": "GB", "EN": "GB", "EU": "that of the country itself", "SW": 
 def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     """Yield the configuration, the unit, and how the interface gets an address."""
     if meant := _NOT_CODES.get(value["country"]):
-        message = f"{value['country']} is no code of a country"
+        message = f"{value['country']} is not the code of a country"
         yield Diagnostic(message, "WIFI004", f"did you mean {meant}?", ("country",))
     networks = []
     for ssid, settings in value["networks"].items():

@@ -56,14 +56,21 @@ def _key_of(ssid: str, reference: Mapping[str, Any], context: Context) -> str:
     """Return the key that a password gives; line ends of a paste are not part of it.
 
     Raises:
-        SpecError: it cannot be read, or is none.
+        SpecError: it cannot be read, or is not a valid password.
     """
     try:
         return wifi.derive_key(ssid, read_secret(reference, context.directory).strip("\r\n"))
     except SpecError as error:
         raise SpecError((at(error.problems[0], "psk"),)) from error
     except ValueError as error:
-        message = f"the password of {ssid} has {error}; wanted 8 to 63 letters, or 64 hex digits"
+        message = f"the password of {ssid} has {error}; wanted 8 to 63, or 64 hex digits"
         raise SpecError(
-            (Diagnostic(message, "WIFI001", "ask whoever runs it", ("psk",)),)
+            (
+                Diagnostic(
+                    message,
+                    "WIFI001",
+                    "check the password: WPA2 takes 8 to 63 characters",
+                    ("psk",),
+                ),
+            )
         ) from error

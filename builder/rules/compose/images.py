@@ -5,6 +5,7 @@ Source: Compose Specification, "Merge"; the reference grammar of the distributio
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from builder.errors import Diagnostic, KeyPath
 from builder.guest.compose.images import OTHER_OVERRIDES, OVERRIDE, Used, iter_images
@@ -171,8 +172,24 @@ def _floating(name: ImageName) -> tuple[str, str]:
 def _nameless(subject: Subject) -> Iterator[Diagnostic]:
     """Find what no registry can have."""
     for use in image_uses(subject.spec):
-        if use.name is None and not use.is_open:
-            yield use.find(use.refusal, "registry/path/name:tag, in lower case up to the colon")
+        if use.name is None and not use.is_open and not _is_undefined(use):
+            yield use.find(use.refusal, _lower_hint(use.used.text.lower()))
+
+
+def _lower_hint(text: str) -> str:
+    """Return the name in lower case, when that is a valid one."""
+    try:
+        return f"write {parse_image_name(text).text}"
+    except ValueError:
+        return "write registry/path/name:tag, such as nginx:1.27"
+
+
+def _is_undefined(use: Use) -> bool:
+    """Return whether the image is named by a variable that has no value, which is an error too."""
+    value: Any = use.project.document.value
+    for step in use.used.path:
+        value = value[step]
+    return bool(interpolate(value, use.project.variables)[1])
 
 
 def _overrides(subject: Subject) -> Iterator[Diagnostic]:

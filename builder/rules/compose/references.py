@@ -97,14 +97,19 @@ def _top(project: Project, kind: str) -> set[str]:
     return set(section) if isinstance(section, dict) else set()
 
 
+def _is_misspelt(service: Service) -> bool:
+    """Return whether a key was probably meant for the image: it is an error of its own."""
+    return bool(nearest("image", (key for layer in service.layers for key in layer.settings)))
+
+
 def _imageless(subject: Subject) -> Iterator[Diagnostic]:
     """Find services that have nothing to run."""
     for service in iter_active(subject):
         project = service.project
         is_open = missing_bases(project.value, service.name, project.read)
-        if not (service.has("image") or service.has("build") or is_open):
+        if not (service.has("image") or service.has("build") or is_open or _is_misspelt(service)):
             message = f"{service.name} has no image"
-            yield project.find(("services", service.name), message, "add `image: …`")
+            yield project.find(("services", service.name), message, "add `image: name:tag`")
 
 
 def _cycles(subject: Subject) -> Iterator[Diagnostic]:

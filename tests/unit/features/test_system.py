@@ -171,8 +171,8 @@ def test_a_wrong_value_has_its_code(
 @pytest.mark.parametrize(
     ("entry", "hint"),
     [
-        ({"path": "relative", "content": ""}, "start it with a slash"),
-        ({"path": "/a/../b", "content": ""}, "write the path that is meant"),
+        ({"path": "relative", "content": ""}, "write /relative"),
+        ({"path": "/a/../b", "content": ""}, "write /b"),
         ({"path": "/a", "source": "gone"}, "relative paths start at the folder of the file"),
     ],
 )

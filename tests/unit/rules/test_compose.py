@@ -76,12 +76,12 @@ REFUSED = [
         "COMPOSE_PROFILES",
     ),
     ("CMP032", APP + "    extends: base", (5, 14), "name a service that the file has"),
-    ("CMP033", "services:\n  a:\n    restart: always", (3, 5), "add `image: …`"),
+    ("CMP033", "services:\n  a:\n    restart: always", (3, 5), "add `image: name:tag`"),
     (
         "CMP033",
         "services:\n  a: {extends: b, restart: always}\n  b: {restart: always, profiles: [p]}",
         (2, 6),
-        "add `image: …`",
+        "add `image: name:tag`",
     ),
     ("CMP034", APP + "    network_mode: host\n    networks: [default]", (5, 19), "drop one"),
     ("CMP034", APP + "    healthcheck: {test: [curl, x]}", (5, 26), '"CMD"'),
@@ -127,7 +127,7 @@ def test_a_file_that_compose_refuses_is_an_error_at_its_place(
     assert (problem.code, problem.severity) == (code, Severity.ERROR)
     assert problem.place is not None
     assert (problem.place.file.name, problem.place.line, problem.place.column) == ("c.yaml", *place)
-    assert hint in problem.hint
+    assert hint in f"{problem.message}; {problem.hint}"
     assert problem.excerpt == compose.splitlines()[place[0] - 1].rstrip()
 
 
