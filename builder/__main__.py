@@ -1,4 +1,4 @@
-"""Starts the command line; ``--version`` is answered before anything is imported."""
+"""Starts the command line, with an interpreter set up for a short run (ADR 27)."""
 
 import contextlib
 import gc
@@ -8,11 +8,10 @@ import sys
 from builder import __version__
 
 _OBJECTS_A_COLLECTION = 50_000
-"""Collecting garbage a tenth as often as usual: start-up makes much that stays."""
+"""Garbage is collected a tenth as often as usual: start-up makes much that stays."""
 
 _SECONDS_A_SWITCH = 0.0005
-"""A tenth of the usual: a thread that digests asks for the interpreter once a piece, and would
-wait for it longer than the piece takes."""
+"""A tenth of the usual: a thread that digests waits for the interpreter after each piece."""
 
 
 def main() -> None:
@@ -49,7 +48,7 @@ def _read_names_as_utf8() -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process at once: whoever opened something has closed it, and the rest is memory."""
+    """End the process without taking the interpreter apart: nothing is open any more."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -45,7 +45,7 @@ class Record(NamedTuple):
     @property
     def sectors(self) -> int:
         """Length of the record: the marker and what belongs to it."""
-        return grain_sectors(self.size) if self.size else 1 + self.value
+        return -(-(GRAIN_MARKER.size + self.size) // SECTOR) if self.size else 1 + self.value
 
 
 def grain_sectors(size: int) -> int:
@@ -55,7 +55,7 @@ def grain_sectors(size: int) -> int:
 
 def parse_marker(raw: bytes) -> Record:
     """Read the first bytes of a record."""
-    return Record(*_METADATA_MARKER.unpack_from(raw))
+    return Record._make(_METADATA_MARKER.unpack_from(raw))
 
 
 def maximum_deflated_size(grain_size: int) -> int:

@@ -6,6 +6,8 @@ between the grains (VMware's tools, with a footer). Does not read disks in sever
 of a parent, or any other kind of VMDK.
 """
 
+import os
+
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
 from builder.formats.reading import read_fully
@@ -91,10 +93,13 @@ class StreamOptimized:
         Raises:
             HostError: the file cannot be read.
         """
+        if offset + length > self.size:
+            length = max(0, self.size - offset)
         try:
-            if offset + length > self.size:
-                length = max(0, self.size - offset)
-            return read_fully(self.fd, length, self.offset + offset)
+            data = os.pread(self.fd, length, self.offset + offset)  # of each grain, its marker
+            return (
+                data if len(data) == length else read_fully(self.fd, length, self.offset + offset)
+            )
         except OSError as error:
             raise refusal(error, self.name) from error
 
