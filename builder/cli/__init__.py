@@ -1,4 +1,4 @@
-"""The command line: arguments become one call, errors become sentences and exit codes.
+"""The command line: parses arguments, runs one command, prints errors, sets the exit code.
 
 Results go to standard output, progress and messages to standard error. The commands are
 read lazily, each from the module that holds it.
@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from builder.cli.answers import begin, started, tell_error, tell_interrupt
+from builder.cli.answers import begin, report_error, report_interrupt, started
 from builder.cli.colour import with_colour_option
 from builder.cli.events import finish
 from builder.cli.logs import show_as_asked, with_log_options
@@ -19,7 +19,7 @@ from builder.cli.streams import prepare_streams
 from builder.errors import BuilderError, HostError, InterruptError, UsageError
 from builder.host import refusal
 
-_NO_MEMORY = "there is not enough memory"
+_NO_MEMORY = "out of memory"
 _MORE_MEMORY = "close other programs, or raise the limits: ulimit -v, ulimit -u"
 
 COMMANDS = {
@@ -63,13 +63,13 @@ class Lazy(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, or say which one may be meant."""
+        """Return a command, or suggest the closest one."""
         if cmd_name not in COMMANDS:
             from difflib import get_close_matches
 
             near = get_close_matches(cmd_name, COMMANDS, 1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            ctx.fail(f"there is no command {cmd_name!r}{meant}")
+            meant = f"; did you mean `{near[0]}`?" if near else ""
+            ctx.fail(f"unknown command `{cmd_name}`{meant}")
         module = importlib.import_module(f"builder.cli.{COMMANDS[cmd_name]}")
         found = getattr(module, NAMES.get(cmd_name, cmd_name))
         if not isinstance(found, click.Command):
@@ -81,7 +81,7 @@ class Lazy(click.Group):
     cls=Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 2 usage, 3 spec, 4 target, 5 network, 6 digest, 7 base, "
-    "8 spec and base don't fit, 9 foreign tool, 10 this machine, 11 verification, "
+    "8 spec and base don't fit, 9 external tool, 10 host, 11 verification, "
     "12 device refused, 130 interrupted.",
 )
 @click.version_option(package_name="photon-builder", message="photon-builder %(version)s")
@@ -93,7 +93,7 @@ def cli() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return the exit code of the manual."""
+    """Run one command and return its documented exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     prepare_streams()
     begin(arguments)
@@ -104,7 +104,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run one command and return its exit code; what goes wrong is said."""
+    """Run one command, report errors, and return the exit code."""
     try:
         code = int(cli.main(arguments, "photon-builder", standalone_mode=False) or 0)
         sys.stdout.flush()
@@ -114,70 +114,70 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        return _tell(_usage_error(error))
+        return _report_error(_usage_error(error))
     except (KeyboardInterrupt, click.Abort):
-        return _say_interrupted()
-    except Exception as error:  # the last door
-        return _say_interrupted() if _was_interrupted(error) else _say(error)
+        return _report_interrupt()
+    except Exception as error:  # report every error, bugs included
+        return _report_interrupt() if _was_interrupted(error) else _report(error)
     return code
 
 
-def _say(error: Exception) -> int:
-    """Say what went wrong, and return the exit code for it; a bug is shown as one."""
+def _report(error: Exception) -> int:
+    """Report an error and return its exit code; an unexpected one is reported as a bug."""
     match error:
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         case BuilderError():
-            return _tell(error)
+            return _report_error(error)
         case OSError():
-            return _tell(refusal(error))
+            return _report_error(refusal(error))
         case MemoryError():
-            return _tell(HostError(_NO_MEMORY, hint=_MORE_MEMORY))
+            return _report_error(HostError(_NO_MEMORY, hint=_MORE_MEMORY))
         case RuntimeError() if "start new thread" in str(error):
-            return _tell(HostError("no more threads can be started", hint=_MORE_MEMORY))
+            return _report_error(HostError("cannot start another thread", hint=_MORE_MEMORY))
         case _:
             from builder.cli.report import as_bug
 
-            return _tell(as_bug(error))
+            return _report_error(as_bug(error))
 
 
-def _tell(error: BuilderError) -> int:
+def _report_error(error: BuilderError) -> int:
     """Show an error and return its exit code."""
-    tell_error(error)
+    report_error(error)
     return error.exit_code
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
-    """Return what click says of a command line in the form of every error."""
+    """Return a usage error of click as a ``UsageError``."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "photon-builder"
     message = " ".join(error.format_message().split())
-    return UsageError(message.rstrip("."), hint=f"see: {command} --help")
+    return UsageError(message.rstrip("."), hint=f"see `{command} --help`")
 
 
-def _say_interrupted() -> int:
-    """Say that the user stopped it, and return the exit code for that."""
-    tell_interrupt(InterruptError(f"interrupted: {_kept()}"))
+def _report_interrupt() -> int:
+    """Report the interrupt, and return its exit code."""
+    report_interrupt(InterruptError(f"interrupted: {_kept()}"))
     return InterruptError.exit_code
 
 
 def _kept() -> str:
-    """Say what is left after an interrupt: the parts of downloads, which the next run completes."""
+    """Return what an interrupt left: partial downloads, which the next run resumes."""
     if "builder.fetch" not in sys.modules:
-        return "nothing was left half-made"
+        return "no partial files were left"
     from builder.cache import default_directory
     from builder.fetch.partial import kept_parts
 
     found = kept_parts(default_directory() / "partial", started())
     if not found:
-        return "nothing was left half-made"
-    told = ", ".join(f"{size / 1e6:.1f} MB of {name}" for name, size in found)
-    return f"{told} are kept, and the next run goes on there; nothing else was left half-made"
+        return "no partial files were left"
+    kept = ", ".join(f"{size / 1e6:.1f} MB of {name}" for name, size in found)
+    return f"kept {kept} for the next run to resume; no other partial files were left"
 
 
 def _was_interrupted(error: BaseException | None) -> bool:
-    """Tell whether an error came up while an interrupt was being cleaned up after."""
+    """Return whether an error was raised during the clean-up after an interrupt."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
@@ -186,6 +186,6 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """Turn a polite request to stop into the same clean end as Ctrl-C."""
+    """Handle SIGTERM as Ctrl-C: clean up and exit."""
     del number, frame
     raise KeyboardInterrupt

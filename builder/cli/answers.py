@@ -1,6 +1,6 @@
-"""What a command answers: text for people or, under ``--json``, one document with a named schema.
+"""Command results: text, or with ``--json`` one document with a named schema.
 
-An error is such a document, too, unless the answer is out already: then it is told as text.
+With ``--json`` an error is such a document, too, unless the result was already printed.
 """
 
 import json
@@ -15,7 +15,7 @@ from builder.errors import BuilderError, Diagnostic, InterruptError, problems_of
 
 
 class _Run:
-    """What this run of the program prints."""
+    """State of this run's output."""
 
     as_json = False
     as_lines = False
@@ -24,7 +24,7 @@ class _Run:
 
 
 def begin(arguments: list[str]) -> None:
-    """Take note of a new run and of whether it has to answer in JSON."""
+    """Record the start of a run and whether it prints JSON."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     _Run.as_json = "--json" in options
     _Run.as_lines = options[:1] == ["burn"]
@@ -46,12 +46,12 @@ def document(schema: str, value: Mapping[str, object]) -> dict[str, object]:
 
 
 def write_result(schema: str, value: Mapping[str, object], *, as_json: bool, text: str) -> None:
-    """Print a result: JSON, or lines for people.
+    """Print a result as JSON or as text.
 
     Args:
-        schema: Of the document, as :data:`SCHEMAS` names it.
+        schema: A key of :data:`SCHEMAS`.
         value: The document.
-        as_json: Whether ``--json`` was given.
+        as_json: Print the document instead of the text.
         text: The lines.
     """
     if as_json:
@@ -62,19 +62,19 @@ def write_result(schema: str, value: Mapping[str, object], *, as_json: bool, tex
 
 
 def write_raw(value: object) -> None:
-    """Print a document that has its schema from elsewhere."""
+    """Print a document that already contains the name of its schema."""
     _write(value)
     note_answer()
 
 
 def note_answer() -> None:
-    """Take note that the answer is out."""
+    """Record that the result was printed."""
     sys.stdout.flush()
     _Run.has_answered = True
 
 
-def tell_error(error: BuilderError) -> None:
-    """Say what went wrong: under ``--json`` as the answer, otherwise to standard error."""
+def report_error(error: BuilderError) -> None:
+    """Report an error: with ``--json`` as the result, otherwise on standard error."""
     problems = problems_of(error)
     events.emit_problems(problems, exit_code=error.exit_code)
     if not _Run.as_json or _Run.has_answered:
@@ -85,26 +85,26 @@ def tell_error(error: BuilderError) -> None:
     note_answer()
 
 
-def tell_interrupt(error: InterruptError) -> None:
-    """Say that the user stopped the program, which is no fault."""
+def report_interrupt(error: InterruptError) -> None:
+    """Report that the user interrupted the program."""
     if _Run.as_json and not _Run.has_answered:
-        tell_error(error)
+        report_error(error)
     else:
         events.emit_problems(problems_of(error), exit_code=error.exit_code)
         sys.stderr.write(f"\n{error}\n")
 
 
 def rows_of(problems: Iterable[Diagnostic]) -> list[dict[str, object]]:
-    """Return problems as plain data."""
+    """Return problems as JSON values."""
     return [problem.row() for problem in problems]
 
 
 def failed(error: BuilderError) -> dict[str, object]:
-    """Return an error as a part of a document."""
+    """Return the fields of a document that describe an error."""
     return {"exit_code": error.exit_code, "problems": rows_of(problems_of(error))}
 
 
 def _write(value: object) -> None:
-    """Print a document; where each line is one, in a line."""
+    """Print a document, on one line where the output is JSON lines."""
     indent = None if _Run.as_lines else 2
     sys.stdout.write(json.dumps(value, indent=indent, default=str) + "\n")

@@ -1,4 +1,4 @@
-"""The command that makes a spec true of a folder: ``apply``."""
+"""The command ``apply``: applies a spec to a root directory."""
 
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from builder.printable import printable
 
 @click.command()
 @click.argument("spec")
-@click.option("--root", "folder", type=PATH, required=True, help="Folder of the root filesystem.")
-@click.option("--target", "-t", help="What the spec is read for, when it names several targets.")
-@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if it would.")
+@click.option("--root", "folder", type=PATH, required=True, help="Root directory to change.")
+@click.option("--target", "-t", help="Target to apply, when the spec names several.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; exit with 1 if changes are needed."
+)
 @json_option
 def apply(
     spec: str,
@@ -31,10 +33,10 @@ def apply(
     only_check: bool,
     as_json: bool,
 ) -> int:
-    """Make a spec true of a folder: a chroot, a mounted disk. Needs to be root.
+    """Apply a spec to a root directory, such as a chroot or a mounted disk. Needs root.
 
-    Nothing is touched when a part of the spec does not fit. What is done already is left alone,
-    so applying twice is applying once. The folder's own base decides, not that of the spec.
+    Nothing is changed when a part of the spec does not apply. Applying is idempotent. The
+    release is read from the root directory; the base of the spec is ignored.
     """
     from builder.application import apply_to_folder
     from builder.cache import Cache

@@ -1,4 +1,4 @@
-"""What a reader of a plan thinks in: each key of an overlay belongs to one area of a machine."""
+"""Areas of a machine (network, services, ...), by which a plan groups the keys of an overlay."""
 
 AREAS: dict[str, tuple[str, ...]] = {
     "access": (*("users", "groups", "ssh", "ssh_client", "serial_console"),),
@@ -11,7 +11,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "files": ("files",),
     "disk": ("mounts", "swap"),
 }
-"""Area to the keys of an overlay that are about it, in the order in which a plan shows them."""
+"""Area to the keys of an overlay that belong to it, in the order in which a plan shows them."""
 
 SYSTEM = "system"
 """The area of every other key."""
@@ -24,5 +24,5 @@ def area_of(origin: str) -> str:
 
 
 def key_of(origin: str) -> str:
-    """Return how a plan calls the key that asks for a step."""
+    """Return the key that requested a step, as a plan shows it."""
     return origin.removeprefix("overlay.")

@@ -1,4 +1,4 @@
-"""Colour and width of what people read: only on a terminal, and only where it is welcome."""
+"""Colour and width of text output: only on a terminal, and unless NO_COLOR forbids it."""
 
 import os
 import shutil
@@ -17,11 +17,11 @@ CODES = {
     "removed": "31",
     "faint": "2",
 }
-"""What a text is to its colour, as SGR parameters of ECMA-48."""
+"""Kind of text to its colour, as SGR parameters of ECMA-48."""
 
 
 def is_coloured(stream: TextIO) -> bool:
-    """Tell whether a stream takes colour: a terminal, unless NO_COLOR or TERM=dumb say no."""
+    """Return whether a stream takes colour: a terminal, unless NO_COLOR or TERM=dumb say no."""
     refused = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return not refused and stream.isatty()
 
@@ -32,7 +32,7 @@ def paint(text: str, kind: str, stream: TextIO) -> str:
 
 
 def width_of(stream: TextIO) -> int | None:
-    """Return how many columns a line may have; ``None`` where nobody looks at a terminal."""
+    """Return the width of the terminal in columns; ``None`` when the output is not a terminal."""
     return max(shutil.get_terminal_size().columns, 40) if stream.isatty() else None
 
 
@@ -46,14 +46,14 @@ def with_colour_option(command: click.Command) -> click.Command:
                 expose_value=False,
                 is_eager=True,
                 callback=_refuse_colour,
-                help="No colour, as with NO_COLOR=1.",
+                help="Disable colour, as NO_COLOR=1 does.",
             )
         )
     return command
 
 
 def _refuse_colour(context: click.Context, option: click.Parameter, given: object) -> None:
-    """Keep colour out of this run of the program."""
+    """Disable colour for this run."""
     del context, option
     if given:
         os.environ["NO_COLOR"] = "1"

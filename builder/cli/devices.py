@@ -70,7 +70,7 @@ def _row(device: "Device", why: list[str], points: list[str]) -> dict[str, Any]:
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    """Return what can be written, then what cannot, for people."""
+    """Return what can be written, then what cannot, as text."""
     good = [row for row in rows if not row["refused"]]
     bad = [row for row in rows if row["refused"]]
     text = "".join(f"{row['text']}  [{row['holds']}]\n" for row in good)

@@ -10,7 +10,7 @@ from builder.structs import asdict
 @click.command()
 @json_option
 def doctor(*, as_json: bool) -> int:
-    """Say what this machine has and lacks, each with its remedy."""
+    """Check this host for required and optional programs, and print how to install them."""
     from builder.cache import Cache
     from builder.doctor import examine
 

@@ -1,4 +1,4 @@
-"""What ``--events`` writes while a command runs: a JSON object a line, for programs that watch.
+"""``--events``: progress of a command as JSON lines, for other programs.
 
 The lines are those of ``photon-builder/events/v1`` in ``builder.cli.schemas``. A reader that goes
 away stops the lines, and nothing else.
@@ -24,13 +24,13 @@ SCHEMA = "photon-builder/events/v1"
 STANDARD_OUTPUT = "-"
 _SECONDS = 1.0
 _PARTS = 20
-"""A counter is told each second, or each twentieth of its total."""
+"""Interval between events of a counter: a second, or a twentieth of its total."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _Sink:
-    """Where the events of this run of the program go."""
+    """Destination of this run's events."""
 
     stream: TextIO | None = None
     is_answer = False
@@ -40,8 +40,8 @@ class _Sink:
 def events_option(command: _Command) -> _Command:
     """Add ``--events``."""
     text = (
-        "Write what happens as JSON lines to FILE, to the open descriptor N, or (-) to standard "
-        "output instead of the answer."
+        "Write progress events as JSON lines to FILE or to file descriptor N; with - to standard "
+        "output, instead of the result."
     )
     return click.option(
         "--events", metavar="FILE|fd:N|-", help=text, expose_value=False, callback=_begin
@@ -54,12 +54,12 @@ def reset() -> None:
 
 
 def are_the_answer() -> bool:
-    """Tell whether standard output has events and nothing else."""
+    """Return whether standard output has events only."""
     return _Sink.is_answer
 
 
 def emit(event: str, **fields: object) -> None:
-    """Write an event, when somebody wants them."""
+    """Write an event if ``--events`` was given."""
     if _Sink.stream is None:
         return
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -69,7 +69,7 @@ def emit(event: str, **fields: object) -> None:
         _Sink.stream.flush()
     except (OSError, ValueError) as error:
         _Sink.stream = None
-        sys.stderr.write(f"--events: no more events are written: {error}\n")
+        sys.stderr.write(f"--events: writing stopped: {error}\n")
 
 
 def emit_problems(
@@ -86,8 +86,8 @@ def finish(code: int) -> None:
     emit("end", exit_code=code, seconds=round(time.monotonic() - _Sink.begun, 3))
 
 
-class Telling:
-    """Shows progress as another display does, and tells it as events.
+class EventProgress:
+    """Shows progress on another display, and writes it as events.
 
     Args:
         shown: The display.
@@ -99,14 +99,14 @@ class Telling:
         self._named = _named(subject)
 
     def phase(self, text: str) -> None:
-        """Say what begins now."""
+        """Start a phase."""
         emit("step", **self._named, text=text)
         self._shown.phase(text)
 
     def count(
         self, text: str, total: int | None, *, done: int = 0
     ) -> AbstractContextManager[Advance]:
-        """Show a counter, and tell it."""
+        """Show a counter, and write its events."""
         return self._count(text, total, done)
 
     @contextmanager
@@ -120,13 +120,13 @@ class Telling:
                 advance(amount)
                 counter.add(amount)
 
-            counter.tell()
-            stack.callback(counter.tell)
+            counter.write()
+            stack.callback(counter.write)
             yield both
 
 
 class _Counter:
-    """A counter of bytes that is told now and then."""
+    """A counter of bytes that writes an event at intervals."""
 
     def __init__(self, text: str, total: int | None, done: int, named: dict[str, str]) -> None:
         self._fields = {**named, "text": text, "total": total}
@@ -135,13 +135,13 @@ class _Counter:
         self._begun = self._when = time.monotonic()
 
     def add(self, amount: int) -> None:
-        """Count, and tell it when it is time."""
+        """Count, and write an event when one is due."""
         self._done += amount
         is_part = self._total and self._done - self._told >= self._total / _PARTS
         if is_part or time.monotonic() - self._when >= _SECONDS:
-            self.tell()
+            self.write()
 
-    def tell(self) -> None:
+    def write(self) -> None:
         """Write an event."""
         self._told, self._when = self._done, time.monotonic()
         passed = self._when - self._begun
@@ -150,7 +150,7 @@ class _Counter:
 
 
 def _named(subject: tuple[str, str]) -> dict[str, str]:
-    """Return the fields that say what an event is about."""
+    """Return the fields that identify the spec and the target of an event."""
     return {key: name for key, name in zip(("spec", "target"), subject, strict=True) if name}
 
 
@@ -158,14 +158,14 @@ def _begin(context: click.Context, _: click.Parameter, where: str | None) -> Non
     """Open what ``--events`` names and write the first event.
 
     Raises:
-        UsageError: it is no open descriptor, or standard output has the answer already.
+        UsageError: the descriptor is not open, or ``--json`` uses standard output.
         HostError: the file cannot be written.
     """
     if not where:
         return
     is_answer = where in {STANDARD_OUTPUT, "fd:1", "/dev/stdout"}
     if is_answer and context.params.get("as_json"):
-        raise UsageError("--events - and --json: wanted one of them on standard output")
+        raise UsageError("--events - and --json cannot both write to standard output")
     _Sink.stream = _opened(where)
     _Sink.is_answer, _Sink.begun = is_answer, time.monotonic()
     emit("begin", command=context.info_name or "", version=__version__)
@@ -187,5 +187,5 @@ def _opened(where: str) -> TextIO:
                 f"--events {where}: {reason}", hint="open one: --events fd:3 3>events.jsonl"
             ) from error
         raise HostError(
-            f"--events {where}: {reason}", hint="name a file in a folder that can be written"
+            f"--events {where}: {reason}", hint="use a file in a writable directory"
         ) from error

@@ -1,4 +1,4 @@
-"""The command ``facts``: what is known of the published bases."""
+"""The command ``facts``: prints the known facts of the published bases."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,18 +18,24 @@ _USUAL_ARCH = "x86_64"
 
 @click.command()
 @click.argument("release", required=False)
-@click.option("--target", "-t", default="ova", show_default=True, help="Of its published image.")
+@click.option(
+    "--target",
+    "-t",
+    default="ova",
+    show_default=True,
+    help="Show the image that this target starts from.",
+)
 @json_option
 def facts(release: str | None, *, target: str, as_json: bool) -> None:
-    """Show what is known of Photon's bases: kernels, docker, packages, firewall, installer.
+    """Show known facts of Photon's bases: kernels, docker, packages, firewall, installer.
 
-    `check` and `plan` use the same tables. Every row of them has its source, in the program's
-    folder data/facts.
+    `check` and `plan` use the same tables. Every row names its source; the tables are in
+    builder/data/facts.
     """
     known = list(dict.fromkeys(str(row["release"]) for row in revisions()))
     if release is not None and release not in known:
         raise UsageError(
-            f"nothing is known of Photon {release!r}; there are facts for {', '.join(known)}",
+            f"unknown Photon release {release!r}; known releases: {', '.join(known)}",
             hint=f"photon-builder facts {known[-1]}",
         )
     rows = [_row(row, _target(target)) for row in revisions(release or "")]
@@ -46,7 +52,7 @@ def _target(name: str) -> Target:
     }
     if name not in known:
         raise UsageError(
-            f"there are no facts for the target {name!r}; there are for {', '.join(known)}",
+            f"no facts for target {name!r}; targets with facts: {', '.join(known)}",
             hint="photon-builder facts --target ova",
         )
     return known[name]
@@ -65,7 +71,7 @@ def _row(row: Any, target: Target) -> dict[str, Any]:  # noqa: ANN401 - a row of
 
 
 def _lines(row: dict[str, Any]) -> Iterator[str]:
-    """Yield what is known of a revision as lines for people."""
+    """Yield the facts of a revision as lines of text."""
     yield f"{row['name']} ({row['commit'][:9]}, {row['committed']}), {row['target']}, {row['arch']}"
     yield _line("packages", _pairs(row["versions"]))
     yield _line("lacks", ", ".join(row["lacks"]))
@@ -84,7 +90,6 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _line(name: str, text: str) -> str:
-    """Return a name and what it has."""
     return f"  {name:<13}{text}"
 
 

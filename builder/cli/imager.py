@@ -1,4 +1,4 @@
-"""The command ``os-list``: what Raspberry Pi Imager is given to offer our images."""
+"""The command ``os-list``: a repository file for Raspberry Pi Imager."""
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ from builder.imager import list_images
 
 @click.command("os-list")
 @click.argument("folder", type=PATH, required=False)
-@click.option("--url", help="Where the folder can be had [its path on this machine, file:///…].")
+@click.option("--url", help="Public URL of the folder [default: file:///… of its local path].")
 def os_list(folder: Path | None, url: str | None) -> None:
-    """Print the list of the Raspberry Pi images in a folder, for Raspberry Pi Imager.
+    """Print the os_list.json of the images in a folder, for Raspberry Pi Imager.
 
-    Save it as os_list.json beside them, and start `rpi-imager --repo URL/os_list.json`. FOLDER is
-    `output` when it is not given. A nightly build has its list already.
+    Save it as os_list.json beside them, and start `rpi-imager --repo URL/os_list.json`. FOLDER
+    defaults to `output`. `nightly` writes this file itself.
     """
     place = folder or default_output()
     found = list_images(place, url or place.resolve().as_uri())
     if not found["os_list"]:
         raise UsageError(
-            f"{place} has no image for a Raspberry Pi that was built here",
-            hint="build one (target rpi3), not in a tar, and keep its .provenance.json beside it",
+            f"{place} contains no Raspberry Pi image with a provenance file",
+            hint="build target rpi3 without an archive; keep .provenance.json beside the image",
         )
     write_raw(found)

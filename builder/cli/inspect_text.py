@@ -1,4 +1,4 @@
-"""What an artifact is, in words: release, hardware, partitions, and what was put into it."""
+"""Text output of ``inspect``: release, hardware, partitions, and changes in an artifact."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _FIRMWARE = {"bios": "BIOS", "efi": "UEFI"}
 
 
 def inspect_lines(path: Path, found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is known of an artifact, a line each.
+    """Yield the properties of an artifact, one per line.
 
     Args:
         path: The file.
@@ -45,7 +45,7 @@ def inspect_lines(path: Path, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def size_text(size: int | Path) -> str:
-    """Return a length in bytes, or that of a file, as people write it."""
+    """Return a length in bytes, or that of a file, with a binary unit."""
     left = float(size.stat().st_size if isinstance(size, Path) else size)
     for unit in _UNITS:
         if left < _UNIT or unit == _UNITS[-1]:
@@ -55,9 +55,9 @@ def size_text(size: int | Path) -> str:
 
 
 def made_by(provenance: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
-    """Return what the record beside an artifact says of how it was made.
+    """Return the build that the provenance beside an artifact records.
 
-    ``None`` when there is no record; of another file than this one it says only that.
+    ``None`` when there is no provenance; for a file of another size, only ``matches: false``.
     """
     if not provenance:
         return None
@@ -77,18 +77,17 @@ def made_by(provenance: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
 
 
 def _system(found: Mapping[str, Any]) -> str:
-    """Return which Photon it is."""
     if found.get("base"):
         return str(found["base"])
-    return f"none that is known: {found['root']}" if found.get("root") else ""
+    return f"unknown: {found['root']}" if found.get("root") else ""
 
 
 def _made_by(made: Mapping[str, Any] | None) -> str:
-    """Return who made it, from what and when."""
+    """Return version, spec, base and time of the build."""
     if made is None:
         return ""
     if not made["matches"]:
-        return "unknown: the provenance beside it is of a file of another size"
+        return "unknown: the provenance file beside it describes a file of another size"
     when = made["timestamp"]
     told = [
         f"photon-builder {made['version']}",
@@ -120,23 +119,23 @@ def _hardware(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "choices", ", ".join(found["configurations"])
     yield "note", str(found["annotation"])
     manifest = found["manifest"]
-    yield "manifest", "none: nothing tells a damaged file" if manifest == "none" else manifest
+    yield "manifest", "none: damage cannot be detected" if manifest == "none" else manifest
 
 
 def _medium(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what an ISO says of itself."""
+    """Yield the volume's descriptors and boot entries."""
     if "volume" not in found:
         return
     yield "volume", str(found["volume"])
     starts = " and ".join(_FIRMWARE.get(name, name) for name in found["firmware"])
-    yield "boots on", starts or "nothing: there is no boot entry"
+    yield "boots on", starts or "nothing: no boot entry"
     yield "installer", str(found["installer"])
     yield "checksum", str(found["checksum"])
     yield "release", "" if found.get("base") else str(found.get("release") or "")
 
 
 def _disk(found: Mapping[str, Any]) -> str:
-    """Return how large the guest's disk is."""
+    """Return the size of the guest's disk."""
     if "disk_size" not in found:
         return ""
     member = f" in {found['member']}" if found.get("member") else ""
@@ -144,7 +143,7 @@ def _disk(found: Mapping[str, Any]) -> str:
 
 
 def _partitions(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the partitions: what each is for, where it is mounted, what it holds."""
+    """Yield the partitions: purpose, mount point, size, filesystem."""
     if not rows:
         return
     yield "  partitions"
@@ -167,7 +166,7 @@ def _point(row: Mapping[str, Any]) -> str:
 
 
 def _put_in(made: Mapping[str, Any] | None) -> Iterator[str]:
-    """Yield what the program put into the artifact, by area."""
+    """Yield the changes in the artifact, by area."""
     changes = made.get("changes") if made else None
     if not changes:
         return
@@ -182,7 +181,7 @@ def _packages(rows: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
     """Yield the installed packages, when they were asked for."""
     if rows is None:
         return
-    yield f"  packages: {len(rows)} installed" if rows else "  packages: no database of rpm"
+    yield f"  packages: {len(rows)} installed" if rows else "  packages: no rpm database"
     widths = [max((len(str(row[key])) for row in rows), default=0) for key in ("name", "arch")]
     for row in rows:
         epoch = f"{row['epoch']}:" if row["epoch"] else ""
@@ -191,6 +190,6 @@ def _packages(rows: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
 
 
 def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a mapping of a record, an empty one where it is none."""
+    """Return a value if it is a mapping, else an empty mapping."""
     value = record.get(key)
     return value if isinstance(value, Mapping) else {}

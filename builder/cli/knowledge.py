@@ -1,4 +1,4 @@
-"""The commands that tell what the tool knows: ``targets``, ``catalog``, ``schema``, ``explain``."""
+"""The commands ``targets``, ``catalog``, ``schema`` and ``explain``."""
 
 from collections.abc import Iterator
 
@@ -12,10 +12,10 @@ from builder.targets import Group, Target, discover
 
 
 @click.command()
-@click.option("--names", is_flag=True, help="Just the names, one a line.")
+@click.option("--names", is_flag=True, help="Print the names only, one per line.")
 @json_option
 def targets(*, names: bool, as_json: bool) -> None:
-    """List what can be built."""
+    """List the targets that can be built, and groups of targets."""
     entries = sorted(discover().values(), key=lambda entry: entry.name)
     rows = [
         {
@@ -33,10 +33,10 @@ def targets(*, names: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("release", required=False)
-@click.option("--target", "-t", help="Only artifacts of this target.")
+@click.option("--target", "-t", help="List only artifacts of this target.")
 @json_option
 def catalog(release: str | None, *, target: str | None, as_json: bool) -> None:
-    """List what Photon published, with the digests that were published with it."""
+    """List the artifacts that Photon published, with their published digests."""
     found = list(list_artifacts(release, target))
     rows = [
         {
@@ -56,7 +56,7 @@ def catalog(release: str | None, *, target: str | None, as_json: bool) -> None:
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of a spec, for editors."""
+    """Print the JSON Schema of specs, for editors."""
     from builder import features
     from builder.schema import spec_schema
 
@@ -67,7 +67,7 @@ def schema() -> None:
 @click.argument("code")
 @json_option
 def explain(code: str, *, as_json: bool) -> None:
-    """Explain a diagnostic, such as NET003, at length."""
+    """Explain a diagnostic code, such as NET003."""
     from builder import rules
 
     rule = rules.explain(code)
@@ -82,16 +82,15 @@ def explain(code: str, *, as_json: bool) -> None:
 
 
 def _target_lines(entry: Target | Group) -> Iterator[str]:
-    """Yield what is said of a target or a group."""
     yield f"{entry.name:<16} {entry.summary}\n"
     if isinstance(entry, Group):
         yield f"{'':<16}   {', '.join(entry.members)}\n"
         for name, reason in entry.left_out.items():
-            yield f"{'':<16}   of them not {name}: {reason}\n"
+            yield f"{'':<16}   without {name}: {reason}\n"
 
 
 def _format_source(source: Source) -> str:
-    """Return a published artifact for people."""
+    """Return a published artifact as text."""
     where = f"{source.release} {source.revision:<14} {source.target:<12} {source.arch:<8}"
     digests = "".join(f"    {name} {value}\n" for name, value in sorted(source.digests.items()))
-    return f"{where} {source.filename}\n" + (digests or "    no digest was published\n")
+    return f"{where} {source.filename}\n" + (digests or "    no published digest\n")

@@ -1,4 +1,4 @@
-"""Listings of an image as ``ls -l`` prints them, with the names that its own accounts have."""
+"""Listings of an image as ``ls -l`` prints them, with user and group names of the image."""
 
 import re
 import stat
@@ -16,7 +16,7 @@ from builder.structs import Struct
 _TYPES = {Kind.FILE: stat.S_IFREG, Kind.DIRECTORY: stat.S_IFDIR, Kind.SYMLINK: stat.S_IFLNK}
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _LARGEST = 1 << 22
-"""Bytes of an account file that is read for a listing."""
+"""Largest passwd or group file that is read for a listing, in bytes."""
 
 
 class Names(Struct, frozen=True):
@@ -27,12 +27,12 @@ class Names(Struct, frozen=True):
 
 
 def names_of(root: Tree) -> Names:
-    """Return the names that an image's own passwd and group give to ids."""
+    """Return the names of ids in the image's own passwd and group."""
     return Names(_names(_text(root, PASSWD)), _names(_text(root, GROUP)))
 
 
 def row_of(path: GuestPath, node: Node, names: Names) -> dict[str, Any]:
-    """Return a node as plain data."""
+    """Return a node as JSON values."""
     return {
         "path": path,
         "kind": str(node.kind),
@@ -49,7 +49,7 @@ def row_of(path: GuestPath, node: Node, names: Names) -> dict[str, Any]:
 
 
 def shown(rows: list[dict[str, Any]]) -> str:
-    """Return rows as ``ls -l`` prints them; ids without a name stay numbers."""
+    """Return rows as ``ls -l`` prints them; ids without a name are numbers."""
     owners = [str(row["uid"] if row["owner"] is None else row["owner"]) for row in rows]
     groups = [str(row["gid"] if row["group"] is None else row["group"]) for row in rows]
     wide = max(map(len, owners), default=0), max(map(len, groups), default=0)
@@ -66,12 +66,12 @@ def shown(rows: list[dict[str, Any]]) -> str:
 
 
 def _permissions(node: Node) -> str:
-    """Return kind and mode as ``ls -l`` does; what is neither is shown as ``?``."""
+    """Return file type and mode as ``ls -l`` does; an unknown type is ``?``."""
     return stat.filemode(_TYPES.get(node.kind, 0) | node.mode)
 
 
 def _text(root: Tree, path: GuestPath) -> str:
-    """Return a small text file of an image; nothing when it cannot be read as one."""
+    """Return a small text file of an image; empty when it cannot be read as text."""
     try:
         node = root.lstat(resolve(root, path))
         if node is None or node.kind is not Kind.FILE or node.size > _LARGEST:
@@ -82,7 +82,7 @@ def _text(root: Tree, path: GuestPath) -> str:
 
 
 def _names(text: str) -> dict[int, str]:
-    """Return id to name of a passwd(5) or group(5); of several names for an id, the first."""
+    """Return id to name of a passwd(5) or group(5); the first name wins."""
     found: dict[int, str] = {}
     for line in text.splitlines():
         name, _, number, *_ = (*line.split(":"), "", "", "")

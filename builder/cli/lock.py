@@ -1,4 +1,4 @@
-"""The command ``lock``: records bases without a published digest, image tags and packages."""
+"""The command ``lock``: records digests of bases, container images and packages."""
 
 from typing import Any
 
@@ -26,21 +26,21 @@ from builder.structs import replace
 @click.command()
 @click.argument("spec")
 @click.argument("images", nargs=-1, metavar="[IMAGE]…")
-@click.option("--update", "-u", is_flag=True, help="Resolve all again, or the tags of IMAGE….")
+@click.option("--update", "-u", is_flag=True, help="Resolve everything again, or only IMAGE….")
 @base_option
 @json_option
 def lock(
     spec: str, images: tuple[str, ...], base: str | None, *, update: bool, as_json: bool
 ) -> None:
-    """Record what has no digest yet: tags of container images, bases and packages.
+    """Record digests of container images, bases and packages in photon-builder.lock.
 
-    Registries are asked what the tags mean; bases without a published digest are downloaded;
-    packages that come with an image are resolved, downloaded and checked. The record,
-    photon-builder.lock beside the spec, holds every later build to it. What it has stays, but for
-    images and packages with --update, which prints what moved.
+    Resolves image tags at their registries, downloads bases without a published digest, and
+    resolves, downloads and checks packages that come with an image. Later builds use exactly
+    these. The file lies beside the spec. Existing entries stay; --update replaces those of
+    images and packages, and prints the changes.
     """
     if images and not update:
-        raise UsageError("IMAGE goes with --update", hint=f"photon-builder lock {spec} --update …")
+        raise UsageError("IMAGE needs --update", hint=f"photon-builder lock {spec} --update …")
     from builder.cache import Cache
     from builder.trust import find_untrusted, trust
 
@@ -59,7 +59,7 @@ def lock(
         "lock",
         {"rows": rows},
         as_json=as_json,
-        text=text or "nothing to lock: everything has a digest\n",
+        text=text or "nothing to lock: everything already has a digest\n",
     )
 
 

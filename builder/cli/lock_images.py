@@ -1,4 +1,4 @@
-"""What ``lock`` does with container images: which to ask about, and what came of it."""
+"""``lock`` for container images: which tags to resolve, and the result."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,11 +17,11 @@ from builder.structs import Struct, replace
 
 
 class Pins(Struct, frozen=True):
-    """What was asked, and what was known before.
+    """Resolved tags, and the pins before.
 
     Attributes:
-        found: Full name of an image to what its tag means now.
-        before: What the lock file had.
+        found: Full name of an image to the pin of its tag.
+        before: Pins of the lock file before this run.
     """
 
     found: Mapping[str, Pin]
@@ -29,11 +29,11 @@ class Pins(Struct, frozen=True):
 
     @property
     def is_new(self) -> bool:
-        """Whether the lock file does not have all of it yet."""
+        """Return whether the lock file does not have all of it yet."""
         return any(self.before.get(name) != pin for name, pin in self.found.items())
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return it as plain data."""
+        """Return the pins as JSON values."""
         return [
             {
                 "image": name,
@@ -45,7 +45,7 @@ class Pins(Struct, frozen=True):
         ]
 
     def text(self) -> str:
-        """Return it for people."""
+        """Return the pins as text."""
         lines = []
         for name, pin in self.found.items():
             before = self._before(name)
@@ -54,7 +54,7 @@ class Pins(Struct, frozen=True):
         return "".join(lines)
 
     def _before(self, name: str) -> str:
-        """Return the digest that was known, empty for none."""
+        """Return the recorded digest, or an empty text."""
         return self.before[name].digest if name in self.before else ""
 
 
@@ -66,18 +66,18 @@ def lock_images(
     *,
     update: bool,
 ) -> Pins:
-    """Ask registries what the tags of a spec's images mean, unless the lock file says it.
+    """Resolve the image tags of a spec that the lock file does not have.
 
     Args:
-        spec: The spec, with what the lock file has.
-        archs: Architectures it is built for, each with the name of a target.
-        progress: Told what is waited for.
-        chosen: Images to ask about anew; none means all.
-        update: Whether anything is asked anew.
+        spec: The spec, with the pins of the lock file.
+        archs: Architectures that it is built for, each with the name of a target.
+        progress: Shows which registry is asked.
+        chosen: Images to resolve again; empty means all.
+        update: Whether to resolve recorded tags again.
 
     Raises:
-        SpecError: an image does not run on one of the architectures, or has no name.
-        UsageError: the spec has no image of a chosen name.
+        SpecError: an image has no variant for one of the architectures, or its name is unknown.
+        UsageError: the spec does not use a chosen image.
         FetchError: a registry does not answer.
     """
     uses = _lockable(spec)
@@ -96,7 +96,7 @@ def lock_images(
 
 
 def _lockable(spec: Spec) -> list[Use | Named]:
-    """Return the uses of images by a tag; of the others, say what can be said."""
+    """Return the images that are named by tag; warn of those that cannot be locked."""
     for overlay, section in Subject(spec).sections("compose"):
         for settings in section.values():
             load_document(overlay.directory / Path(settings["file"]).expanduser())
@@ -113,7 +113,7 @@ def _lockable(spec: Spec) -> list[Use | Named]:
 
 
 def _chosen(names: Mapping[str, ImageName], chosen: tuple[str, ...]) -> set[str]:
-    """Return the full names that the command line means: a name without a tag means every tag."""
+    """Return the full names of the chosen images: a name without a tag means every tag."""
     if not chosen:
         return set(names)
     found: set[str] = set()
@@ -129,14 +129,16 @@ def _chosen(names: Mapping[str, ImageName], chosen: tuple[str, ...]) -> set[str]
             if name.path == wanted.path and (not is_exact or name.tag == wanted.tag)
         }
         if not meant:
-            there = ", ".join(sorted(names)) or "none with a tag"
-            raise UsageError(f"the spec has no image {text}", hint=f"it has: {there}")
+            there = ", ".join(sorted(names)) or "no images with a tag"
+            raise UsageError(
+                f"the spec does not use image {text}", hint=f"images of the spec: {there}"
+            )
         found |= meant
     return found
 
 
 def _resolve(names: list[ImageName], progress: Progress) -> dict[str, Pin]:
-    """Ask registries what tags mean."""
+    """Resolve tags at their registries."""
     if not names:
         return {}
     from builder.fetch.registry import Registries
@@ -186,11 +188,11 @@ def _missing(
 
 
 def _problem(code: str, finding: Diagnostic) -> Diagnostic:
-    """Return a finding as a problem of a rule that is known by its code."""
+    """Return a finding as a problem with a rule's code."""
     return of_rule(explain(code), finding)
 
 
 def _for_photon(pin: Pin) -> Pin:
-    """Return a pin with the platforms that Photon runs on: the others change for nobody here."""
+    """Return a pin with the platforms that Photon runs on; others are irrelevant."""
     kept = {name: pin.platforms[name] for name in PLATFORMS.values() if name in pin.platforms}
     return replace(pin, platforms=kept)

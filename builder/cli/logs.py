@@ -1,4 +1,4 @@
-"""``-v`` and ``--debug`` of every command: what the program does beside its results."""
+"""``-v`` and ``--debug`` of every command: log records on standard error."""
 
 import os
 
@@ -7,15 +7,15 @@ import click
 from builder import log
 
 VARIABLE = "PHOTON_BUILDER_LOG"
-"""``info`` or ``debug``: as ``-v`` or ``--debug``, for runs that nobody types."""
+"""``info`` or ``debug``: as ``-v`` or ``--debug``, for unattended runs."""
 _OPTIONS = {
-    "info": (["--verbose", "-v"], "Say what is skipped and why, and which programs run."),
-    "debug": (["--debug"], "Say every request to the network, too."),
+    "info": (["--verbose", "-v"], "Print what is skipped and why, and which programs run."),
+    "debug": (["--debug"], "Print every network request, too."),
 }
 
 
 def with_log_options(command: click.Command) -> click.Command:
-    """Give a command ``--verbose`` and ``--debug``, where it has no option of that name."""
+    """Add ``--verbose`` and ``--debug`` to a command that does not define them."""
     known = {name for option in command.params for name in option.opts}
     for level, (names, text) in _OPTIONS.items():
         if known.isdisjoint(names):
@@ -34,14 +34,14 @@ def with_log_options(command: click.Command) -> click.Command:
 
 
 def show_as_asked() -> None:
-    """Show records as the environment says."""
+    """Show records at the level that the environment sets."""
     level = os.environ.get(VARIABLE, "").lower()
     if level in _OPTIONS:
         log.configure(level)
 
 
 def _show(context: click.Context, option: click.Parameter, given: object) -> None:
-    """Show records of a level; of both options the one with more counts."""
+    """Show records of a level; ``--debug`` wins over ``-v``."""
     del option
     if given and context.meta.get(VARIABLE) != "debug":
         context.meta[VARIABLE] = str(given)

@@ -1,4 +1,4 @@
-"""The commands that look into files: ``inspect``, ``ls``, ``cat``, ``diff``."""
+"""The commands that read artifacts: ``inspect``, ``ls``, ``cat``, ``diff``."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,12 +25,12 @@ from builder.printable import printable
 
 @click.command()
 @click.argument("artifact", type=PATH)
-@click.option("--packages", is_flag=True, help="List the packages that are installed in it.")
+@click.option("--packages", is_flag=True, help="List the installed packages.")
 @json_option
 def inspect(artifact: Path, *, packages: bool, as_json: bool) -> None:
-    """Say what an artifact is: release, hardware, partitions, and what was put into it.
+    """Show release, hardware, partitions and changes of an artifact.
 
-    What was put in is read from the provenance file beside it.
+    The changes are read from the provenance file beside it.
     """
     from builder.artifact import read_provenance
 
@@ -43,12 +43,12 @@ def inspect(artifact: Path, *, packages: bool, as_json: bool) -> None:
 @click.command("ls")
 @click.argument("artifact", type=PATH)
 @click.argument("path", default="/")
-@click.option("--recursive", "-R", is_flag=True, help="Go into directories.")
+@click.option("--recursive", "-R", is_flag=True, help="List subdirectories recursively.")
 @json_option
 def list_directory(artifact: Path, path: str, *, recursive: bool, as_json: bool) -> None:
     """List a file or a directory inside an artifact as `ls -l` does, without root.
 
-    Owners have the names that the image's own accounts give them.
+    Owners are shown by the names in the image's own passwd and group.
     """
     with open_image(artifact) as image:
         root = image.root()
@@ -73,10 +73,10 @@ def cat(artifact: Path, path: str) -> None:
 @click.command("diff")
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
-@click.option("--packages", "only_packages", is_flag=True, help="Compare the packages alone.")
+@click.option("--packages", "only_packages", is_flag=True, help="Compare packages only.")
 @json_option
 def show_differences(a: Path, b: Path, *, only_packages: bool, as_json: bool) -> int:
-    """Compare two artifacts: installed packages, then files; exits with 1 when they differ."""
+    """Compare packages and files of two artifacts; exit with 1 when they differ."""
     with open_image(a) as first, open_image(b) as second:
         roots = first.root(), second.root()
         packages = [row._asdict() for row in compare_packages(*roots)]
@@ -97,18 +97,18 @@ def _package_line(row: Mapping[str, str]) -> str:
 
 
 def _inside(root: Tree, path: str) -> GuestPath:
-    """Return a path of the image as the guest would find it."""
+    """Return a path of the image as the guest resolves it."""
     try:
         found = resolve(root, guest(path if path.startswith("/") else f"/{path}"))
     except ValueError as error:
         raise UsageError(str(error)) from error
     if root.lstat(found) is None:
-        raise GuestError(f"{path}: there is no such file in the image")
+        raise GuestError(f"{path}: no such file in the image")
     return found
 
 
 def _walk(root: Tree, path: GuestPath, *, deep: bool) -> Iterator[tuple[GuestPath, Node]]:
-    """Yield a file, or what is in a directory."""
+    """Yield a file, or the entries of a directory."""
     node = root.lstat(path)
     if node is None:
         return
@@ -127,5 +127,5 @@ def _walk(root: Tree, path: GuestPath, *, deep: bool) -> Iterator[tuple[GuestPat
 
 
 def _because(text: str) -> str:
-    """Return what differs in brackets."""
+    """Return the differences in parentheses."""
     return f" ({printable(text)})" if text else ""

@@ -24,12 +24,12 @@ from builder.cli.options import (
 )
 from builder.cli.outcomes import emit_artifact, row_of, summary
 from builder.cli.reading import read_spec
-from builder.cli.trust import say_trusted, trust_option
+from builder.cli.trust import trust_bases, trust_option
 from builder.spec import Spec
 from builder.targets import Target
 
 
-class Choices(TypedDict):
+class BuildOptions(TypedDict):
     """The options of ``build``."""
 
     targets: tuple[str, ...]
@@ -43,7 +43,7 @@ class Choices(TypedDict):
     as_json: bool
 
 
-class Wishes(TypedDict):
+class FetchOptions(TypedDict):
     """The options of ``fetch``."""
 
     targets: tuple[str, ...]
@@ -57,27 +57,29 @@ class Wishes(TypedDict):
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
 @target_option
 @base_option
-@click.option("--output", "-o", type=PATH, help="Folder for the artifacts [output].")
+@click.option("--output", "-o", type=PATH, help="Directory for the artifacts [output].")
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=0), default=0, metavar="N",
-    help="Build so many artifacts at once [one for each processor].",
+    help="Build up to N artifacts in parallel [one per processor].",
 )  # fmt: skip
-@click.option("--keep-going", "-k", is_flag=True, help="Begin others after one has failed.")
-@click.option("--force", "-f", is_flag=True, help="Build even when nothing changed.")
+@click.option(
+    "--keep-going", "-k", is_flag=True, help="Build the remaining artifacts after one has failed."
+)
+@click.option("--force", "-f", is_flag=True, help="Build even if nothing changed.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @trust_option
 @json_option
 @events_option
-def build(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
-    """Build every artifact of the specs, several at once.
+def build(specs: tuple[str, ...], **choices: Unpack[BuildOptions]) -> int:
+    """Build every artifact of the specs, several in parallel.
 
-    The path of each artifact goes to standard output. Nothing is done for one whose spec,
-    base and version are those it was built from. A base without a published digest is trusted
-    when it is first seen, on a terminal or with --trust-first, and held to that from then on.
+    Prints the path of each artifact to standard output. Skips those whose spec, base and
+    version did not change since the last build. A base without a published digest is trusted
+    on first download, on a terminal or with --trust-first; later builds require that digest.
     """
     read = [read_spec(name, base=choices["base"]) for name in specs]
     chosen = [(spec, chosen_targets(spec, choices["targets"])) for spec in read]
-    say_trusted(chosen, trust_first=choices["trust_first"], offline=choices["offline"])
+    trust_bases(chosen, trust_first=choices["trust_first"], offline=choices["offline"])
     work = [_request(spec, target, choices) for spec, targets in chosen for target in targets]
     if len(work) == 1:
         _build_one(work[0], as_json=choices["as_json"])
@@ -97,37 +99,37 @@ def build(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
 @target_option
 @base_option
 @trust_option
-@click.option("--list", "as_list", is_flag=True, help="Print the addresses, and fetch nothing.")
+@click.option("--list", "as_list", is_flag=True, help="Print the addresses, and download nothing.")
 @json_option
 @events_option
-def fetch(spec: str, **choices: Unpack[Wishes]) -> None:
-    """Download what a spec needs, and nothing else.
+def fetch(spec: str, **choices: Unpack[FetchOptions]) -> None:
+    """Download the files that a spec needs.
 
-    With --list, print the first address of each file instead, one a line.
+    With --list, print the first address of each file instead, one per line.
     """
     read = read_spec(spec, base=choices["base"])
     chosen = chosen_targets(read, choices["targets"])
     if choices["as_list"]:
         _list_addresses(read, chosen, as_json=choices["as_json"])
         return
-    say_trusted([(read, chosen)], trust_first=choices["trust_first"], offline=False)
+    trust_bases([(read, chosen)], trust_first=choices["trust_first"], offline=False)
     rows = [_fetch(question(read, target)) for target in chosen]
     text = "".join(f"{row['path']}\n" for row in rows)
     write_result("fetch", {"files": rows}, as_json=choices["as_json"], text=text)
 
 
 def _fetch(request: Request) -> dict[str, str]:
-    """Download what an artifact needs, and return where its base is."""
+    """Download the files of an artifact, and return the path of its base."""
     from builder.base import open_base
     from builder.build import prepare
     from builder.cache import Cache
+    from builder.display_names import display_name
     from builder.inputs import with_downloads
-    from builder.told_name import naming
 
     cache, progress = Cache(), reporter()
     plan, origin = prepare(request)
     opened = open_base(origin, request.target, cache, progress)
-    with naming(opened.path, origin.source.filename if origin.source else opened.path.name):
+    with display_name(opened.path, origin.source.filename if origin.source else opened.path.name):
         opened.check()
         with_downloads(plan, opened.path, cache, progress, offline=False)
     named = {"spec": request.spec.name, "target": request.target.name}
@@ -137,7 +139,7 @@ def _fetch(request: Request) -> dict[str, str]:
 
 
 def _list_addresses(spec: Spec, chosen: list[Target], *, as_json: bool) -> None:
-    """Print where everything is that a spec needs."""
+    """Print the addresses of all files that a spec needs."""
     from builder.build import prepare
 
     rows: dict[str, dict[str, Any]] = {}
@@ -160,8 +162,8 @@ def _list_addresses(spec: Spec, chosen: list[Target], *, as_json: bool) -> None:
     write_result("fetch-list", {"files": list(rows.values())}, as_json=as_json, text=text)
 
 
-def _request(spec: Spec, target: Target, choices: Choices) -> Request:
-    """Return what the command line asks for."""
+def _request(spec: Spec, target: Target, choices: BuildOptions) -> Request:
+    """Return the request that the command line describes."""
     return api.make_request(
         spec,
         target,
@@ -173,7 +175,7 @@ def _request(spec: Spec, target: Target, choices: Choices) -> Request:
 
 
 def _build_one(request: Request, *, as_json: bool) -> None:
-    """Build one artifact and print what came of it."""
+    """Build one artifact and print the result."""
     begun = time.monotonic()
     outcome = api.build(request, progress=reporter())
     seconds = time.monotonic() - begun
@@ -186,5 +188,5 @@ def _build_one(request: Request, *, as_json: bool) -> None:
 
 
 def announce(text: str) -> None:
-    """Show what a person must read now."""
+    """Print a message that the user must see now and that is stored nowhere."""
     sys.stderr.write(f"{text}\n")

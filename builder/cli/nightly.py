@@ -1,4 +1,4 @@
-"""The command ``nightly``: many specs, of which only what changed is built."""
+"""The command ``nightly``: builds the artifacts of many specs that changed."""
 
 import json
 import sys
@@ -24,19 +24,19 @@ from builder.cli.options import (
 )
 from builder.cli.reading import read_spec
 from builder.cli.report import show_error
-from builder.cli.trust import say_trusted, trust_option
+from builder.cli.trust import trust_bases, trust_option
 from builder.errors import BuilderError, UsageError, problems_of
 from builder.executors import as_error
 from builder.imager import NAME, list_images
 from builder.lock import read_lock
 from builder.nightly.folder import LATEST, Builds
-from builder.nightly.night import Options, Wish, run_night, spec_name
+from builder.nightly.night import Options, Requested, run_night, spec_name
 from builder.nightly.record import Row, State, Summary
 
 _SPECS = Path("specs")
 
 
-class Choices(TypedDict):
+class NightlyOptions(TypedDict):
     """The options of ``nightly``."""
 
     output: Path | None
@@ -50,35 +50,37 @@ class Choices(TypedDict):
 
 @click.command()
 @click.argument("specs", nargs=-1, metavar="[SPEC]…")
-@click.option("--output", "-o", type=PATH, help="Folder for the builds [output/nightly].")
-@click.option("--keep", type=click.IntRange(min=1), help="Remove all but the newest builds.")
+@click.option("--output", "-o", type=PATH, help="Directory for the builds [output/nightly].")
+@click.option(
+    "--keep", type=click.IntRange(min=1), help="Keep the newest N builds, remove older ones."
+)
 @base_option
-@click.option("--url", help="Where the folder of builds can be had, for os_list.json.")
+@click.option("--url", help="Public URL of the directory of builds, for os_list.json.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @trust_option
 @json_option
 @events_option
-def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
-    """Build what changed since the last night, and publish it in one step.
+def nightly(specs: tuple[str, ...], **choices: Unpack[NightlyOptions]) -> int:
+    """Build the artifacts that changed since the last build, and publish them in one step.
 
-    Without SPEC: every spec in specs/. A build is a dated folder that is complete and never
-    changes; `latest` is moved to it last. What fails keeps its last good artifact and loses
-    nothing else.
+    Without SPEC: every spec in specs/. Each build is a dated directory that is complete and
+    never changes; the link `latest` is moved to it last. An artifact that fails keeps its
+    last good version, and the others are published.
     """
     builds = Builds(choices["output"] or default_output() / "nightly")
     names = specs or tuple(str(path) for path in sorted(_SPECS.glob("*.yaml")))
     if not names:
         raise UsageError(
-            f"{_SPECS.resolve()} has no spec: no file that ends with .yaml",
+            f"{_SPECS.resolve()} contains no spec (*.yaml)",
             hint="photon-builder init specs/my-photon.yaml, or name the specs",
         )
-    wishes = [_wish(name, choices) for name in names]
+    wishes = [_requests_of(name, choices) for name in names]
     url = choices["url"] or builds.directory.resolve().as_uri()
     options = Options(
         choices["keep"] or 0,
         is_partial=bool(specs),
         finish=lambda folder, name: _write_images(folder, f"{url.rstrip('/')}/{name}"),
-        tell=_tell,
+        tell=_report,
         show=lambda request: reporter(spec_name(request.spec.path), request.target.name),
     )
     summary = run_night(wishes, builds, options)
@@ -88,13 +90,13 @@ def nightly(specs: tuple[str, ...], **choices: Unpack[Choices]) -> int:
     return summary.exit_code
 
 
-def _wish(name: str, choices: Choices) -> Wish:
-    """Return what a spec asks for; whatever is wrong with it is its own affair."""
+def _requests_of(name: str, choices: NightlyOptions) -> Requested:
+    """Return the requests of a spec, or its error, which does not stop other specs."""
     path = find_spec(name)
     try:
         spec = read_spec(name, base=choices["base"])
         targets = chosen_targets(spec, ())
-        say_trusted(
+        trust_bases(
             [(spec, targets)], trust_first=choices["trust_first"], offline=choices["offline"]
         )
         locked = read_lock(path.parent)
@@ -109,20 +111,20 @@ def _wish(name: str, choices: Choices) -> Wish:
             )
             for target in targets
         )
-    except Exception as error:  # also a bug: the other specs are built
-        return Wish(spec_name(path), as_error(error, path))
-    return Wish(spec_name(path), requests)
+    except Exception as error:  # bugs included: the other specs are still built
+        return Requested(spec_name(path), as_error(error, path))
+    return Requested(spec_name(path), requests)
 
 
 def _write_images(folder: Path, url: str) -> None:
-    """Write what Raspberry Pi Imager offers of a build, if there is anything."""
+    """Write os_list.json for Raspberry Pi Imager if the build has card images."""
     found = list_images(folder, url)
     if found["os_list"]:
         write_beside(folder / NAME, json.dumps(found, indent=2) + "\n")
 
 
-def _tell(row: Row, error: BuilderError | None) -> None:
-    """Show what became of an artifact as soon as it is known."""
+def _report(row: Row, error: BuilderError | None) -> None:
+    """Print the result of an artifact when it finishes."""
     if error is not None:
         code, subject = error.exit_code, (row.spec, row.target)
         emit_problems(problems_of(error), exit_code=code, subject=subject)
@@ -145,13 +147,15 @@ def _tell(row: Row, error: BuilderError | None) -> None:
 
 
 def _text(summary: Summary, builds: Builds) -> str:
-    """Return a run for people."""
+    """Return the result of a run as text."""
     lines = [f"started {summary.started}, took {summary.seconds:.1f} s"]
     lines += [f"{_name(row)}: {_outcome(row)}" for row in summary.rows]
     if summary.build:
-        lines.append(f"published {builds.directory / summary.build}, and moved {LATEST} to it")
+        lines.append(f"published {builds.directory / summary.build}; {LATEST} now points to it")
     elif summary.latest:
-        lines.append(f"nothing new: {builds.directory / LATEST} stays {summary.latest}")
+        lines.append(
+            f"nothing changed: {builds.directory / LATEST} still points to {summary.latest}"
+        )
     else:
         lines.append("nothing was published")
     lines += [f"removed {builds.directory / name}" for name in summary.pruned]
@@ -159,17 +163,17 @@ def _text(summary: Summary, builds: Builds) -> str:
 
 
 def _clock() -> str:
-    """Return the time of day, as the lines of a log begin with it."""
+    """Return the current time for log lines."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _name(row: Row) -> str:
-    """Name an artifact as ``build`` does."""
+    """Return the name of an artifact as ``build`` prints it."""
     return f"{row.spec} ({row.target})" if row.target else row.spec
 
 
 def _outcome(row: Row) -> str:
-    """Say what became of an artifact."""
+    """Return the result of an artifact as text."""
     match row.state:
         case State.BUILT:
             because = f", because {row.reason}" if row.reason else ""
@@ -177,7 +181,11 @@ def _outcome(row: Row) -> str:
         case State.UNCHANGED:
             return f"unchanged since {row.build}"
         case State.KEPT:
-            return f"not asked for, stays that of {row.build}"
+            return f"not requested, kept from {row.build}"
         case State.FAILED:
-            good = f"the last good one is of {row.build}" if row.artifact else "none was ever good"
-            return f"FAILED with exit code {row.exit_code}, see above; {good}"
+            good = (
+                f"kept the last good one, from {row.build}"
+                if row.artifact
+                else "no earlier good build"
+            )
+            return f"FAILED (exit code {row.exit_code}, see above); {good}"

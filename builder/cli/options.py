@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from builder import progress
-from builder.cli.events import Telling, emit_problems
+from builder.cli.events import EventProgress, emit_problems
 from builder.cli.report import show_problems
 from builder.errors import Diagnostic, UsageError
 from builder.facts import releases
@@ -28,45 +28,45 @@ PATH = click.Path(path_type=Path)
 
 def json_option(command: _Command) -> _Command:
     """Add ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def base_option(command: _Command) -> _Command:
     """Add ``--base``."""
     text = (
-        "Start from this file instead of the spec's base; `sample` or `sample:4.0`: from the "
-        "sample of the newest release, or of that one."
+        "Use this base instead of the spec's: a file, or a sample base of the newest release "
+        "(`sample`) or of another one (`sample:4.0`)."
     )
     return click.option("--base", metavar="sample[:RELEASE]|FILE", help=text)(command)
 
 
 def target_option(command: _Command) -> _Command:
     """Add ``--target``, which may be repeated."""
-    text = "Only this target of the spec; may be repeated."
+    text = "Select a target of the spec; may be repeated."
     return click.option("--target", "-t", "targets", multiple=True, help=text)(command)
 
 
 def reporter(spec: str = "", target: str = "") -> progress.Progress:
-    """Return the progress display that fits standard error, and that tells events.
+    """Return the progress display for standard error, which also writes events.
 
     Args:
-        spec: Name of the spec that it is about, one of several.
+        spec: Name of the spec, when there are several.
         target: Name of its target.
     """
     shown = progress.on(sys.stderr)
     named = progress.Named(shown, f"{spec} ({target})") if spec else shown
-    return Telling(named, (spec, target))
+    return EventProgress(named, (spec, target))
 
 
 def find_spec(name: str) -> Path:
-    """Return the file that a spec's name means: itself, or the one in ``specs/``."""
+    """Return the path of a spec by path or by its name in ``specs/``."""
     path = Path(name)
     candidates = [path, _SPECS / name, _SPECS / f"{name}.yaml"]
     return next((candidate for candidate in candidates if candidate.exists()), path)
 
 
 def warn(problems: Iterable[Diagnostic]) -> None:
-    """Show what is not wrong enough to stop, each once in a run of the program."""
+    """Print warnings, each once per run."""
     shown = _shown()
     new = [problem for problem in dict.fromkeys(problems) if problem not in shown]
     shown.update(new)
@@ -74,8 +74,8 @@ def warn(problems: Iterable[Diagnostic]) -> None:
     show_problems(new)
 
 
-def say_once(text: str) -> None:
-    """Show a line that is not a problem, once in a run of the program."""
+def print_once(text: str) -> None:
+    """Print a notice, once per run."""
     shown = _shown()
     if text not in shown:
         shown.add(text)
@@ -83,21 +83,21 @@ def say_once(text: str) -> None:
 
 
 def _shown() -> set[object]:
-    """Return what this run of the program has shown already."""
+    """Return the texts that this run has already printed."""
     context = click.get_current_context(silent=True)
     shown: set[object] = context.meta.setdefault(__name__, set()) if context else set()
     return shown
 
 
 def chosen_targets(spec: Spec, wanted: tuple[str, ...]) -> list[Target]:
-    """Return the targets to build, groups expanded, each once; what is left out is said.
+    """Return the targets to build, groups expanded, each once; print omitted members.
 
     Raises:
-        UsageError: there is no such target, or nothing of a group can be built.
+        UsageError: a target is unknown, or no member of a group can be built.
     """
     choice = choose_targets(spec, wanted)
     for omission in choice.omitted:
-        say_once(f"{spec.path.name}: {omission}")
+        print_once(f"{spec.path.name}: {omission}")
     return targets_of(choice)
 
 
@@ -117,12 +117,12 @@ def base_of(text: str | None) -> Base | None:
 
 
 def default_output() -> Path:
-    """Return where artifacts go when nothing else is said."""
+    """Return the default directory for artifacts."""
     return Path(os.environ.get("PHOTON_BUILDER_OUTPUT") or "output")
 
 
 def question(spec: Spec, target: Target) -> "Request":
-    """Return the request of a command that builds nothing."""
+    """Return a request for commands that build nothing."""
     from builder.api import make_request
 
     return make_request(spec, target, default_output())

@@ -45,5 +45,4 @@ def preload_lines(archives: Sequence[Archive]) -> Iterator[str]:
 
 
 def _shown(size: int) -> str:
-    """Return a size for people."""
     return f"{size / _MB:.0f} MB" if size >= 10 * _MB else f"{size / _MB:.1f} MB"

@@ -1,4 +1,4 @@
-"""A plan as people read it: what is downloaded, what becomes of each path, why, and what is new."""
+"""Text output of ``plan``: downloads, changes by area, reasons, and the last build's changes."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ from builder.rules.compose.images import Named, Use, image_uses, named_images
 from builder.spec import Spec
 from builder.structs import Struct
 
-_UNPUBLISHED = "no digest was published: the first build trusts it and records it"
+_UNPUBLISHED = "no published digest: the first build trusts the download and records its digest"
 _SIGNS = {"+": "added", "~": "changed", "-": "removed"}
 _WHY = "          ← "
 
 
 class Line(Struct, frozen=True):
-    """A line for people, before it is fitted to a terminal.
+    """A line of text, before it is cut to the width of the terminal.
 
     Attributes:
         text: What it says.
@@ -39,11 +39,11 @@ class Line(Struct, frozen=True):
 
 
 class Before(Struct, frozen=True):
-    """What is known of the last build of an artifact.
+    """The last build of an artifact, by its provenance.
 
     Attributes:
         difference: How the plan differs from it; ``None`` when nothing was recorded.
-        text: That in words.
+        text: The same as text.
     """
 
     difference: Difference | None
@@ -53,27 +53,29 @@ class Before(Struct, frozen=True):
 def compare_with_last(
     provenance: Mapping[str, Any], request: Request, plan: Plan, origin: Origin
 ) -> Before:
-    """Return what changed since the last build of an artifact, by its provenance."""
+    """Return the changes since the last build of an artifact, by its provenance."""
     where = request.artifact
     if not provenance:
-        return Before(None, f"no earlier build of {where} is recorded: nothing to compare with")
+        return Before(
+            None, f"no provenance of an earlier build of {where}: nothing to compare with"
+        )
     found = since(provenance, plan)
     when = f"the last build ({_time(provenance.get('timestamp'))})"
     if found is None:
-        return Before(None, f"{when} kept no record of its changes: nothing to compare with")
+        return Before(None, f"{when} recorded no changes: nothing to compare with")
     counts = (("+", found.added), ("~", found.changed), ("-", found.removed))
     told = [f"{len(rows)} {_SIGNS[sign]} ({sign})" for sign, rows in counts if rows]
     base = provenance.get("base")
     name = base.get("name") if isinstance(base, Mapping) else None
     now = origin.path.name if origin.path else origin.text
     told += [f"another base (it was {name})"] if name and name != now else []
-    return Before(found, f"since {when}: {', '.join(told) or 'no change of the plan'}")
+    return Before(found, f"since {when}: {', '.join(told) or 'the plan did not change'}")
 
 
 def plan_lines(
     request: Request, plan: Plan, origin: Origin, before: Before, *, verbose: bool
 ) -> Iterator[Line]:
-    """Yield a plan for people, its changes grouped by area and by the key that asked for them."""
+    """Yield a plan as text, its changes grouped by area and by the key that requested them."""
     yield Line(f"{request.artifact}  ({request.target.name}, from {origin.shown})", 0, "title")
     yield from (Line(f"download  {line}", 2) for line in _downloads(plan, origin))
     shipped = {archive.image.name.text for archive in plan.archives()}
@@ -105,7 +107,7 @@ def plan_lines(
 
 
 def fit(line: Line, width: int | None) -> str:
-    """Return a line that fits a terminal of so many columns; whole when there is none."""
+    """Return a line cut to a width in columns; uncut when the width is ``None``."""
     text = printable(line.text)
     start = " " * line.indent
     if width is None or len(start) + len(text) <= width:
@@ -124,7 +126,7 @@ def fit(line: Line, width: int | None) -> str:
 
 
 def image_rows(spec: Spec) -> list[dict[str, str]]:
-    """Return the container images that the guest pulls, and what the lock file has of each."""
+    """Return the container images of the guest, and their pins in the lock file."""
     rows = []
     every: list[Use | Named] = [*image_uses(spec), *named_images(spec)]
     for use in every:
@@ -136,7 +138,7 @@ def image_rows(spec: Spec) -> list[dict[str, str]]:
 
 
 def _block(steps: Sequence[Step], difference: Difference) -> Iterator[Line]:
-    """Yield the changes of one key; those of one reason together, before it."""
+    """Yield the changes of one key, followed by the reason that they share."""
     place = steps[0].place
     where = f"  {shown_path(place.file)}:{place.line}" if place else ""
     yield Line(f"{key_of(steps[0].origin)}{where}", 4, "hint")
@@ -159,17 +161,15 @@ def _summed_up(steps: Sequence[Step], difference: Difference) -> Iterator[Line]:
 
 
 def _changes(number: int) -> str:
-    """Return a number of changes in words."""
     return f"{number} change{'s' * (number != 1)}"
 
 
 def _folded(number: int) -> str:
-    """Say what is not shown one by one."""
+    """Return the note about changes that are summed up."""
     return f", {number} of them by default (-v lists them)" if number else ""
 
 
 def _time(timestamp: object) -> str:
-    """Return a time for people."""
     if not isinstance(timestamp, int):
         return "at an unknown time"
     try:
@@ -179,14 +179,14 @@ def _time(timestamp: object) -> str:
 
 
 def _image_line(row: Mapping[str, str], *, is_shipped: bool) -> str:
-    """Return an image for people: its name, the digest that holds it, and who runs it."""
+    """Return an image as text: name, digest and service."""
     name, _, _ = row["image"].partition("@")
-    digest = row["digest"] or "not locked: what the tag means on the first boot"
+    digest = row["digest"] or "not locked: the tag is resolved on first boot"
     return f"{name or 'given by reference'}  ({row['service']}, {digest}{SHIPPED * is_shipped})"
 
 
 def _downloads(plan: Plan, origin: Origin) -> Iterator[str]:
-    """Yield what has to come from the network, its size and whether it is here already."""
+    """Yield the downloads, with size and whether they are cached."""
     if origin.source is not None:
         size = f"{origin.source.size / 1e6:.0f} MB, " if origin.source.size else ""
         state = _cached(origin.digests) if origin.digests else _UNPUBLISHED
@@ -201,13 +201,13 @@ def _downloads(plan: Plan, origin: Origin) -> Iterator[str]:
 
 
 def _cached(digests: Mapping[str, str]) -> str:
-    """Say whether a file is in the cache."""
+    """Return whether a file is in the cache."""
     from builder.cache import Cache
 
-    return "in the cache" if Cache().find(digests) else "not in the cache yet"
+    return "cached" if Cache().find(digests) else "not cached"
 
 
 def _by_place(step: Step) -> tuple[str, str, int]:
-    """Return what steps are grouped by: defaults last, the others as they stand in their file."""
+    """Return the sort key of steps: by place in their file, defaults last."""
     place = step.place
     return ("~", step.origin, 0) if place is None else (str(place.file), "", place.line)

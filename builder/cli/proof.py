@@ -1,4 +1,4 @@
-"""The command ``verify``: is a file sound, and is it what a spec says; if not, in which way."""
+"""The command ``verify``: is an artifact valid, and does it match its spec."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("artifact", type=PATH)
 @click.argument("spec", required=False)
-@click.option("--target", "-t", help="The target, when the file does not tell it.")
+@click.option("--target", "-t", help="Target of the artifact, when it cannot be detected.")
 @click.option(
     "--package",
     "packages",
@@ -39,11 +39,11 @@ def verify(
     base: str | None,
     as_json: bool,
 ) -> None:
-    """Prove a finished file: its container is sound, and it is what the spec says.
+    """Check that an artifact is valid and contains every change of its spec.
 
-    The file is opened afresh; every digest of its container is checked. An ISO is read by
-    pycdlib, too: both readers must see the same names, sizes, places and boot entries.
-    When the spec was edited since the build, what differs is named.
+    Checks every digest of its container. An ISO is also read by pycdlib: both readers must
+    find the same names, sizes, extents and boot entries. If the spec was edited since the
+    build, the differences are listed.
     """
     request = None
     if spec is not None:
@@ -53,10 +53,10 @@ def verify(
     _warn_of(verdict, artifact, request)
     held = ""
     if verdict.is_compared:
-        held = f", and all {verdict.steps} changes of the plan are in it"
+        held = f"; all {verdict.steps} planned changes are present"
     elif spec is not None:
-        held = "; what was drawn for it cannot be worked out again, so its payload was not compared"
-    held += f"; since the build the spec changed: {verdict.edited}" if verdict.edited else ""
+        held = "; the payload was not compared, because its random values cannot be reproduced"
+    held += f"; the spec changed since the build: {verdict.edited}" if verdict.edited else ""
     write_result(
         "verify",
         {
@@ -66,11 +66,11 @@ def verify(
             "leaks": [leak.message for leak in verdict.leaks],
         },
         as_json=as_json,
-        text=f"{artifact}: a sound {verdict.kind}{held}\n",
+        text=f"{artifact}: valid {verdict.kind}{held}\n",
     )
 
 
 def _warn_of(verdict: "Verdict", artifact: Path, request: Request | None) -> None:
-    """Say where secrets stand outside of their place."""
+    """Warn of secrets in files that are not meant for them."""
     found = leaks_of(verdict.leaks, artifact.name)
-    warn(problem for problem in found if request is None or request.spec.heeds(problem))
+    warn(problem for problem in found if request is None or request.spec.reports(problem))

@@ -1,4 +1,4 @@
-"""Specs as the commands name them."""
+"""Reads specs that commands name."""
 
 from builder.cli.options import base_of, find_spec, warn
 from builder.errors import Diagnostic
@@ -7,15 +7,15 @@ from builder.spec import Spec
 
 
 def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spec:
-    """Read a spec and check it by every rule; warnings are shown.
+    """Read a spec, check it by every rule, and print warnings.
 
     Args:
-        name: As the command line has it.
-        quiet: Whether warnings are kept back.
-        base: What ``--base`` has.
+        name: Path or name, as on the command line.
+        quiet: Do not print warnings.
+        base: The base that ``--base`` names.
 
     Raises:
-        SpecError: with everything found wrong.
+        SpecError: the spec has errors; all of them are listed.
     """
     spec, problems = read_checked(name, base)
     if not quiet:
@@ -24,9 +24,9 @@ def read_spec(name: str, *, quiet: bool = False, base: str | None = None) -> Spe
 
 
 def read_checked(name: str, base: str | None = None) -> tuple[Spec, tuple[Diagnostic, ...]]:
-    """Return a spec, and what the rules warn of.
+    """Return a spec and its warnings.
 
     Raises:
-        SpecError: with everything found wrong.
+        SpecError: the spec has errors; all of them are listed.
     """
     return load_checked(find_spec(name), base_of(base))

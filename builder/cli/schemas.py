@@ -1,4 +1,4 @@
-"""The JSON that the program prints: which documents there are, and what the lines of events are."""
+"""Names and schemas of the JSON documents and events that the program prints."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,8 +7,8 @@ SCHEMAS: Mapping[str, str] = {
     "errors": "any command that fails: `exit_code`, `problems`",
     "boot": "`boot --test`: `artifact`, `passed`, `results`",
     "build": "`build`: `artifacts`; one that failed has `exit_code` and `problems`",
-    "apply": "`apply`: `operations`, as sentences",
-    "burn": "`burn`: a line each, `event` is phase, progress or result; with `--to-file`, one "
+    "apply": "`apply`: `operations`, as text",
+    "burn": "`burn`: JSON lines, `event` is phase, progress or result; with `--to-file`, one "
     "document",
     "cache-add": "`cache add`: `sha256`, `size`, `path`, `is`",
     "cache-gc": "`cache gc`: `removed`, `freed`",
@@ -23,7 +23,7 @@ SCHEMAS: Mapping[str, str] = {
     "facts": "`facts`: `bases`",
     "fetch": "`fetch`: `files`",
     "fetch-list": "`fetch --list`: `files`, each with `urls` and `digests`",
-    "inspect": "`inspect`: what the artifact is",
+    "inspect": "`inspect`: properties of the artifact",
     "init": "`init`: `spec`",
     "lock": "`lock`: `rows`: images and bases that were recorded",
     "ls": "`ls`: `files`",
@@ -32,7 +32,7 @@ SCHEMAS: Mapping[str, str] = {
     "targets": "`targets`: `targets`",
     "verify": "`verify`: `artifact`, `kind`, `steps`",
 }
-"""What each document is of, by the part of its schema's name between the slashes."""
+"""Name of a schema, without its prefix and version, to the commands that print it."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT = {"type": "string"}
@@ -48,16 +48,16 @@ PROBLEM: Mapping[str, Any] = {
         "code": {
             "type": "string",
             "pattern": "^[A-Z]{3,5}[0-9]{3}$",
-            "description": "What `photon-builder explain` takes.",
+            "description": "Code, for `photon-builder explain`.",
         },
         "severity": {"enum": ["error", "warning"]},
-        "message": {**_TEXT, "description": "What was found, and what is accepted."},
-        "hint": {**_TEXT, "description": "What to type; empty when there is nothing."},
-        "file": {"type": ["string", "null"], "description": "Where it is, when it is in a file."},
+        "message": {**_TEXT, "description": "What is wrong, and what is accepted."},
+        "hint": {**_TEXT, "description": "What to do; may be empty."},
+        "file": {"type": ["string", "null"], "description": "File, when the problem is in one."},
         "line": {**_COUNT, "description": "From one."},
         "column": {**_COUNT, "description": "From one."},
-        "excerpt": {**_TEXT, "description": "The line there, secrets left out."},
-        "notes": {"type": "array", "items": _TEXT, "description": "What led to it."},
+        "excerpt": {**_TEXT, "description": "The line of the file, secrets masked."},
+        "notes": {"type": "array", "items": _TEXT, "description": "Cause."},
     },
 }
 """The JSON Schema of a problem."""
@@ -82,8 +82,8 @@ def errors_schema() -> dict[str, Any]:
 
 
 _ABOUT: Mapping[str, Any] = {
-    "spec": {**_TEXT, "description": "Which spec it is about, when it is one."},
-    "target": {**_TEXT, "description": "Which target of it."},
+    "spec": {**_TEXT, "description": "Spec, when the problem is about one."},
+    "target": {**_TEXT, "description": "Target of the spec."},
 }
 _BYTES = {"type": "integer", "minimum": 0}
 _CODE = {"type": "integer", "minimum": 0, "maximum": 130}
@@ -93,12 +93,12 @@ _EVENTS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
         {"command": _TEXT, "version": _TEXT},
         ("command", "version"),
     ),
-    "step": ("What begins now.", {**_ABOUT, "text": _TEXT}, ("text",)),
+    "step": ("A phase begins.", {**_ABOUT, "text": _TEXT}, ("text",)),
     "progress": (
         (
-            "How far a counter of bytes is: when it begins and ends, and in between each second or "
-            "each twentieth of the total. What a resumed download had is in `done` and not in the "
-            "speed."
+            "State of a counter of bytes: at its begin and end, and in between each second or each "
+            "twentieth of the total. Bytes of an earlier, resumed download count in `done`, but "
+            "not in the speed."
         ),
         {
             **_ABOUT,
@@ -110,10 +110,7 @@ _EVENTS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
         ("text", "done", "total", "bytes_per_second"),
     ),
     "artifact": (
-        (
-            "A file that is there now: `built` tells whether it was made in this run. `fetch` has "
-            "the base."
-        ),
+        ("A finished file; `built` is false when it was up to date. `fetch` reports the base."),
         {
             **_ABOUT,
             "artifact": _TEXT,
@@ -124,9 +121,13 @@ _EVENTS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
         },
         ("spec", "target", "artifact", "size", "built"),
     ),
-    "warning": ("What is wrong and stops nothing.", {**_ABOUT, "problem": PROBLEM}, ("problem",)),
+    "warning": (
+        "A problem that does not stop the command.",
+        {**_ABOUT, "problem": PROBLEM},
+        ("problem",),
+    ),
     "error": (
-        "What is wrong: a line each.",
+        "An error; one event for each.",
         {**_ABOUT, "problem": PROBLEM, "exit_code": _CODE},
         ("problem",),
     ),
@@ -136,7 +137,7 @@ _EVENTS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
         ("exit_code", "seconds"),
     ),
 }
-"""Event to what it is, its fields, and those that it always has."""
+"""Event to its description, fields and required fields."""
 
 
 def events_schema() -> dict[str, Any]:
@@ -145,13 +146,13 @@ def events_schema() -> dict[str, Any]:
         "$schema": _DRAFT,
         "$id": "urn:photon-builder:events:1",
         "title": "photon-builder/events/v1",
-        "description": "A line of what build, fetch and nightly write under --events.",
+        "description": "A line that build, fetch and nightly write with --events.",
         "oneOf": [_event(name, *told) for name, told in _EVENTS.items()],
     }
 
 
 def iter_events() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield each event with what it is and the names of its fields."""
+    """Yield each event with its description and the names of its fields."""
     for name, (text, fields, _) in _EVENTS.items():
         yield name, text, tuple(fields)
 
@@ -170,7 +171,7 @@ def _event(
             "time": {
                 "type": "string",
                 "pattern": "^[0-9-]{10}T[0-9:]{8}\\.[0-9]{3}Z$",
-                "description": "UTC, as RFC 3339 has it.",
+                "description": "UTC, RFC 3339.",
             },
             "event": {"const": name},
             **fields,

@@ -38,7 +38,7 @@ from builder.structs import replace
 from builder.targets import Target
 
 _SECRETS = frozenset({"SEC002", "SEC003"})
-"""Codes of secrets that are not at hand: whoever checks a spec need not have them."""
+"""Codes of missing secrets: `check` only warns of them."""
 
 
 class Planning(TypedDict):
@@ -54,12 +54,12 @@ class Planning(TypedDict):
 @click.command()
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
 @base_option
-@click.option("--strict", is_flag=True, help="Fail for warnings, too.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @json_option
 def check(specs: tuple[str, ...], base: str | None, *, strict: bool, as_json: bool) -> int:
-    """Report every problem of the specs: no network, no root, no build, no secrets.
+    """Report every problem in the specs; needs no network, root, build or secrets.
 
-    A secret that is not there is a warning here, and an error of `build`.
+    A missing secret is a warning here, and an error in `build`.
     """
     rows: list[dict[str, object]] = []
     code = 0
@@ -79,14 +79,14 @@ def check(specs: tuple[str, ...], base: str | None, *, strict: bool, as_json: bo
 @click.argument("spec")
 @target_option
 @base_option
-@click.option("--output", "-o", type=PATH, help="Folder of the artifacts [output].")
-@click.option("--verbose", "-v", is_flag=True, help="List what is done by default, too.")
+@click.option("--output", "-o", type=PATH, help="Directory of the artifacts [output].")
+@click.option("--verbose", "-v", is_flag=True, help="List changes that are made by default, too.")
 @json_option
 def plan(spec: str, **choices: Unpack[Planning]) -> None:
-    """Show what a spec would do: each change, its reason and its place in the spec.
+    """Show the changes that a build would make, each with its reason and place in the spec.
 
-    What was not in the last build of the artifact is marked with +, what is no longer there
-    with -, what is otherwise with ~.
+    Compared with the last build of the artifact, + marks new changes, ~ modified ones and
+    - those that are gone.
     """
     read = read_spec(spec, base=choices["base"])
     results = []
@@ -114,7 +114,7 @@ def plan(spec: str, **choices: Unpack[Planning]) -> None:
 
 
 def _shown(lines: Iterable[Line]) -> str:
-    """Return lines as standard output takes them: fitted and coloured on a terminal alone."""
+    """Return lines, cut to width and coloured if standard output is a terminal."""
     width = width_of(sys.stdout)
     fitted = ((fit(line, width), line.kind) for line in lines)
     return "".join(f"{paint(text, kind, sys.stdout) if kind else text}\n" for text, kind in fitted)
@@ -122,7 +122,7 @@ def _shown(lines: Iterable[Line]) -> str:
 
 @click.command()
 @click.argument("path", type=PATH, default=Path("specs/my-photon.yaml"))
-@click.option("--target", "-t", default="ova", help="What it should build [ova].")
+@click.option("--target", "-t", default="ova", help="Target to build [ova].")
 @click.option("--force", "-f", is_flag=True, help="Replace an existing file.")
 @json_option
 def init(path: Path, target: str, *, force: bool, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def init(path: Path, target: str, *, force: bool, as_json: bool) -> None:
     from builder.scaffold import make_spec_text
 
     if path.exists() and not force:
-        raise UsageError(f"{path} is there already", hint="choose another name, or --force")
+        raise UsageError(f"{path} already exists", hint="choose another name, or use --force")
     text = make_spec_text(path.stem, target, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_beside(path, text)
@@ -139,7 +139,7 @@ def init(path: Path, target: str, *, force: bool, as_json: bool) -> None:
 
 
 def _problems_of(name: str, base: str | None) -> tuple[tuple[Diagnostic, ...], int]:
-    """Return everything found in one spec, and the exit code for it."""
+    """Return the problems of one spec, and its exit code."""
     try:
         spec, warned = read_checked(name, base)
         found = list(warned)
@@ -156,7 +156,7 @@ def _problems_of(name: str, base: str | None) -> tuple[tuple[Diagnostic, ...], i
 
 
 def _planned(spec: Spec, target: Target) -> tuple[tuple[Diagnostic, ...], int]:
-    """Return what the plan for a target warns of, or what the target refuses; and the exit code."""
+    """Return warnings and errors of planning for a target, and the exit code."""
     try:
         made, _ = prepare(question(spec, target), _SECRETS)
     except UnsupportedError as error:
@@ -167,7 +167,7 @@ def _planned(spec: Spec, target: Target) -> tuple[tuple[Diagnostic, ...], int]:
 
 
 def _count(problems: tuple[Diagnostic, ...]) -> str:
-    """Say how many problems there are of each kind."""
+    """Return the number of errors and warnings as text."""
     errors = sum(problem.is_error for problem in problems)
     warnings = len(problems) - errors
     shown = [

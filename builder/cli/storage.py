@@ -1,4 +1,4 @@
-"""The command ``cache`` and its parts: what was downloaded, whether it is sound, what can go."""
+"""The command ``cache`` and its subcommands."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ _GIGABYTE = 1_000_000_000
 
 
 class _Amount(click.FloatRange):
-    """A number from zero on; NaN is neither less nor more."""
+    """A non-negative number; NaN is refused."""
 
     def convert(
         self, value: float, param: click.Parameter | None, ctx: click.Context | None
@@ -32,13 +32,13 @@ _AMOUNT = _Amount(min=0, max=1_000_000)
 
 @click.group()
 def cache() -> None:
-    """Look after the downloads."""
+    """Manage the download cache."""
 
 
 @cache.command("ls")
 @json_option
 def list_files(*, as_json: bool) -> None:
-    """List the files in the cache, last used first."""
+    """List the cached files, most recently used first."""
     store = Cache()
     entries = store.ls()
     total = sum(entry.size for entry in entries)
@@ -51,11 +51,11 @@ def list_files(*, as_json: bool) -> None:
 @cache.command()
 @json_option
 def verify(*, as_json: bool) -> int:
-    """Hash every file again; a damaged one is moved out of the way."""
+    """Check the digest of every cached file; damaged files are moved aside."""
     results = list(Cache().verify())
     rows = [{**_row(r.entry), "found": r.found, "moved": str(r.moved or "")} for r in results]
     text = "".join(
-        f"damaged, now {r.moved}: {_shown(r.entry)}" if r.moved else f"sound: {_shown(r.entry)}"
+        f"damaged, moved to {r.moved}: {_shown(r.entry)}" if r.moved else f"ok: {_shown(r.entry)}"
         for r in results
     )
     text = text or "the cache is empty\n"
@@ -64,10 +64,14 @@ def verify(*, as_json: bool) -> int:
 
 
 @cache.command()
-@click.option("--days", type=_AMOUNT, help="Remove what was not used for so many days.")
-@click.option("--gigabytes", type=_AMOUNT, help="Remove the longest unused until the rest fits.")
-@click.option("--all", "everything", is_flag=True, help="Remove everything.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
+@click.option(
+    "--days", type=_AMOUNT, help="Remove files that were not used for this many days [90]."
+)
+@click.option(
+    "--gigabytes", type=_AMOUNT, help="Remove the least recently used files until the rest fits."
+)
+@click.option("--all", "everything", is_flag=True, help="Remove all files.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, remove nothing.")
 @json_option
 def gc(
     *,
@@ -77,7 +81,7 @@ def gc(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Remove downloads that were not used for long; 90 days when nothing is said."""
+    """Remove downloads that were not used recently."""
     if days is None and gigabytes is None and not everything:
         days = 90
     swept = Cache().gc(
@@ -94,14 +98,14 @@ def gc(
 
 @cache.command()
 @click.argument("file", type=PATH)
-@click.option("--as", "name", default="", metavar="NAME", help="Which file it is: see below.")
+@click.option("--as", "name", default="", metavar="NAME", help="What the file is (see below).")
 @json_option
 def add(file: Path, *, name: str, as_json: bool) -> None:
-    """Put a file that was fetched otherwise into the cache.
+    """Add a file that was downloaded by other means to the cache.
 
-    It has to be one that Photon published, told by its digest or, when none was published, by its
-    name. For another one, NAME says what it is: a file name or path of `photon-builder catalog`,
-    or the address that a spec has under base.url.
+    It must be a file that Photon published; it is recognised by its digest or, if none was
+    published, by its name. For any other file, --as NAME identifies it: a file name or path
+    in `photon-builder catalog`, or the address in the spec's base.url.
     """
     from builder.recognise import Recognised, recognise
 
@@ -124,7 +128,7 @@ def add(file: Path, *, name: str, as_json: bool) -> None:
 
 
 def _row(entry: Entry) -> dict[str, object]:
-    """Return an entry as plain data."""
+    """Return an entry as JSON values."""
     return {
         "filename": entry.filename,
         "size": entry.size,
@@ -135,6 +139,5 @@ def _row(entry: Entry) -> dict[str, object]:
 
 
 def _shown(entry: Entry) -> str:
-    """Return an entry as one line."""
     when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d")
     return f"{when} {entry.size / 1e6:>8.1f} MB {entry.sha256[:12]} {entry.filename or '?'}\n"

@@ -1,4 +1,4 @@
-"""The two streams of a command: closed ones, names that the locale lacks, and a full disk."""
+"""Standard output and error: closed streams, names outside of the locale, full disks."""
 
 import codecs
 import io
@@ -17,7 +17,7 @@ class _Lossy(io.FileIO):
     """Standard error: a message that cannot be written does not change how the command ends."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write as much as there is room for; the rest counts as written."""
+        """Write as much as fits on the disk; drop the rest."""
         left = memoryview(data).cast("B")
         with suppress(OSError):
             while left:
@@ -26,29 +26,29 @@ class _Lossy(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Make both streams take all that is written to them, as far as they can."""
+    """Make both streams robust: closed streams, unencodable names, full disks."""
     _open_missing_streams()
     _outlive_full_disks()
     _keep_odd_names()
 
 
 def _outlive_full_disks() -> None:
-    """Let messages get lost where standard error is a file on a full disk, or nobody reads it."""
+    """Drop messages if standard error is on a full disk or its reader has gone."""
     before = sys.stderr
     if before is not sys.__stderr__ or not isinstance(before, io.TextIOWrapper):
-        return  # a test's, or one that was closed
+        return  # replaced by a test, or closed
     out = io.BufferedWriter(_Lossy(_STDERR, "w", closefd=False))
     sys.stderr = io.TextIOWrapper(out, before.encoding, line_buffering=True)
 
 
 def _open_missing_streams() -> None:
-    """Give a process that was started with closed streams (``>&-``) somewhere to write."""
+    """Open /dev/null for streams that were closed at the start (``>&-``)."""
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _keep_odd_names() -> None:
-    """Let names through that are not of the locale: as their bytes, or spelled out."""
+    """Print names that the locale cannot encode as their bytes, or escaped."""
     codecs.register_error("odd-names", _odd_name)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -56,7 +56,7 @@ def _keep_odd_names() -> None:
 
 
 def _odd_name(error: UnicodeError) -> tuple[bytes | str, int]:
-    """Return what stands for letters that the locale does not have."""
+    """Return the escape of characters that the locale cannot encode."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     found = error.object[error.start : error.end]

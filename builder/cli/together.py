@@ -1,4 +1,4 @@
-"""Artifacts built side by side, and what came of each."""
+"""Builds of several artifacts in parallel."""
 
 import sys
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from builder.progress import above_bars
 def build_together(
     requests: Sequence[Request], *, jobs: int, keep_going: bool, as_json: bool
 ) -> int:
-    """Build every request, ``jobs`` at once, and return the exit code of the first failure.
+    """Build every request, ``jobs`` in parallel, and return the exit code of the first failure.
 
-    Downloads and the cache are shared; equal plans draw on the same content. What came of each
-    is shown as soon as it is known.
+    Downloads and the cache are shared; equal plans use the same content. Each result is
+    printed when it finishes.
     """
     results = build_all(
         requests,
         workers=jobs,
         keep_going=keep_going,
         show=lambda request: reporter(request.spec.name, request.target.name),
-        done=_tell,
+        done=_report,
     )
     for one in results:
         if isinstance(one.found, BuilderError) and not isinstance(one.found, NotStartedError):
@@ -41,12 +41,14 @@ def build_together(
     return codes[0] if codes else 0
 
 
-def _tell(result: Result) -> None:
-    """Show what came of a request."""
+def _report(result: Result) -> None:
+    """Print the result of a request."""
     with above_bars(sys.stderr):
         match result.found:
             case NotStartedError() as error:
-                sys.stderr.write(f"{name_of(result.request)}: {error}; --keep-going builds all\n")
+                sys.stderr.write(
+                    f"{name_of(result.request)}: {error}; use --keep-going to build all\n"
+                )
             case BuilderError() as error:
                 subject = result.request.spec.name, result.request.target.name
                 emit_problems(problems_of(error), exit_code=error.exit_code, subject=subject)
@@ -59,7 +61,7 @@ def _tell(result: Result) -> None:
 
 
 def _row(result: Result) -> dict[str, object]:
-    """Return a result as plain data."""
+    """Return a result as JSON values."""
     target: dict[str, object] = {
         "spec": result.request.spec.name,
         "target": result.request.target.name,

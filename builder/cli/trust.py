@@ -1,4 +1,4 @@
-"""The option ``--trust-first``, and what is done about bases without a published digest."""
+"""The option ``--trust-first``: trust on first use for bases without a published digest."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -17,17 +17,17 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def trust_option(command: _Command) -> _Command:
     """Add ``--trust-first``."""
-    text = "Trust a base without a published digest when it is first seen, and record it."
+    text = "Trust a base without a published digest on first download, and record its digest."
     return click.option("--trust-first", is_flag=True, help=text)(command)
 
 
-def say_trusted(
+def trust_bases(
     chosen: Iterable[tuple[Spec, list[Target]]], *, trust_first: bool, offline: bool
 ) -> None:
-    """Trust the bases that have no digest yet, and say so; nothing is done when all have one.
+    """Trust and record bases without a digest, with a notice; do nothing when all have one.
 
     Raises:
-        UsageError: nobody said that they may be trusted, and nobody watches; nothing was fetched.
+        UsageError: neither on a terminal nor with ``--trust-first``; nothing was downloaded.
         FetchError: one of them cannot be fetched.
     """
     work = [(spec, targets) for spec, targets in chosen if _may_lack_digest(spec)]
@@ -46,16 +46,15 @@ def say_trusted(
 
 
 def _may_lack_digest(spec: Spec) -> bool:
-    """Tell whether a base is one that is downloaded."""
+    """Return whether a base is one that is downloaded."""
     return isinstance(spec.base, CatalogBase | UrlBase)
 
 
 def _refusal(names: list[str]) -> UsageError:
-    """Return the error for bases that nobody may trust."""
+    """Return the error for bases without a digest that may not be trusted."""
     return UsageError(
-        f"{', '.join(names)}: no digest was published, so nothing tells the real file from another",
+        f"{', '.join(names)}: no published digest, so it cannot be verified",
         code="BASE011",
-        hint="run this on a terminal, or with --trust-first: the first download is trusted then, "
-        f"its sha256 is said and recorded in {NAME} beside the spec, and every later build is held "
-        "to it",
+        hint="run this on a terminal or with --trust-first to trust the first download: its "
+        f"sha256 is printed and recorded in {NAME} beside the spec, and later builds require it",
     )

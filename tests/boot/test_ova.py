@@ -97,7 +97,7 @@ RIGHT = {
     "the firewall is closed",
     "no unit has failed",
 }
-"""What is true of the base as it is; the router and the name server are told by DHCP."""
+"""What is true of the base as it is; the router and the name server come from DHCP."""
 
 
 def test_a_guest_that_is_not_what_the_spec_says_fails_everywhere(

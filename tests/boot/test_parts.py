@@ -266,7 +266,7 @@ def test_a_tool_that_fails_says_its_last_lines(tmp_path: Path) -> None:
     assert caught.value.__notes__ == ["why"]
     with pytest.raises(ToolError, match="did not end within 0.1 s"):
         run_tool(["sleep", "5"], seconds=0.1)
-    with pytest.raises(ToolError, match="no-such-tool: the program is not installed"):
+    with pytest.raises(ToolError, match="no-such-tool: program not installed"):
         find_tool("no-such-tool")
     with start_tool(["sh", "-c", "echo gone; exit 4"], tmp_path / "log") as running:
         assert running.wait(5)
@@ -280,14 +280,14 @@ def test_a_tool_that_fails_says_its_last_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("said", "served"), [(b"hello", True), (b"", False)])
 def test_a_port_counts_when_something_is_said(said: bytes, *, served: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=say_once, args=(server, said))
+        thread = threading.Thread(target=print_once, args=(server, said))
         thread.start()
         assert answers(Forward(server.getsockname()[1], 80)) is served
         thread.join()
     assert not answers(Forward(free_port(), 80))
 
 
-def say_once(server: socket.socket, said: bytes) -> None:
+def print_once(server: socket.socket, said: bytes) -> None:
     """Say something to the first who comes."""
     connection, _ = server.accept()
     with connection:

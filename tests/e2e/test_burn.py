@@ -181,7 +181,7 @@ def test_a_tar_of_files_and_a_truncated_image_are_refused(
     before = stick.head
     done = burn(bench, tmp_path / "files.tar", stick)
     assert done.code == 7
-    assert "passwd is no disk" in done.err
+    assert "passwd is not a disk" in done.err
     packed = pack(image, "xz", tmp_path)
     packed.write_bytes(packed.read_bytes()[:-20])
     assert burn(bench, packed, stick).code == 7
@@ -313,7 +313,7 @@ def test_an_image_that_changes_after_it_was_checked_leaves_the_card_blank(
     os.close(theirs)
     assert b" holds\n" in said
     assert stick.is_blank
-    # Packed data that is damaged may be told by its format first.
+    # Packed data that is damaged may be detected by its format first.
     sentences = {10: b"was changed or replaced while it was read", 7: b"damaged"}
     assert sentences[burning.returncode] in said
     assert burning.returncode == 10 or (kind, change) == ("xz", write_into)

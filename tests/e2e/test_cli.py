@@ -70,15 +70,15 @@ def test_help_lists_every_command(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["buidl"], "did you mean build?"),
-        (["zzzzz"], "there is no command 'zzzzz'"),
+        (["buidl"], "did you mean `build`?"),
+        (["zzzzz"], "unknown command `zzzzz`"),
         (["build", "--frce", "x"], "--force"),
         (["build"], "SPEC"),
         (["check"], "SPEC"),
         (["cache", "lss"], "lss"),
         (["explain", "NET999"], "NET999"),
         (["build", "specs/edge.yaml", "-t", "iso9"], "there is no target 'iso9'"),
-        (["init", "specs/edge.yaml"], "is there already"),
+        (["init", "specs/edge.yaml"], "already exists"),
         (["init", "new.yaml", "-t", "nope"], "there is no target 'nope'"),
         (["catalog", "9.9"], "9.9"),
         (["cache", "gc", "--days", "many"], "many"),
@@ -206,7 +206,7 @@ def test_the_cache_can_be_filled_listed_proved_and_emptied(bench: Bench) -> None
     sha256, path = added.out.split()
     assert judge("sha256sum", path).stdout.split()[0] == sha256
     assert "some.file" in bench.run("cache", "ls").out
-    assert "sound" in bench.run("cache", "verify").out
+    assert "ok: " in bench.run("cache", "verify").out
     Path(path).chmod(0o644)
     Path(path).write_text("CONTENT\n")
     damaged = bench.run("cache", "verify")
@@ -230,7 +230,7 @@ def test_facts_of_every_base_are_shown_by_release_and_target(bench: Bench) -> No
 def test_facts_of_a_release_that_nobody_knows_name_those_that_are_known(bench: Bench) -> None:
     missing = bench.run("facts", "6.0")
     assert missing.code == 2
-    assert "there are facts for 3.0, 4.0, 5.0" in missing.err
+    assert "known releases: 3.0, 4.0, 5.0" in missing.err
     assert bench.run("facts", "--target", "src-iso").code == 2
 
 

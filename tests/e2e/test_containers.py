@@ -18,7 +18,7 @@ from builder.containers.pull import Pulled, Store
 from builder.containers.registry import read_variant, resolve_variant
 from builder.errors import BuilderError, DigestMismatch, FetchError
 from builder.fetch.registry import Registries
-from builder.fetch.wire import Patience
+from builder.fetch.wire import RetryPolicy
 from builder.image_archive import Archive, Image, archives_of
 from builder.image_names import parse_image_name
 from builder.progress import Silent
@@ -27,7 +27,7 @@ from tests.support.images import LOWER, UPPER, Layout, member, tar_of
 from tests.support.judges import judge
 from tests.support.registry import Registry, serve_registry
 
-HURRY = Patience(attempts=3, connect=2, read=0.5, first_wait=0.01, longest_wait=0.1, whole=2)
+HURRY = RetryPolicy(attempts=3, connect=2, read=0.5, first_wait=0.01, longest_wait=0.1, whole=2)
 NOISE = hashlib.shake_256(b"noise").digest(300_000)
 BASE = tar_of([*LOWER, member("noise", NOISE)])
 LAYERS = (BASE, tar_of(UPPER))
@@ -252,7 +252,7 @@ def left(cache: Path) -> set[int]:
         (Conduct(adds=4), r"it offers \d+ bytes; the manifest says", FetchError),
         (Conduct(gives_token=True, token="bad"), "401 Unauthorized: there is no such image, or",
          FetchError),
-        (Conduct(login=LOGIN), "401 Unauthorized: there is no such image, or it is private",
+        (Conduct(login=LOGIN), "401 Unauthorized: the image does not exist, or is private",
          FetchError),
         (Conduct(throttles=9), "429 Too Many Requests, 3 times", FetchError),
     ],

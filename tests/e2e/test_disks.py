@@ -244,7 +244,7 @@ def test_a_bad_base_is_a_sentence(name: str, bench: Bench, tmp_path: Path) -> No
     make_bad, sentence = BAD_DISKS[name]
     path = tmp_path / "bad"
     make_bad(path)
-    # Whatever a target packs its disk in, a base is told from its bytes.
+    # Whatever a target packs its disk in, a base is recognised by its content.
     target = "gce" if len(name) % 2 else "rpi3"
     spec = bench.write("specs/edge.yaml", SPEC.format(target=target, base=path, more=""))
     done = bench.run("build", spec)

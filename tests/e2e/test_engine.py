@@ -15,7 +15,7 @@ from builder.facts import facts_of
 from builder.features import docker
 from builder.guest.compose import shared as compose_shared
 from tests.support.engine import HEAD, IMAGE, engine_tree, run_engine
-from tests.support.wishes import Wishes, wish
+from tests.support.wishes import FetchOptions, wish
 
 pytestmark = pytest.mark.slow
 __all__ = ["engine_tree"]
@@ -49,7 +49,7 @@ UNIT = "/usr/sbin/dockerd -H unix:///run/docker.sock"
 """A command of a unit with a place to listen of its own; there is no systemd to give a socket."""
 
 
-def on(release: str, revision: str, **daemon: object) -> tuple[Wishes, dict[str, str]]:
+def on(release: str, revision: str, **daemon: object) -> tuple[FetchOptions, dict[str, str]]:
     """Return what `docker` means on a base, and the files that it writes below /etc/docker."""
     facts = facts_of(release, revision=revision)
     found = wish(docker.FEATURE, {"daemon": daemon}, facts=facts)

@@ -1,4 +1,4 @@
-"""What a program that watches is told, and what a log without a terminal has of a download."""
+"""Events for other programs, and the progress of a download in a log without a terminal."""
 
 import hashlib
 import json
@@ -202,8 +202,8 @@ def test_an_interrupted_download_says_what_is_kept_and_goes_on_there(
         last = err.splitlines()[-1]
         assert process.returncode == 130
         kept = re.fullmatch(
-            r"interrupted: ([0-9.]+) MB of photon\.ova are kept, and the next run goes on there; "
-            r"nothing else was left half-made",
+            r"interrupted: kept ([0-9.]+) MB of photon\.ova for the next run to resume; "
+            r"no other partial files were left",
             last,
         )
         assert kept, err
@@ -226,5 +226,5 @@ def test_a_download_that_fails_says_what_is_kept(bench: Bench) -> None:
     assert failed.code == 5
     (problem,) = json.loads(failed.out)["problems"]
     (note,) = problem["notes"]
-    assert re.fullmatch(r"[0-9.]+ MB of it are kept, and the next run goes on there", note)
+    assert re.fullmatch(r"[0-9.]+ MB were kept, the next run resumes", note)
     assert "photon-builder cache add" in problem["hint"]

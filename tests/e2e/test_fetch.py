@@ -16,7 +16,7 @@ from builder.blob import Blob, Download
 from builder.cache import Cache
 from builder.catalog import Source, find_source
 from builder.errors import BuilderError, DigestMismatch, FetchError, HostError
-from builder.fetch import Patience, fetch, fetch_blob, pin, verify_file
+from builder.fetch import RetryPolicy, fetch, fetch_blob, pin, verify_file
 from builder.progress import Silent
 from tests.support.server import Behaviour, Served, closed_port, serve, until
 
@@ -25,7 +25,7 @@ OTHER = hashlib.shake_256(b"another").digest(5_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 SHA1 = hashlib.sha1(CONTENT).hexdigest()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-HURRY = Patience(attempts=3, connect=2, read=0.3, first_wait=0.01, longest_wait=0.4)
+HURRY = RetryPolicy(attempts=3, connect=2, read=0.3, first_wait=0.01, longest_wait=0.4)
 
 
 class Notes(Silent):
@@ -65,7 +65,7 @@ def source(*urls: str, digests: dict[str, str] | None = None, size: int | None =
 
 
 def get(cache: Cache, wanted: Source, progress: Silent | None = None) -> bytes:
-    return fetch(wanted, cache, progress or Silent(), patience=HURRY).path.read_bytes()
+    return fetch(wanted, cache, progress or Silent(), policy=HURRY).path.read_bytes()
 
 
 def left_in(cache: Cache, folder: str) -> list[str]:
@@ -112,7 +112,7 @@ def test_another_run_continues_with_if_range(cache: Cache) -> None:
     with serve(CONTENT, Behaviour(stall_after=3_000_000)) as server:
         server.behaviour.statuses = ()
         with pytest.raises(FetchError, match="stopped answering"):
-            fetch(source(server.url), cache, Silent(), patience=Patience(attempts=1, read=0.2))
+            fetch(source(server.url), cache, Silent(), policy=RetryPolicy(attempts=1, read=0.2))
         server.behaviour.stall_after = None
         assert get(cache, source(server.url)) == CONTENT
     assert server.log[-1].headers["If-Range"] == '"v1"'
@@ -124,7 +124,7 @@ def test_another_run_continues_with_if_range(cache: Cache) -> None:
 def test_a_file_that_changed_meanwhile_is_fetched_whole(cache: Cache) -> None:
     with serve(OTHER, Behaviour(break_after=2_000_000)) as server:
         with pytest.raises(FetchError):
-            fetch(source(server.url), cache, Silent(), patience=Patience(attempts=1))
+            fetch(source(server.url), cache, Silent(), policy=RetryPolicy(attempts=1))
         server.content, server.behaviour = CONTENT, Behaviour(etag='"v2"')
         assert get(cache, source(server.url)) == CONTENT
     assert server.log[-1].status == 200
@@ -133,7 +133,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_whole(cache: Cache) -> None:
 def test_parts_of_different_files_are_noticed_by_the_digest(cache: Cache) -> None:
     with serve(OTHER, Behaviour(break_after=2_000_000, etag=None)) as server:
         with pytest.raises(FetchError):
-            fetch(source(server.url), cache, Silent(), patience=Patience(attempts=1))
+            fetch(source(server.url), cache, Silent(), policy=RetryPolicy(attempts=1))
         server.content, server.behaviour = CONTENT, Behaviour(etag=None)
         assert get(cache, source(server.url)) == CONTENT
     assert [exchange.status for exchange in server.log] == [200, 206, 200]
@@ -144,7 +144,7 @@ def test_a_file_that_changed_is_fetched_whole_from_a_server_that_ignores_if_rang
 ) -> None:
     with serve(OTHER, Behaviour(break_after=2_000_000)) as server:
         with pytest.raises(FetchError):
-            fetch(source(server.url), cache, Silent(), patience=Patience(attempts=1))
+            fetch(source(server.url), cache, Silent(), policy=RetryPolicy(attempts=1))
         server.content, server.behaviour = CONTENT, Behaviour(etag='"v2"', heeds_if_range=False)
         assert get(cache, source(server.url)) == CONTENT
     assert [exchange.status for exchange in server.log] == [200, 206, 200]
@@ -238,8 +238,8 @@ def test_the_next_mirror_goes_on_where_the_first_stopped(cache: Cache) -> None:
         bad = stack.enter_context(serve(CONTENT, Behaviour(break_after=2_000_000)))
         bad.behaviour.statuses = ()
         good = stack.enter_context(serve(CONTENT))
-        patience = Patience(attempts=1)
-        verified = fetch(source(bad.url, good.url), cache, Silent(), patience=patience)
+        policy = RetryPolicy(attempts=1)
+        verified = fetch(source(bad.url, good.url), cache, Silent(), policy=policy)
     assert verified.origin == good.url
     assert (bad.sent, good.sent) == (2_000_000, 3_000_000)
 

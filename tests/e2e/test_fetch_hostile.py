@@ -15,15 +15,15 @@ from builder.addresses import filename_of, shown
 from builder.cache import Cache
 from builder.catalog import Source
 from builder.errors import FetchError
-from builder.fetch import Patience, fetch, pin
+from builder.fetch import RetryPolicy, fetch, pin
 from builder.fetch.addresses import may_forward
-from builder.fetch.passing import iter_file
+from builder.fetch.streaming import iter_file
 from builder.progress import Lines, Silent
 from tests.support.judges import judge
 from tests.support.program import Bench
 from tests.support.server import Behaviour, answer_raw, serve
 
-HURRY = Patience(attempts=2, connect=2, read=2, first_wait=0.01, longest_wait=0.1, whole=1)
+HURRY = RetryPolicy(attempts=2, connect=2, read=2, first_wait=0.01, longest_wait=0.1, whole=1)
 CREDENTIALS = "me:SECRETPW@"
 QUERY = "?X-Amz-Signature=SECRETSIG&token=SECRETTOK"
 SPEC = """\
@@ -102,7 +102,7 @@ def test_a_mirror_of_the_environment_keeps_its_token_to_itself(
         url = server.url.replace("//", f"//{CREDENTIALS}") + QUERY
         wanted = Source("photon.ova", (url,), {"md5": "0" * 32})
         with pytest.raises(FetchError) as caught:
-            fetch(wanted, cache, Lines(), patience=HURRY)
+            fetch(wanted, cache, Lines(), policy=HURRY)
     assert server.log[-1].headers["Range"], "it is not continued"
     assert "SECRET" not in str(caught.value) + capsys.readouterr().err
     assert found_below(cache.directory, ("SECRET",)) == []
@@ -123,7 +123,7 @@ def test_an_address_is_never_said_whole(cache: Cache, address: str) -> None:
     with serve(b"", Behaviour(redirect=address)) as server:
         for url in (address, server.url):
             with pytest.raises(FetchError) as caught:
-                fetch(Source("x", (url,), {"md5": "0" * 32}), cache, Silent(), patience=HURRY)
+                fetch(Source("x", (url,), {"md5": "0" * 32}), cache, Silent(), policy=HURRY)
             assert "SECRET" not in str(caught.value)
     assert "SECRET" not in shown(address) + filename_of(address)
 
@@ -152,10 +152,10 @@ def test_a_password_never_becomes_a_token_for_somebody_else(cache: Cache) -> Non
         mirror.behaviour.realm = service.url.replace("127.0.0.1", "localhost")
         wanted = Source("x", (mirror.url,), {"md5": "0" * 32})
         with pytest.raises(FetchError, match="wanted one from its own host"):
-            fetch(wanted, cache, Silent(), patience=HURRY)
+            fetch(wanted, cache, Silent(), policy=HURRY)
         mirror.behaviour.realm = service.url
         with pytest.raises(FetchError):
-            fetch(wanted, cache, Silent(), patience=HURRY)
+            fetch(wanted, cache, Silent(), policy=HURRY)
     assert service.log, "its own host is asked"
     assert not [each for each in service.log if "Authorization" in each.headers]
 
@@ -164,7 +164,7 @@ def test_a_password_never_becomes_a_token_for_somebody_else(cache: Cache) -> Non
 def test_a_password_stays_with_its_host_when_that_redirects(cache: Cache) -> None:
     with serve(b"there") as there, serve(b"") as here:
         here.behaviour.redirect = there.url
-        pin(Source("x", (here.url,)), cache, Silent(), patience=HURRY)
+        pin(Source("x", (here.url,)), cache, Silent(), policy=HURRY)
     assert here.log[0].headers["Authorization"].startswith("Basic ")
     assert "Authorization" not in there.log[0].headers
 
@@ -191,7 +191,7 @@ def test_what_was_asked_for_by_tls_never_comes_in_the_clear(bench: Bench, tmp_pa
             )
             done = bench.run("lock", "a", REQUESTS_CA_BUNDLE=str(tmp_path / "cert.pem"))
     assert done.code == 5
-    assert f"it leads to {clear.url}; wanted an https address" in done.err
+    assert f"it redirects to {clear.url}; wanted an https address" in done.err
     assert not clear.log
     assert not (bench.directory / "specs/photon-builder.lock").exists()
 
@@ -248,10 +248,10 @@ def test_a_server_that_drips_is_given_up(
 ) -> None:
     content, begun = b"x" * 3000, time.monotonic()
     with answer_raw(answer) as slow, serve(content) as fast:
-        verified = pin(Source("x", (slow, fast.url)), cache, Silent(), patience=HURRY)
+        verified = pin(Source("x", (slow, fast.url)), cache, Silent(), policy=HURRY)
         assert verified.path.read_bytes() == content
         with pytest.raises(FetchError):
-            list(iter_file(slow, Silent(), patience=HURRY))
+            list(iter_file(slow, Silent(), policy=HURRY))
     assert time.monotonic() - begun < 15
 
 
@@ -262,4 +262,4 @@ def test_a_range_with_thousands_of_digits_is_a_reason() -> None:
         connection.sendall(f"HTTP/1.1 206 x\r\n{range_}Content-Length: 0\r\n\r\n".encode())
 
     with answer_raw(answer) as url, pytest.raises(FetchError):
-        list(iter_file(url, Silent(), start=5, patience=HURRY))
+        list(iter_file(url, Silent(), start=5, policy=HURRY))

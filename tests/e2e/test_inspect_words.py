@@ -77,7 +77,9 @@ def test_a_record_of_another_file_is_not_believed(built: Bench, tmp_path: Path) 
     record = artifact.with_name("edge.ova.provenance.json").read_bytes()
     other.with_name("edge.ova.provenance.json").write_bytes(record)
     told = built.run("inspect", other).out
-    assert "made by   unknown: the provenance beside it is of a file of another size" in told
+    assert (
+        "made by   unknown: the provenance file beside it describes a file of another size" in told
+    )
     assert "put in" not in told
 
 
@@ -156,7 +158,7 @@ def test_an_appliance_with_an_empty_disk_shows_its_hardware(built: Bench, tmp_pa
     done = built.run("inspect", path)
     assert done.code == 0, done.err
     assert "2 processors, 2 GiB of memory" in done.out
-    assert "none that is known: the disk has no partition table" in done.out
+    assert "unknown: the disk has no partition table" in done.out
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[str, Callable[[bytearray], None], int, str]] = {
     "another image": ("photon", at(16 * BLOCK, bytes(BLOCK)), 7, "this is not an ISO image"),
     "cut in its descriptors": ("photon", keep(17 * BLOCK), 7, "cut short: 34816 bytes"),
     "cut in the middle": ("photon", keep(2_000_000), 7, "its volume 4071424"),
-    "cut by a byte": ("photon", keep(-1), 7, "cut short? delete it"),
+    "cut by a byte": ("photon", keep(-1), 7, "truncated: delete it"),
     "UDF only": ("photon", at(16 * BLOCK + 1, b"BEA01"), 7, "a UDF volume without an ISO 9660"),
     "UDF too": ("udf", nothing, 4, "it is a UDF volume too"),
     "Joliet without Rock Ridge": ("joliet-only", nothing, 4, "Joliet names but no Rock Ridge"),

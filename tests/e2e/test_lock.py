@@ -12,7 +12,7 @@ from builder.cli import run as run_program
 from builder.errors import DigestMismatch, FetchError
 from builder.fetch.addresses import may_lead
 from builder.fetch.registry import LARGEST, Registries
-from builder.fetch.wire import Patience
+from builder.fetch.wire import RetryPolicy
 from builder.image_names import Pin, parse_image_name
 from builder.lock import NAME
 from builder.pinning import resolve
@@ -23,7 +23,7 @@ from tests.support.registry import INDEX, Registry, serve_registry
 from tests.support.server import Behaviour, Served, closed_port, serve
 
 BOTH = ("linux/amd64", "linux/arm64/v8", "linux/arm/v7")
-HURRY = Patience(attempts=3, connect=2, read=0.3, first_wait=0.01, longest_wait=0.4, whole=1)
+HURRY = RetryPolicy(attempts=3, connect=2, read=0.3, first_wait=0.01, longest_wait=0.4, whole=1)
 DIGEST = f"sha256:{'1' * 64}"
 PLATFORM = {"os": "linux", "architecture": "amd64"}
 BODY = json.dumps(
@@ -84,8 +84,8 @@ def lab(bench: Bench, host: str, compose: str = COMPOSE) -> Path:
     return bench.directory / "specs" / NAME
 
 
-def ask(name: str, patience: Patience = HURRY) -> Pin:
-    with Registries(Silent(), patience) as registries:
+def ask(name: str, policy: RetryPolicy = HURRY) -> Pin:
+    with Registries(Silent(), policy) as registries:
         return resolve(parse_image_name(name), registries)
 
 
@@ -329,7 +329,7 @@ def test_a_token_goes_to_the_host_that_asks_for_it() -> None:
         (Behaviour(token="a", given="b\\n c"), "401 Unauthorized: there is no such image, or it"),
         (Behaviour(statuses=(401,) * 9), "401 Unauthorized: there is no such image, or it is"),
         (Behaviour(statuses=(403,)), "403 Forbidden: there is no such image, or it is"),
-        (Behaviour(statuses=(404,)), "404 Not Found: there is no such image or tag"),
+        (Behaviour(statuses=(404,)), "404 Not Found: the image or the tag does not exist"),
         (Behaviour(statuses=(400,)), "answers 400 Bad Request"),
         (Behaviour(statuses=(503,) * 9), "503 Service Unavailable, 3 times"),
         (Behaviour(content_type="text/html; charset=x"), "a web page instead"),
@@ -446,7 +446,7 @@ def test_every_registry_has_its_address(
 ) -> None:
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(FetchError) as caught:
-        ask(name, Patience(attempts=1, connect=1))
+        ask(name, RetryPolicy(attempts=1, connect=1))
     assert str(caught.value).startswith(f"{address}: ")
 
 

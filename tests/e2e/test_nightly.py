@@ -102,7 +102,7 @@ def test_a_night_without_a_change_publishes_nothing_and_says_unchanged(bench: Be
     done = bench.run("nightly")
     assert done.out.partition("\n")[2] == (
         f"specs/a.yaml (ova): unchanged since {first['build']}\n"
-        f"nothing new: output/nightly/latest stays {first['build']}\n"
+        f"nothing changed: output/nightly/latest still points to {first['build']}\n"
     )
 
 
@@ -170,7 +170,7 @@ def test_a_failure_is_told_and_loses_nothing_else(name: str, bench: Bench) -> No
 def test_nothing_good_publishes_nothing(bench: Bench) -> None:
     break_(bench, "broken")
     done = bench.run("nightly")
-    assert (done.code, "specs/broken.yaml: FAILED with exit code 3" in done.out) == (3, True)
+    assert (done.code, "specs/broken.yaml: FAILED (exit code 3" in done.out) == (3, True)
     assert done.out.endswith("nothing was published\n")
     assert names_in(bench.directory / BUILDS) == ["status.json"]
 
@@ -285,7 +285,7 @@ def children(pid: int) -> list[int]:
 
 
 def is_there(pid: int) -> bool:
-    """Tell whether a process runs; one that waits to be buried does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -326,7 +326,7 @@ def test_a_polite_request_to_stop_leaves_nothing(bench: Bench) -> None:
 def test_a_second_run_at_the_same_time_is_refused(bench: Bench) -> None:
     with started(bench) as process:
         second = bench.run("nightly")
-        assert (second.code, "another nightly run is at work there" in second.err) == (10, True)
+        assert (second.code, "locked by another nightly run" in second.err) == (10, True)
         assert second.out == ""
         process.communicate()
     assert process.returncode == 0
@@ -363,7 +363,7 @@ def test_where_processes_cannot_be_forked_the_builds_are_threads(
 
 def test_no_specs_at_all_is_a_mistake(bench: Bench) -> None:
     done = bench.run("nightly")
-    assert (done.code, "has no spec" in done.err) == (2, True)
+    assert (done.code, "contains no spec" in done.err) == (2, True)
     missing = bench.run("nightly", "nope")
     assert (missing.code, "Traceback" in missing.err) == (3, False)
 
@@ -372,7 +372,7 @@ def test_a_line_says_when_and_why_something_was_built(bench: Bench) -> None:
     write(bench, "a")
     clock = r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ specs/a.yaml \(ova\): built and verified, because "
     first = bench.run("nightly")
-    assert re.search(f"{clock}there is no earlier build of it$", first.err, re.MULTILINE)
+    assert re.search(f"{clock}there is no earlier build$", first.err, re.MULTILINE)
     assert re.match(r"started 20\d\d-\S+, took \d+\.\d s\n", first.out)
     write(bench, "a", host="other")
     second = bench.run("nightly")

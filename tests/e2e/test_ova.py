@@ -340,7 +340,7 @@ def test_verify_says_what_was_edited_though_the_file_still_holds(
     path.write_text(path.read_text().replace("  hostname: edge-1\n", ""))
     done = bench.run("verify", artifact, "specs/edge.yaml", ROOT_PASSWORD="s3cret-edge-7")
     assert done.code == 0, done.err
-    assert "since the build the spec changed: no longer asked for: /etc/" in done.out
+    assert "the spec changed since the build: no longer requested: /etc/" in done.out
 
 
 def test_verify_tells_a_file_that_was_changed_from_a_spec_that_was_edited(

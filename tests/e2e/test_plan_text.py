@@ -100,11 +100,13 @@ def test_lines_fit_the_terminal(columns: int, spec: Path, bench: Bench) -> None:
 
 
 def test_the_last_build_is_compared_with(spec: Path, bench: Bench) -> None:
-    assert "no earlier build of output/edge.ova is recorded" in bench.run("plan", spec).out
+    assert "no provenance of an earlier build of output/edge.ova" in bench.run("plan", spec).out
     (first,) = json.loads(bench.run("plan", spec, "--json").out)["plans"]
     assert first["since_last_build"] is None
     bench.build(spec)
-    assert re.search(r"since the last build \(20.* UTC\): no change", bench.run("plan", spec).out)
+    assert re.search(
+        r"since the last build \(20.* UTC\): the plan did not change", bench.run("plan", spec).out
+    )
     spec.write_text(
         SPEC.replace("edge-1", "edge-2").replace(
             '{path: /etc/two, content: "2"}', '{path: /etc/three, content: "3"}'
@@ -139,7 +141,7 @@ def test_a_secret_that_changes_is_a_change_and_is_not_shown(bench: Bench) -> Non
     text = SPEC.replace("{locked: true}", "{env: PASSWORD}")
     spec = bench.write("edge.yaml", text)
     bench.build(spec, PASSWORD="first-secret")
-    assert "no change of the plan" in bench.run("plan", spec, PASSWORD="first-secret").out
+    assert "the plan did not change" in bench.run("plan", spec, PASSWORD="first-secret").out
     told = bench.run("plan", spec, PASSWORD="other-secret").out
     assert "    ~ password  root" in told
     assert "other-secret" not in told

@@ -32,7 +32,7 @@ def test_a_file_is_verified_as_the_target_that_made_it(bench: Bench) -> None:
     for artifact in made:
         proved = bench.run("verify", artifact, name, **SECRET)
         assert proved.code == 0, proved.err
-        assert "changes of the plan are in it" in proved.out
+        assert "planned changes are present" in proved.out
 
     moved = made[1].rename(bench.directory / "other.minimal.iso")
     assert bench.run("verify", moved, name, **SECRET).code == 0, "the longest suffix tells"
@@ -87,7 +87,7 @@ def test_targets_says_what_is_in_a_group_and_what_is_not(bench: Bench) -> None:
         "src-iso",
     ]
     text = bench.run("targets").out
-    assert "of them not k8s-docker-images: container images are not built yet" in text
+    assert "without k8s-docker-images: container images are not built yet" in text
     for row in rows.values():
         assert all(member in rows for member in row["members"]), "every member can be built"
 

@@ -72,7 +72,7 @@ def test_after_a_failure_nothing_more_is_begun_unless_it_is_asked_for(bench: Ben
     done = bench.run("build", bad, good, "--jobs", "1", **SECRET)
     assert (done.code, done.out) == (8, "")
     assert "bad (ova) failed:\nerror" in done.err
-    assert "lab (ova): not begun, as another one failed; --keep-going builds all" in done.err
+    assert "lab (ova): not begun, as another one failed; use --keep-going to build all" in done.err
     assert "bad (ova): failed, see above" in done.err
     done = bench.run("build", bad, good, "--jobs", "1", "--keep-going", **SECRET)
     assert (done.code, done.out) == (8, "output/lab.ova\n")
@@ -123,8 +123,8 @@ def test_an_interrupt_ends_all_and_leaves_nothing_half_made(
     assert process.returncode == 130
     last = err.splitlines()[-1]
     assert re.fullmatch(
-        r"interrupted: [0-9.]+ MB of one\.ova, [0-9.]+ MB of two\.ova are kept, and the next run "
-        r"goes on there; nothing else was left half-made",
+        r"interrupted: kept [0-9.]+ MB of one\.ova, [0-9.]+ MB of two\.ova for "
+        r"the next run to resume; no other partial files were left",
         last,
     )
     assert "Traceback" not in err

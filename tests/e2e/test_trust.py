@@ -57,7 +57,7 @@ def test_the_newest_release_is_checked_and_planned_without_a_digest(
     assert (done.code, done.err) == (0, "specs/lab.yaml: no problems\n")
     done = bench.run("plan", "lab", **mirror)
     assert done.code == 0
-    assert f"{OVA}  (no digest was published: the first build trusts it" in done.out
+    assert f"{OVA}  (no published digest: the first build trusts" in done.out
     assert bench.run("fetch", "--list", "lab", ROOT_PASSWORD="correct-horse-7").out == (
         f"https://packages.broadcom.com/photon/5.0/GA/ova/{OVA}\n"
     )
@@ -71,8 +71,8 @@ def test_without_a_terminal_nothing_is_fetched_and_both_ways_are_named(
     path, mirror = lab(bench, server)
     done = bench.run(command, "lab", **mirror)
     assert done.code == 2
-    assert f"error[BASE011]: {OVA}: no digest was published" in done.err
-    assert "run this on a terminal, or with --trust-first" in done.err
+    assert f"error[BASE011]: {OVA}: no published digest" in done.err
+    assert "run this on a terminal or with --trust-first" in done.err
     assert not server.log
     assert not path.exists()
     assert bench.run("explain", "BASE011").code == 0
@@ -166,7 +166,10 @@ def test_lock_records_it_without_building(bench: Bench, server: Served) -> None:
     assert done.code == 0, done.err
     assert "trusted as first seen" in done.out
     assert OVA in path.read_text()
-    assert bench.run("lock", "lab", **mirror).out == "nothing to lock: everything has a digest\n"
+    assert (
+        bench.run("lock", "lab", **mirror).out
+        == "nothing to lock: everything already has a digest\n"
+    )
     assert bench.run("build", "lab", **mirror).code == 0
     path.unlink()
     assert bench.run("lock", "lab", "--base", "sample").out.startswith("nothing to lock")

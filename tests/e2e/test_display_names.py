@@ -1,4 +1,4 @@
-"""What is wrong with a file of the cache is told by the file's name, not by its digest."""
+"""Messages name a cached file by its published name, not by its digest."""
 
 import hashlib
 import lzma
