@@ -5,7 +5,7 @@ each with the SHA-256 of its content, and that has a digest of itself. bmaptool(
 write only those ranges to a card and check them while they do.
 
 Ranges end at multiples of 4 MiB, so that they are digested side by side and damage is found to
-that much. What is zero is part of them only where the caller says that it is in use: a file may
+that much. Zeros are part of them only where the caller marks them as used: a file may
 consist of zeros, and a card that was in use has something else there. Equal contents have equal
 maps, and the map's digest tells one content from another. On a disk that is mostly holes that
 takes a fraction of what the SHA-256 of the whole file does.
@@ -51,7 +51,7 @@ def make_bmap(
     Args:
         disk: The image.
         used: Offset and length of what belongs to it even where it is zero, in bytes.
-        known: Stretches of which it is known what they hold, so that they need not be read.
+        known: Ranges that were already digested, by stretch; they are not read again.
     """
     found = _map(disk, _Used(used), known)
     return _text(disk.size, [each for ranges in found.values() for each in ranges])
@@ -65,13 +65,13 @@ def _text(size: int, ranges: Sequence[Range]) -> str:
 
 
 def read_size(text: str) -> int | None:
-    """Return the size of the image that a block map says, ``None`` when it says none."""
+    """Return the image size that a block map states; ``None`` without one."""
     found = _SIZE.search(text)
     return int(found[1]) if found else None
 
 
 def is_mapped(disk: Window, text: str) -> bool:
-    """Tell whether a disk image is what a map that was made here says, and zero everywhere else."""
+    """Return whether a disk image matches its own block map, and is zero everywhere else."""
     used = [
         (int(first) * BLOCK, (int(last or first) + 1 - int(first)) * BLOCK)
         for first, last in _RANGE.findall(text)
@@ -178,7 +178,7 @@ def _map(disk: Window, used: _Used, known: Stretches) -> dict[int, Sequence[Rang
 
 
 def _is_known(stretch: int, used: _Used, known: Stretches) -> bool:
-    """Tell whether the known ranges of a stretch have all of it that is in use."""
+    """Return whether the known ranges of a stretch have all of it that is in use."""
     if stretch not in known:
         return False
     blocks = [(stretch + cell) // BLOCK for cell in used.within(stretch)]
@@ -194,7 +194,6 @@ def _stretches(disk: Window) -> Iterator[int]:
 
 
 def _map_stretch(disk: Window, used: _Used, offset: int) -> list[Range]:
-    """Return the ranges of one stretch."""
     wanted = min(STRETCH, disk.size - offset)
     # A window may reach beyond the end of its file.
     data = read_fully(disk.fd, wanted, disk.offset + offset).ljust(wanted, b"\0")

@@ -24,7 +24,7 @@ from builder.formats.decoders import (
     inflate_member,
 )
 from builder.formats.disk import KIB, MIB
-from builder.formats.empties import Empties
+from builder.formats.empty_parts import EmptyParts
 from builder.formats.magic import FileType, Group
 from builder.formats.reading import read_fully
 from builder.formats.sparse import (
@@ -51,7 +51,7 @@ __all__ = [
 
 _INPUT = 256 * KIB
 _START = 16 * KIB
-_TRUNCATED = "is the file truncated? fetch it again"
+_TRUNCATED = "the file may be truncated: download it again"
 
 
 class Compression(StrEnum):
@@ -72,10 +72,10 @@ _PACKED = (Group.COMPRESSED, Group.ARCHIVE)
 
 
 def sniff(head: bytes, *, name: str = "the file") -> Compression:
-    """Tell from its first bytes how a file is compressed.
+    """Return how a file is compressed, by its first bytes.
 
     Raises:
-        FormatError: it is compressed in a way that is not read here.
+        FormatError: the compression is known but not supported.
     """
     kind = magic.identify(head)
     if kind in _READ:
@@ -139,7 +139,7 @@ def iter_member(
 
 
 def read_size(path: Path) -> int | None:
-    """Return what a file unpacks to, as far as it says so itself; gzip says it modulo 4 GiB only.
+    """Return the unpacked size that a file states; gzip states it modulo 4 GiB only.
 
     Raises:
         FormatError: the data is damaged or cut short.
@@ -163,7 +163,7 @@ def read_size(path: Path) -> int | None:
 
 
 def unpack_head(head: bytes) -> bytes:
-    """Return what the first bytes of a file unpack to, as far as they tell; at most 1 MiB."""
+    """Return what the first bytes of a file unpack to, at most 1 MiB."""
     try:
         match sniff(head):
             case Compression.GZ:
@@ -185,7 +185,7 @@ _PACKERS = {
     Compression.XZ: (xz.iter_xz, xz.DEFAULT_LEVEL, xz.PIECE, MIB),
     Compression.ZST: (zst.iter_zst, zst.DEFAULT_LEVEL, zst.PIECE, MIB),
 }
-"""How to pack, how hard, and the bytes of a piece and of the shortest hole that is told apart."""
+"""Packer, level, and the bytes of a piece and of the shortest hole that is kept."""
 
 
 def iter_packed(
@@ -243,7 +243,7 @@ class _Input:
             self._held, self._at = rest + self._held[self._at :], 0
 
     def skip_zeros(self) -> int:
-        """Pass over zeros, and return how many."""
+        """Skip zeros, and return how many."""
         count = 0
         while piece := self.read():
             if is_zero(piece):
@@ -266,7 +266,7 @@ def _members(
     stream: BinaryIO, make: Callable[[bytes], Decoder], kind: FileType, name: str
 ) -> Iterator[bytes]:
     """Yield the content of the members that follow each other in a stream."""
-    source, empties = _Input(stream), Empties(name)
+    source, empties = _Input(stream), EmptyParts(name)
     data = source.begin()
     while data:
         decoder, count = make(data), 0
@@ -279,13 +279,12 @@ def _members(
         padding = source.skip_zeros()
         data = source.begin()
         if data and not kind.magics[0].startswith(data[: len(kind.magics[0])]):
-            raise FormatError(f"{name}: something else follows the compressed data")
+            raise FormatError(f"{name}: unexpected data after the compressed data")
         if kind is magic.XZ and padding % xz.PADDING:
             raise FormatError(f"{name}: {padding} bytes of padding follow an xz stream")
 
 
 def _member(decoder: Decoder, data: bytes, more: Callable[[], bytes], name: str) -> Iterator[bytes]:
-    """Yield the content of one member."""
     while True:
         try:
             out = decoder.feed(data)
@@ -297,7 +296,7 @@ def _member(decoder: Decoder, data: bytes, more: Callable[[], bytes], name: str)
             return
         data = more() if decoder.wants_more else b""
         if decoder.wants_more and not data:
-            raise FormatError(f"{name}: the compressed data is cut short", hint=_TRUNCATED)
+            raise FormatError(f"{name}: the compressed data is truncated", hint=_TRUNCATED)
 
 
 def _unzst_head(head: bytes) -> bytes:

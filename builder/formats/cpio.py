@@ -29,7 +29,7 @@ def iter_files(
 
     Args:
         pieces: The initramfs, piece by piece.
-        wanted: Told a name without leading slash or dot; tells whether its content is.
+        wanted: Called with a name without leading slash or dot; returns whether to yield it.
 
     Raises:
         FormatError: the archive is damaged, cut short, or compressed otherwise.
@@ -46,7 +46,7 @@ def iter_files(
 
 
 def pack_files(files: Mapping[str, bytes]) -> bytes:
-    """Return an archive of regular files of root's, 0644, that tells no time; not compressed.
+    """Return an uncompressed archive of regular files, root's, 0644, without times.
 
     Args:
         files: Name without leading slash to content; the directories above need no entries where
@@ -101,7 +101,7 @@ class _Source:
         return self._held[self._at : self._at + _HEADER_SIZE]
 
     def some(self) -> bytes:
-        """Take whatever is at hand; nothing at the end."""
+        """Take the buffered bytes, or read more; empty at the end."""
         if self._at == len(self._held):
             self._hold(next(self._pieces, b""))
         part = self._held[self._at :]
@@ -124,14 +124,14 @@ class _Source:
         return b"".join([*parts, self._held[self._at - size : self._at]])
 
     def drop(self, size: int) -> None:
-        """Pass over the next bytes."""
+        """Skip bytes."""
         while size > len(self._held) - self._at:
             size -= len(self._held) - self._at
             self._load()
         self._at += size
 
     def skip_zeros(self) -> bool:
-        """Pass over zeros between archives; tells whether anything follows."""
+        """Skip zeros between archives; return whether anything follows."""
         while True:
             self._at = len(self._held) - len(self._held[self._at :].lstrip(b"\0"))
             if self._at < len(self._held):
@@ -172,4 +172,4 @@ def _number(digits: bytes) -> int:
     try:
         return int(digits.decode("ascii"), 16)
     except ValueError:
-        raise FormatError(f"cpio: {digits!r} is no number in hex digits") from None
+        raise FormatError(f"cpio: {digits!r} is not a hexadecimal number") from None

@@ -17,7 +17,7 @@ _MEMORY_LIMIT = 256 * MIB
 
 
 class Inflate:
-    """Gzip by the fastest library that there is."""
+    """Gzip, by the fastest library that is installed."""
 
     def __init__(self) -> None:
         self._object = inflater(16 + zlib.MAX_WBITS)
@@ -25,7 +25,7 @@ class Inflate:
 
     @property
     def eof(self) -> bool:
-        """Whether the stream has ended."""
+        """Return whether the stream has ended."""
         return bool(self._object.eof)
 
     @property
@@ -49,7 +49,7 @@ class Unxz:
 
     @property
     def eof(self) -> bool:
-        """Whether the stream has ended."""
+        """Return whether the stream has ended."""
         return self._object.eof
 
     @property
@@ -77,7 +77,7 @@ class Unzst:
 
     @property
     def eof(self) -> bool:
-        """Whether the stream has ended."""
+        """Return whether the stream has ended."""
         return self._object.eof
 
     @property
@@ -104,7 +104,7 @@ def inflate_member(data: bytes) -> Decoder:
 
 
 def decoder_errors() -> tuple[type[Exception], ...]:
-    """Return what the decoders raise."""
+    """Return the exceptions of the decoders."""
     found: list[object] = [*inflate_errors(), lzma.LZMAError]
     with suppress(ImportError):
         import zstandard

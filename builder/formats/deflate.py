@@ -1,4 +1,4 @@
-"""Deflate and its checksum by the fastest library that is installed; zlib is the way out.
+"""Deflate and CRC-32 by the fastest library that is installed; zlib is the fallback.
 
 Sources: RFC 1950 (zlib), RFC 1951 (deflate), RFC 1952 (gzip). isal has levels up to 3 and is ten
 times as fast there as zlib; zlib-ng has all levels and inflates fastest. Their bytes differ,
@@ -16,7 +16,7 @@ _FASTEST = 3
 
 
 class Compressor(Protocol):
-    """What the libraries have in common."""
+    """Common interface of the libraries."""
 
     def compress(self, data: bytes | bytearray, /) -> bytes:
         """Take bytes in and return what has come out."""
@@ -28,11 +28,11 @@ class Compressor(Protocol):
 
 
 class Inflater(Protocol):
-    """What the libraries have in common."""
+    """Common interface of the libraries."""
 
     @property
     def eof(self) -> bool:
-        """Whether the end of the stream was read."""
+        """Return whether the end of the stream was read."""
         ...
 
     @property
@@ -80,7 +80,7 @@ def inflater(window_bits: int) -> Inflater:
 
 @cache
 def inflate_errors() -> tuple[type[Exception], ...]:
-    """Return what the decoders raise."""
+    """Return the exceptions of the decoders."""
     found: list[object] = [zlib.error]
     with suppress(ImportError):
         from zlib_ng import zlib_ng

@@ -1,6 +1,6 @@
-"""A disk image in whatever it is packed in: compressed or not, in a tar or not, as VHD or not.
+"""Packed disk images: compressed, in a tar, as VHD, or any combination.
 
-What it is packed in is told from the bytes; names lie. Unpacking goes to a sparse file, without
+The packing is detected from the content, not from the name. Unpacking writes a sparse file, without
 ever writing zeros. Does not read disks inside of virtual appliances.
 """
 
@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from builder.formats.bound import Bound
 from builder.formats.compression import Compression, iter_unpacked, sniff, unpack_head
 from builder.formats.disk import SECTOR
 from builder.formats.disk_tar import find_disk, is_tar, unpack_tar
@@ -17,6 +16,7 @@ from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
 from builder.formats.parallel import iter_ahead
 from builder.formats.reading import read_fully
+from builder.formats.size_limit import SizeLimit
 from builder.formats.sparse import SparseDisk, Window, copy_sparse, iter_told, write_sparse
 from builder.formats.stream import truncate
 from builder.formats.vhd import FOOTER_SIZE, Footer, is_vhd, parse_footer
@@ -40,14 +40,14 @@ class Packed(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What people call it, such as ``vhd.tar.gz``."""
+        """The usual file suffix, such as ``vhd.tar.gz``."""
         words = ["vhd" if self.footer else "raw", "tar" if self.member else ""]
         words.append("" if self.compression is Compression.NONE else self.compression)
         return ".".join(filter(None, words))
 
 
 def is_packed_disk(head: bytes) -> bool:
-    """Tell from its first 256 KiB whether a file is a disk that has to be unpacked."""
+    """Return whether a file is a packed disk, by its first 256 KiB."""
     inside = unpack_head(head)
     if is_tar(inside):
         return find_disk(inside) is not None
@@ -56,7 +56,7 @@ def is_packed_disk(head: bytes) -> bool:
 
 
 def is_packed_in_tar(path: Path) -> bool:
-    """Tell a disk, compressed or not, that lies in a tar archive.
+    """Return whether a file is a disk in a tar archive, compressed or not.
 
     Raises:
         FormatError: the file is damaged.
@@ -71,9 +71,9 @@ def unpack_disk(
     """Unpack the disk in a file into an empty file.
 
     Args:
-        path: What is published, or made here.
+        path: The packed file.
         fd: Open for reading and writing; it is the disk afterwards.
-        advance: Told how many bytes came out.
+        advance: Called with the number of unpacked bytes.
 
     Raises:
         FormatError: the file is damaged, cut short, or holds no disk.
@@ -89,7 +89,7 @@ def unpack_disk(
             _copy(path, fd)
         else:
             with closing(iter_ahead(iter_told(iter_unpacked(path), advance))) as pieces:
-                _write(pieces, fd, Bound(inside, name=path.name))
+                _write(pieces, fd, SizeLimit(inside, name=path.name))
     size = os.fstat(fd).st_size
     footer = read_footer(fd, size, name=path.name)
     if footer is not None:
@@ -129,11 +129,11 @@ def _copy(path: Path, fd: int) -> None:
         raise refusal(error, path) from error
 
 
-def _write(pieces: Iterable[bytes], fd: int, bound: Bound) -> None:
+def _write(pieces: Iterable[bytes], fd: int, limit: SizeLimit) -> None:
     """Write a stream, without its zeros."""
     offset = 0
     for piece in pieces:
-        bound.admit(offset, piece)
+        limit.admit(offset, piece)
         write_sparse(fd, piece, offset)
         offset += len(piece)
     truncate(fd, offset)

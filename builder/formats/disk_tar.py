@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 
 from builder.errors import FormatError
 from builder.formats import magic
-from builder.formats.bound import Bound
 from builder.formats.disk import MIB, SECTOR
 from builder.formats.foreign_disks import check_head
 from builder.formats.mbr import has_boot_signature
+from builder.formats.size_limit import SizeLimit
 from builder.formats.sparse import LARGEST_DISK, write_sparse
 from builder.formats.stream import truncate
 from builder.structs import Struct
@@ -25,7 +25,7 @@ _HEAD = 4 * MIB
 """What is looked at to find the disk: headers, and the map of a sparse file."""
 _TAIL_LIMIT = 16 * MIB
 _DAMAGED = (tarfile.TarError, ValueError, OverflowError, IndexError, EOFError, RecursionError)
-_TRUNCATED = "is the file truncated? fetch it again"
+_TRUNCATED = "the file may be truncated: download it again"
 
 
 class DiskMember(Struct, frozen=True):
@@ -50,7 +50,7 @@ class DiskMember(Struct, frozen=True):
 
 
 def is_tar(head: bytes) -> bool:
-    """Tell a tar archive by its first header."""
+    """Return whether a file is a tar archive, by its first header."""
     return magic.TAR.matches(head)
 
 
@@ -96,13 +96,13 @@ def open_tar(
     stream = _Stream(iter(pieces), name)
     head = stream.peek(_HEAD)
     member = _check_disk(head, name)
-    bound = Bound(head[member.start :], name=name)
+    bound = SizeLimit(head[member.start :], name=name)
     bound.check_size(member.size)
     return member, _iter_disk(stream, member, bound, name)
 
 
 def _iter_disk(
-    stream: "_Stream", member: DiskMember, bound: Bound, name: str
+    stream: "_Stream", member: DiskMember, bound: SizeLimit, name: str
 ) -> Iterator[tuple[int, bytes]]:
     """Yield offset and bytes of what is stored of a disk, and check what follows it."""
     stream.skip(member.start)
@@ -166,7 +166,7 @@ class _Stream:
             yield piece
 
     def skip(self, length: int) -> None:
-        """Pass over bytes."""
+        """Skip bytes."""
         for _ in self.iter_exact(length):
             pass
 
@@ -182,9 +182,9 @@ def _check_disk(head: bytes, name: str) -> DiskMember:
     try:
         member = _first_file(head)
     except _DAMAGED as error:
-        raise FormatError(f"{name}: no sound tar archive: {error}", hint=_TRUNCATED) from error
+        raise FormatError(f"{name}: not a valid tar archive: {error}", hint=_TRUNCATED) from error
     if member is None:
-        raise FormatError(f"{name}: no file in the archive; wanted a disk image")
+        raise FormatError(f"{name}: the archive contains no file; expected a disk image")
     check_head(head[member.start :], name=f"{name}: {member.name}")
     if member.size > LARGEST_DISK:
         raise FormatError(f"{name}: a disk of {member.size} bytes; wanted 2 TiB at most")
@@ -200,7 +200,7 @@ def _first_file(head: bytes) -> DiskMember | None:
         if entry is None:
             return None
         if not entry.isreg():
-            raise ValueError(f"{entry.name} is no file")
+            raise ValueError(f"{entry.name} is not a regular file")
         sparse = getattr(entry, "sparse", None)
         extents = ((0, entry.size),) if sparse is None else tuple(sparse)
         return DiskMember(entry.name, entry.size, entry.offset_data, extents)
@@ -223,7 +223,7 @@ def _check_rest(stream: _Stream, name: str) -> None:
         if any(piece[:SECTOR]) or piece.count(0) != len(piece):
             raise FormatError(
                 f"{name}: something follows the disk in the archive; wanted the disk alone",
-                hint="unpack it, and give the disk",
+                hint="unpack it, and use the disk image",
             )
         if count > _TAIL_LIMIT:
             raise FormatError(f"{name}: more than {_TAIL_LIMIT} zeros follow the disk")

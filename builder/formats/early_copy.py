@@ -1,4 +1,4 @@
-"""The beginning of a file, copied in a thread while what changes in it is still being worked out.
+"""Copies the beginning of a file in a thread while the changes to it are still computed.
 
 For containers whose old bytes stay where they are: most of the new file is there by the time that
 its layout is known. Whoever writes the file afterwards waits until the copy has passed a place
@@ -39,7 +39,7 @@ class EarlyCopy:
         self._thread.start()
 
     def is_of(self, fd: int) -> bool:
-        """Tell whether an open file is the one that is copied."""
+        """Return whether an open file is the one that is copied."""
         return os.path.sameopenfile(fd, self._source)
 
     def iter_done(self, start: int, end: int) -> Iterator[int]:

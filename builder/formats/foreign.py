@@ -1,6 +1,6 @@
-"""The only door to other people's programs: what is run is logged, what fails is an error.
+"""Runs external programs: each command is logged, a failure is an error.
 
-Nothing on the way from a spec to an artifact comes through here; booting and judging do.
+A build runs no external program; `boot`, `burn` and the tests do.
 Programs are started without a shell, so no argument is ever interpreted.
 """
 
@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class Done(Struct, frozen=True):
-    """What a program gave.
+    """Result of a program.
 
     Attributes:
         code: Exit status; negative for a signal.
@@ -38,11 +38,11 @@ class Done(Struct, frozen=True):
 
 
 class Running(Struct, frozen=True):
-    """A program that has been started.
+    """A running program.
 
     Attributes:
         argv: Its command line.
-        log: File with what it says.
+        log: File with its output.
     """
 
     argv: tuple[str, ...]
@@ -60,17 +60,17 @@ class Running(Struct, frozen=True):
         return self._process.poll()
 
     def check(self) -> None:
-        """Complain when it has ended with a failure.
+        """Raise an error if it has failed.
 
         Raises:
-            ToolError: with its last lines.
+            ToolError: it exited with a failure; the message has its last lines of output.
         """
         code = self.code
         if code:
             raise _failure(self.argv, code, self.log.read_text(errors="replace"))
 
     def wait(self, seconds: float) -> bool:
-        """Return whether it ends within that time."""
+        """Wait, and return whether it ended within that time."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -78,7 +78,7 @@ class Running(Struct, frozen=True):
         return True
 
     def stop(self) -> None:
-        """End it: politely first, then surely."""
+        """Stop it: SIGTERM first, then SIGKILL."""
         if self.code is None:
             self._process.terminate()
             if not self.wait(_PATIENCE_SECONDS):
@@ -90,12 +90,12 @@ def find_tool(*names: str, hint: str = "") -> str:
     """Return the path of the first of these programs that is installed.
 
     Raises:
-        ToolError: none is.
+        ToolError: none of them is installed.
     """
     search = os.pathsep.join((os.environ.get("PATH", ""), *_SYSTEM))
     found = next((path for name in names if (path := shutil.which(name, path=search))), None)
     if found is None:
-        raise ToolError(f"{' or '.join(names)}: the program is not installed", hint=hint)
+        raise ToolError(f"{' or '.join(names)}: program not installed", hint=hint)
     return found
 
 
@@ -106,13 +106,13 @@ def run_tool(
     seconds: float | None = None,
     accept: Sequence[int] = (0,),
 ) -> Done:
-    """Run a program to its end and return what it said.
+    """Run a program and return its result.
 
     Args:
         argv: Its command line.
         text: Its standard input.
-        seconds: How long it may take.
-        accept: Exit statuses that are no failure.
+        seconds: Timeout.
+        accept: Exit statuses that count as success.
 
     Raises:
         ToolError: it cannot be started, took too long, or failed; with its last lines.
@@ -134,11 +134,11 @@ def run_tool(
 
 @contextmanager
 def start_tool(argv: Sequence[str | Path], log: Path) -> Iterator[Running]:
-    """Start a program that runs beside us, and end it when the context does.
+    """Start a program in the background, and stop it when the context ends.
 
     Args:
         argv: Its command line.
-        log: File that receives what it says.
+        log: File that receives its output.
 
     Raises:
         ToolError: it cannot be started.
@@ -154,7 +154,7 @@ def start_tool(argv: Sequence[str | Path], log: Path) -> Iterator[Running]:
 
 
 def lend_terminal(argv: Sequence[str | Path]) -> int:
-    """Run a program on our own terminal and return its exit status.
+    """Run a program on this terminal and return its exit status.
 
     Raises:
         ToolError: it cannot be started.

@@ -1,4 +1,4 @@
-"""Refuses what is given where a raw disk is wanted: other disk formats, archives, packings."""
+"""Detects files that are not raw disks: other disk formats, archives, compressed data."""
 
 from builder.errors import FormatError
 from builder.formats import magic
@@ -7,20 +7,20 @@ from builder.formats.magic import Group
 from builder.formats.mbr import has_boot_signature
 from builder.formats.vhd import refuse_dynamic
 
-_APPLIANCE = "an OVA is a base for the targets that make one"
+_APPLIANCE = "use a target that makes OVAs"
 _UNPACK = "it is packed twice: unpack it once"
 _HINTS = {
     Group.DISK: "convert it: qemu-img convert -O raw",
-    Group.MEDIUM: "use it with a target that makes installation media",
-    Group.FILESYSTEM: "give the image of a whole disk",
+    Group.MEDIUM: "use a target that makes installation media",
+    Group.FILESYSTEM: "use the image of a whole disk",
     Group.ARCHIVE: _UNPACK,
     Group.COMPRESSED: _UNPACK,
-    Group.OTHER: "give the image of a whole disk, as Photon publishes it for this target",
+    Group.OTHER: "use the image of a whole disk, as Photon publishes it for this target",
 }
 
 
 def describe_head(head: bytes) -> tuple[str, str]:
-    """Return what a file is by its beginning, and what to do then; empty when it is unknown."""
+    """Return the type of a file by its first bytes, and a hint; empty when it is unknown."""
     kind = magic.identify(head)
     if kind is None:
         return "", ""
@@ -28,10 +28,10 @@ def describe_head(head: bytes) -> tuple[str, str]:
 
 
 def check_head(head: bytes, *, name: str) -> None:
-    """Refuse what is no raw disk, as far as its beginning tells.
+    """Refuse a file that is not a raw disk, by its first bytes.
 
     Raises:
-        FormatError: names what it is instead.
+        FormatError: the file has another type, or no boot signature.
     """
     refuse_dynamic(head[:SECTOR], name=name)
     if has_boot_signature(head[:SECTOR]):
@@ -39,7 +39,7 @@ def check_head(head: bytes, *, name: str) -> None:
     kind, hint = describe_head(head)
     if kind:
         raise FormatError(f"{name} is {kind}; wanted a raw disk", hint=hint)
-    found = "is empty" if not head else "is no disk"
+    found = "is empty" if not head else "is not a disk"
     raise FormatError(
         f"{name} {found}: its first sector does not end with 55 aa",
         hint=_HINTS[Group.OTHER],

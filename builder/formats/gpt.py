@@ -42,7 +42,7 @@ _HEADER_CRC = 16
 _OTHER = 0x20
 _ENTRY = struct.Struct("<16s16sQQQ72s")
 _NAME_UNITS = 36
-_HINT = "give an image for disks with sectors of 512 bytes, as Photon publishes them"
+_HINT = "use an image for disks with sectors of 512 bytes, as Photon publishes them"
 _ENTRY_SIZES = (128, 256, 512, 1024, 2048, 4096)
 _MAXIMUM_ENTRIES = 1024
 _ENTRY_COUNT = 128
@@ -95,12 +95,12 @@ class _Header(Struct, frozen=True):
 
 
 def is_gpt(disk: Disk) -> bool:
-    """Tell whether sector 1 begins as a header of a GPT does."""
+    """Return whether sector 1 begins as a header of a GPT does."""
     return disk.size >= 2 * SECTOR and disk.read(SECTOR, len(MAGIC)) == MAGIC
 
 
 def claimed_size(head: bytes) -> int:
-    """Return how long a disk is by the header in its second sector, unchecked; zero without one."""
+    """Return the disk size by the GPT header, unchecked; zero without a header."""
     if head[SECTOR : SECTOR + len(MAGIC)] != MAGIC:
         return 0
     return (int.from_bytes(head[SECTOR + _OTHER : SECTOR + _OTHER + 8], "little") + 1) * SECTOR
@@ -111,7 +111,7 @@ def read_gpt(disk: Disk, *, accept_backup: bool = False) -> tuple[Partition, ...
 
     Args:
         disk: The whole disk.
-        accept_backup: Whether the copy at the disk's end will do when the first is damaged.
+        accept_backup: Use the backup table when the primary one is damaged.
 
     Raises:
         FormatError: the table is damaged, or of a disk with larger sectors.
@@ -133,10 +133,10 @@ def read_gpt_table(disk: Disk, *, accept_backup: bool = False) -> Gpt:
 
 
 def check_gpt(disk: Disk) -> None:
-    """Refuse a disk unless both of its tables are sound and equal.
+    """Refuse a disk unless both of its tables are valid and equal.
 
     Raises:
-        FormatError: naming the table and what is wrong with it.
+        FormatError: one table is damaged, or they differ.
     """
     header = _read_header(disk, HEADER_SECTOR, "GPT")
     if header.other_sector != disk.size // SECTOR - 1:
@@ -184,7 +184,7 @@ def write_gpt(
 
 
 def large_sectors(where: str) -> FormatError:
-    """Return what is said of a disk whose table counts sectors of 4096 bytes."""
+    """Return the error for a disk whose table counts sectors of 4096 bytes."""
     return FormatError(
         f"{where}: the disk has sectors of {LARGE_SECTOR} bytes, wanted {SECTOR}", hint=_HINT
     )
@@ -199,7 +199,7 @@ def _read_backup(disk: Disk) -> Gpt:
 def _read_header(disk: Disk, sector: int, where: str) -> _Header:
     """Return the header in a sector, its checksum and fields checked."""
     if disk.size < (_FIRST_USABLE + _ENTRY_SECTORS) * SECTOR:
-        raise FormatError(f"{where}: a disk of {disk.size} bytes has no room for one")
+        raise FormatError(f"{where}: a disk of {disk.size} bytes is too small for one")
     raw = disk.read(sector * SECTOR, SECTOR)
     magic, revision, size, crc, *fields = _HEADER.unpack_from(raw)
     if magic != MAGIC:
@@ -218,7 +218,6 @@ def _read_header(disk: Disk, sector: int, where: str) -> _Header:
 
 
 def _read_table(disk: Disk, header: _Header, where: str) -> Gpt:
-    """Return the table that a header leads to."""
     if header.entry_size not in _ENTRY_SIZES or header.entry_count > _MAXIMUM_ENTRIES:
         raise FormatError(
             f"{where}: {header.entry_count} entries of {header.entry_size} bytes,"
@@ -249,7 +248,6 @@ def _read_table(disk: Disk, header: _Header, where: str) -> Gpt:
 
 
 def _partition(number: int, entry: _Entry) -> Partition:
-    """Return one entry as a partition."""
     return Partition(
         number,
         entry.first * SECTOR,
@@ -275,12 +273,11 @@ def _check_partitions(table: Gpt, where: str) -> None:
             raise FormatError(
                 f"{where}: partition {one.number} ends at byte {end} of {table.end_usable}"
                 " that can be used",
-                hint="was the disk image cut short?",
+                hint="the disk image may be truncated",
             )
 
 
 def _entry(partition: Partition, attributes: int) -> _Entry:
-    """Return a partition as an entry."""
     name = partition.name.encode("utf-16-le")
     if len(name) > 2 * _NAME_UNITS:
         raise FormatError(f"GPT: the name {partition.name!r} is longer than {_NAME_UNITS}")

@@ -1,4 +1,4 @@
-"""Gzip written by many threads as one member, with zeros that cost next to nothing.
+"""Gzip writer: many threads, one member, runs of zeros at almost no cost.
 
 Sources: RFC 1952 (gzip), RFC 1951 (deflate); Mark Adler, "Enhancing CRC computations", for the
 combination of checksums: CRC-32 is linear over GF(2), so that of two runs follows from theirs.
@@ -68,7 +68,6 @@ def crc_of_zeros(count: int) -> int:
 
 
 def _deflate(piece: Piece, level: int) -> _Deflated:
-    """Deflate one piece."""
     if isinstance(piece, bytes):
         return _Deflated(_deflated(piece, level), checksum()(piece), len(piece))
     whole, rest = divmod(piece, PIECE)

@@ -64,7 +64,7 @@ class InflateZeros:
         return self._decode()
 
     def _skip(self) -> bool:
-        """Pass over what is known to give zeros; tell whether it was there."""
+        """Skip input that is known to decode to zeros; return whether there was any."""
         if not self._is_known_state or not self._known:
             return False
         if not self._input.startswith(self._known, self._at):
@@ -109,7 +109,7 @@ class InflateZeros:
         self._is_zero = self._is_zero and is_zero(out)
 
     def _settle(self) -> None:
-        """Bring the zeros that were passed over into the checksum."""
+        """Add the skipped zeros to the checksum."""
         if self._pending:
             zeros = crc_of_zeros(self._pending)
             self._crc = combine_crc(self._crc, zeros, self._pending)
@@ -117,7 +117,7 @@ class InflateZeros:
             self._pending = 0
 
     def _learn(self) -> None:
-        """Remember what gave zeros, if the decoder is again where it was before."""
+        """Remember input that decoded to zeros, if the decoder returned to its earlier state."""
         was_known = self._is_known_state
         fits = len(self._segment) <= _LONGEST and _HISTORY <= self._given <= MIB
         self._is_known_state = fits and self._is_zero and self._is_at_block()
@@ -131,7 +131,7 @@ class InflateZeros:
         self._is_full = self._is_flushed = False
 
     def _is_at_block(self) -> bool:
-        """Tell whether a block may begin on the next byte."""
+        """Return whether a block may begin on the next byte."""
         probe = self._inflate.copy()
         try:
             return not probe.decompress(_END, len(_END)) and probe.eof and not probe.unused_data

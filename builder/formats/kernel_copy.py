@@ -1,4 +1,4 @@
-"""Runs of one file put into another by the kernel, which shares their blocks where it can.
+"""Copies ranges between files in the kernel, which shares their blocks where it can.
 
 Sources: copy_file_range(2) and ioctl_ficlonerange(2) of Linux: XFS, Btrfs and others share what
 lies on whole blocks in both files, all else is copied without passing through this process.
@@ -25,9 +25,9 @@ _RANGE = struct.Struct("=qQQQ")
 
 
 def can_share(source: int, target: int) -> bool:
-    """Tell whether two open files can have blocks in common; the target may be overwritten.
+    """Return whether two open files can have blocks in common; the target may be overwritten.
 
-    Where they cannot, reserving room in advance makes copying faster.
+    Where they cannot, allocating space in advance makes copying faster.
     """
     if sys.platform != "linux":
         return False
@@ -39,7 +39,7 @@ def can_share(source: int, target: int) -> bool:
 
 
 def reserve(fd: int, offset: int, length: int) -> None:
-    """Reserve room for a run, which makes writing it faster, where the filesystem can do that."""
+    """Allocate space for a range, which speeds up writing, where the filesystem supports it."""
     allocate = getattr(os, "posix_fallocate", None)
     if length and allocate is not None:
         with suppress(OSError):
@@ -68,7 +68,7 @@ def iter_copied(
         offset: Where the run begins in it.
         length: Its bytes.
         to: The file that is written, and where in it.
-        reserves: Whether room is reserved piece by piece, where nothing can be shared. Of a file of
+        reserves: Allocate space piece by piece, where blocks cannot be shared. Of a file of
             some GB all at once was slower, on ext4 of Linux 6.18.
     """
     target, at = to

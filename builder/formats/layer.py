@@ -82,7 +82,7 @@ def _unpacked(stream: BinaryIO, name: str) -> tuple[Compression, Iterator[bytes]
     if kind is Compression.XZ:
         raise FormatError(f"{name} is packed with xz; wanted gzip, zstd or none")
     if kind is Compression.ZST:
-        return kind, zst.iter_passing(stream, name=name)
+        return kind, zst.iter_streamed(stream, name=name)
     return kind, iter_stream(stream, kind, name)
 
 
@@ -176,7 +176,7 @@ class Walk:
             case b"x":
                 self._extended |= dict(self._records(body))
             case _:
-                pass  # dockerd does not heed a global header
+                pass  # dockerd ignores a global header
         return length
 
     def _records(self, body: bytes) -> Iterator[tuple[str, str]]:
@@ -244,7 +244,6 @@ class Walk:
             raise self._refusal("it has a member without a name")
 
     def _refusal(self, what: str) -> FormatError:
-        """Return the error for a layer."""
         return FormatError(f"{self._name}: {what}")
 
 

@@ -1,4 +1,4 @@
-"""Tells what a file is by its magic bytes: one table, for what is read and for what is refused.
+"""File types by magic bytes: one table of all types that are read or refused.
 
 Sources: RFC 1952 (gzip), 8878 (zstd); the .xz file format 1.2.1; POSIX pax (tar); ECMA-119, 8.1;
 QEMU, docs/interop/qcow2.rst; Virtual Disk Format 5.0 and open-vm-tools (VMDK, SE sparse); VHD and
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Group(Enum):
-    """What can be done with a file."""
+    """How the program handles a type."""
 
     DISK = auto()
     MEDIUM = auto()
@@ -70,5 +70,5 @@ _TYPES = (
 
 
 def identify(head: bytes) -> FileType | None:
-    """Return what a file is by its beginning, ``None`` when that is unknown."""
+    """Return the type of a file by its first bytes; ``None`` when it is unknown."""
     return next((kind for kind in _TYPES if kind.matches(head)), None)

@@ -39,19 +39,19 @@ _Entry = tuple[int, int, int]
 
 
 def has_boot_signature(sector: bytes) -> bool:
-    """Tell whether a sector ends as an MBR does; boot sectors of filesystems do, too."""
+    """Return whether a sector ends as an MBR does; boot sectors of filesystems do, too."""
     return sector[_BOOT_SIGNATURE_OFFSET:SECTOR] == BOOT_SIGNATURE
 
 
 def has_plausible_entries(sector: bytes) -> bool:
-    """Tell a partition table from boot code: flags are 0 or 0x80, something is in use."""
+    """Return whether a sector is a partition table: flags are 0 or 0x80, an entry is in use."""
     raw = sector[_ENTRIES_OFFSET : _ENTRIES_OFFSET + _PRIMARY_ENTRIES * _ENTRY.size]
     flags = raw[:: _ENTRY.size]
     return any(raw) and all(flag in {0, 0x80} for flag in flags)
 
 
 def is_protective(sector: bytes) -> bool:
-    """Tell whether an MBR says that the disk has a GPT."""
+    """Return whether an MBR says that the disk has a GPT."""
     return any(kind == PROTECTIVE for kind, _, _ in _entries(sector))
 
 
@@ -69,10 +69,10 @@ def read_mbr(disk: Disk) -> tuple[Partition, ...]:
     """Return primary and logical partitions; the extended one itself is left out.
 
     Raises:
-        FormatError: there is no table, its chain is damaged, or partitions overlap.
+        FormatError: the table is missing, its chain is damaged, or partitions overlap.
     """
     if disk.size < SECTOR:
-        raise FormatError(f"MBR: a disk of {disk.size} bytes has no room for one")
+        raise FormatError(f"MBR: a disk of {disk.size} bytes is too small for one")
     sector = disk.read(0, SECTOR)
     if not has_boot_signature(sector):
         raise FormatError("MBR: the first sector does not end with 55 aa")
@@ -146,11 +146,11 @@ def _iter_logical(disk: Disk, extended: _Entry) -> Iterator[_Entry]:
             raise FormatError(
                 f"MBR: a table of logical partitions is said to be in sector {table},"
                 f" the disk's last is {disk.size // SECTOR - 1}",
-                hint="was the disk image cut short?",
+                hint="the disk image may be truncated",
             )
         sector = disk.read(table * SECTOR, SECTOR)
         if not has_boot_signature(sector):
-            raise FormatError(f"MBR: sector {table} is no table of logical partitions")
+            raise FormatError(f"MBR: sector {table} is not a table of logical partitions")
         entries = [entry for entry in _entries(sector) if entry[0] and entry[2]]
         for kind, first, count in entries:
             if kind not in _EXTENDED:
@@ -160,7 +160,6 @@ def _iter_logical(disk: Disk, extended: _Entry) -> Iterator[_Entry]:
 
 
 def _partition(number: int, entry: _Entry, signature: int) -> Partition:
-    """Return one entry as a partition."""
     kind, first, count = entry
     uuid = f"{signature:08x}-{number:02x}"
     return Partition(number, first * SECTOR, count * SECTOR, f"{kind:02x}", uuid)
@@ -179,7 +178,7 @@ def _check(partitions: Sequence[Partition], size: int) -> None:
         if end > size or end > (_MAXIMUM_SECTORS + 1) * SECTOR:
             raise FormatError(
                 f"MBR: partition {one.number} ends at byte {end} of {size}",
-                hint="was the disk image cut short?",
+                hint="the disk image may be truncated",
             )
 
 

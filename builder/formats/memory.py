@@ -1,4 +1,4 @@
-"""A disk that lies in memory: a small image that is edited before it is written out."""
+"""A disk in memory: a small image that is edited before it is written."""
 
 from builder.errors import FormatError
 

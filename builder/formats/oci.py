@@ -82,7 +82,7 @@ def parse_manifest(body: bytes, media_type: str) -> Index | Manifest:
     value = _mapping(_parse(body))
     told = value.get("mediaType", media_type)
     if "manifests" in value and {"config", "layers"} & value.keys():
-        raise FormatError("it is an index and a manifest at once, so nobody can tell which it is")
+        raise FormatError("it has members of an index and of a manifest; expected one of them")
     if told in INDEX_TYPES and isinstance(value.get("manifests"), list):
         return Index(_platforms(value["manifests"]))
     if told in MANIFEST_TYPES and "config" in value:
@@ -166,7 +166,6 @@ def _layer(entry: object) -> Descriptor:
 
 
 def _descriptor(value: Mapping[str, Any]) -> Descriptor:
-    """Return an OCI descriptor."""
     size, media_type = value.get("size"), value.get("mediaType")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _LARGEST:
         raise FormatError(f"found {size!r:.80} for the size of a blob; wanted a number of bytes")
@@ -182,7 +181,6 @@ def _digest(value: Mapping[str, Any]) -> str:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """Return a JSON object."""
     if not isinstance(value, dict):
         raise FormatError(f"found {type(value).__name__}; wanted a JSON object")
     return value
@@ -193,5 +191,5 @@ def _parse(body: bytes) -> object:
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise FormatError("it is no JSON, or broken off") from error
+        raise FormatError("it is not valid JSON, or truncated") from error
     return value

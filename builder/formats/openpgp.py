@@ -1,4 +1,4 @@
-"""OpenPGP, as far as signatures of RPM packages need it: RSA keys, and signatures by them.
+"""The part of OpenPGP that signatures of RPM packages use: RSA keys and RSA signatures.
 
 Format: RFC 4880, 4.2 (packets), 5.2.2 and 5.2.3 (signatures of version 3 and 4), 5.5.2 (public keys
 of version 4), 6.2 (armor), 12.2 (fingerprints); RFC 8017, 8.2.2 (RSASSA-PKCS1-v1_5). Only public
@@ -195,7 +195,6 @@ def _read_length(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_key(body: bytes, name: str) -> Key:
-    """Return the key in a packet."""
     modulus, at = _read_number(body, 6, name)
     exponent, _ = _read_number(body, at, name)
     framed = b"\x99" + len(body).to_bytes(2, "big") + body

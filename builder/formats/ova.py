@@ -2,7 +2,7 @@
 
 Source: DSP0243 1.1, 5.3 "Distribution as a Single File": USTAR; the envelope is the first
 member; the manifest may follow it, as ovftool does, or come last, as this module writes it,
-because then one pass over the output is enough.
+because then one pass is enough.
 
 Reads appliances with one disk in one file. A certificate is not checked, and not written: a
 signature over other digests says nothing.
@@ -40,7 +40,7 @@ from builder.structs import Struct
 
 _PIECE = MIB
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
-_HINT = "give an appliance, as Photon publishes it for this target"
+_HINT = "use an appliance, as Photon publishes it for this target"
 
 
 class Ova(Struct, frozen=True):
@@ -69,7 +69,7 @@ class Ova(Struct, frozen=True):
         """The only disk, and the member that holds it.
 
         Raises:
-            FormatError: there is none, there are several, or it is compressed or split.
+            FormatError: the appliance has no disk or several, or the disk is compressed or split.
         """
         disks = [disk for disk in self.envelope.disks if disk.file is not None]
         if len(disks) != 1 or disks[0].file is None:
@@ -110,11 +110,11 @@ class Ova(Struct, frozen=True):
                 raise FormatError(
                     f"{self.name}: {line.name}: {line.algorithm} {digest.hexdigest()}; "
                     f"the manifest says {line.digest}",
-                    hint="the file is damaged or was changed; fetch it again",
+                    hint="the file is damaged or was changed: download it again",
                 )
 
     def vouches_for(self, member: Member) -> bool:
-        """Tell whether the manifest has a digest of a member."""
+        """Return whether the manifest has a digest of a member."""
         lines = self.manifest.lines if self.manifest else ()
         return any(line.name == member.name for line in lines)
 
@@ -168,7 +168,7 @@ def open_ova(path: Path) -> Iterator[Ova]:
     """Open an appliance and check that its parts fit each other; digests are not read.
 
     Raises:
-        FormatError: it is none, is damaged, or contradicts itself.
+        FormatError: it is not an OVA, is damaged, or contradicts itself.
         HostError: it cannot be read.
     """
     try:
@@ -184,7 +184,7 @@ def open_ova(path: Path) -> Iterator[Ova]:
 def write_ova(fd: int, appliance: Appliance, advance: Advance = lambda _: None) -> OvaDigests:
     """Write an appliance into an empty file in one pass, and return its digests.
 
-    ``fd`` is open for reading and writing; ``advance`` is told of every run of bytes.
+    ``fd`` is open for reading and writing; ``advance`` is called with the bytes written.
 
     Raises:
         FormatError: a name cannot be a member's.
@@ -236,7 +236,6 @@ class _Plan:
         yield bytes(self.total - self._end - BLOCK - padded(len(text)))
 
     def _add(self, name: str, size: int, segments: Iterable[Segment]) -> None:
-        """Add a member."""
         _check_name(name, where="a new appliance")
         start = self._end + len(format_header(name, size, mtime=self._mtime))
         self._members.append((name, size, segments))
@@ -264,7 +263,6 @@ def _measured(segments: Iterable[Segment], size: int, name: str) -> Iterator[Seg
 
 
 def _open(fd: int, path: Path) -> Ova:
-    """Read what is in an opened file."""
     try:
         return _read_ova(fd, path.name)
     except IsADirectoryError as error:
@@ -297,7 +295,7 @@ def _read_ova(fd: int, name: str) -> Ova:
 
 
 def _refuse_other_formats(head: bytes, name: str) -> None:
-    """Say what a file is that is no tar archive, as far as it is known."""
+    """Refuse a file that is not a tar archive, naming its type when it is known."""
     if not head:
         raise FormatError(f"{name}: the file is empty")
     kind = magic.identify(head)
@@ -346,7 +344,7 @@ def _check_reference(file: FileReference, members: tuple[Member, ...], name: str
     if file.size is not None and found[0].size != file.size:
         raise FormatError(
             f"{name}: {file.href} has {found[0].size} bytes; the envelope says {file.size}",
-            hint="the file is damaged or was changed; fetch it again",
+            hint="the file is damaged or was changed: download it again",
         )
 
 

@@ -17,14 +17,14 @@ from builder.formats.signatures import foreign_filesystem
 
 _FAT_NAMES = ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))
 _EXT_MAGIC = (0x438, b"\x53\xef")
-_HINT = "wanted a GPT or MBR: give the image of a whole disk"
+_HINT = "use the image of a whole disk, with a GPT or an MBR"
 
 
 def read_partitions(disk: Disk) -> tuple[Partition, ...]:
     """Return the partitions of a disk, by number.
 
     Raises:
-        FormatError: the table is damaged, or there is none; says what is there instead.
+        FormatError: the table is damaged, or missing.
     """
     if disk.size < SECTOR:
         raise FormatError(f"a disk of {disk.size} bytes has no partition table", hint=_HINT)
@@ -43,7 +43,7 @@ def check_partitions(disk: Disk) -> None:
     """Refuse a disk whose partition table, or the copy of it at the end, is damaged.
 
     Raises:
-        FormatError: naming the table and what is wrong with it.
+        FormatError: one of the tables is damaged.
     """
     read_partitions(disk)
     if is_gpt(disk):
@@ -51,7 +51,7 @@ def check_partitions(disk: Disk) -> None:
 
 
 def describe_other(disk: Disk, sector: bytes) -> str:
-    """Say what is on a disk instead of an MBR in its first sector, empty when one is there."""
+    """Return what a disk holds instead of an MBR in its first sector; empty when it has one."""
     if is_gpt(disk):
         return "there is a GPT, but no protective MBR before it"
     if any(sector[at : at + len(name)] == name for at, name in _FAT_NAMES):
@@ -64,11 +64,11 @@ def describe_other(disk: Disk, sector: bytes) -> str:
         return "it holds an ISO 9660 filesystem"
     if foreign := foreign_filesystem(disk, 0, disk.size):
         return f"it holds {foreign}"
-    return "its first sector is empty" if not any(sector) else "its first sector is no MBR"
+    return "its first sector is empty" if not any(sector) else "its first sector is not an MBR"
 
 
 def _has_large_sectors(disk: Disk, sector: bytes) -> bool:
-    """Tell an MBR that counts sectors of 4096 bytes, by where filesystems begin; it does not say.
+    """Return whether an MBR counts sectors of 4096 bytes, by where filesystems begin.
 
     Looked at first, because such a table leads to chains and contents that are not there.
     """
@@ -76,14 +76,14 @@ def _has_large_sectors(disk: Disk, sector: bytes) -> bool:
 
 
 def _leads(disk: Disk, sector: bytes, unit: int) -> bool:
-    """Tell whether a table in units of bytes leads to something that is known."""
+    """Return whether a table in units of bytes leads to something that is known."""
     return any(
         _is_known(disk, first * unit, count * unit) for first, count in entries_in_use(sector)
     )
 
 
 def _is_known(disk: Disk, offset: int, size: int) -> bool:
-    """Tell whether a filesystem, or something else that is known, begins at a byte."""
+    """Return whether a filesystem, or something else that is known, begins at a byte."""
     if _holds(disk, offset + _EXT_MAGIC[0], _EXT_MAGIC[1]):
         return True
     if any(_holds(disk, offset + at, name) for at, name in _FAT_NAMES):
@@ -92,6 +92,6 @@ def _is_known(disk: Disk, offset: int, size: int) -> bool:
 
 
 def _holds(disk: Disk, offset: int, magic: bytes) -> bool:
-    """Tell whether the disk has these bytes there."""
+    """Return whether the disk has these bytes there."""
     end = offset + len(magic)
     return end <= disk.size and disk.read(offset, len(magic)) == magic

@@ -1,4 +1,4 @@
-"""How far a file has been written, and where its bytes can be read: for those who follow a writer.
+"""Progress of a file that is being written, for readers that follow the writer.
 
 Does not read or write: see ``stream``.
 """
@@ -24,7 +24,7 @@ class Run:
 
 
 class Position:
-    """How far a file has been written, for those who follow the writer."""
+    """How far a file has been written, for readers that follow the writer."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -48,7 +48,7 @@ class Position:
             self._changed.notify_all()
 
     def end(self, *, abandoned: bool) -> None:
-        """Tell the followers that nothing more will come."""
+        """Mark the file as complete."""
         with self._changed:
             self.abandoned = self.abandoned or (abandoned and not self.ended)
             self.ended = True

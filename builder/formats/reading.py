@@ -1,4 +1,4 @@
-"""Reads from a place in a file, as a whole."""
+"""Complete reads at an offset of a file."""
 
 import os
 

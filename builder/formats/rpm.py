@@ -1,4 +1,4 @@
-"""The header of an RPM package: what a repository has to know of it.
+"""The header of an RPM package, with the tags that a repository lists.
 
 Format: RPM 4, docs/manual/format_v4.md and format_header.md of the rpm sources: a lead of 96
 bytes, a signature header padded to 8 bytes, a header; a header is a magic, an index of tags and
@@ -67,7 +67,7 @@ def read_header(stream: BinaryIO, name: str) -> Header:
     """Return the header of the package that begins where ``stream`` does.
 
     Raises:
-        FormatError: it is no RPM package, damaged or cut short.
+        FormatError: it is not an RPM package, or is damaged or truncated.
     """
     lead = _read(stream, _LEAD_SIZE, name)
     if not lead.startswith(LEAD):
@@ -115,7 +115,6 @@ def read_signed_header(stream: BinaryIO, name: str) -> SignedHeader:
 
 
 def _payload_size(signed: dict[int, Value]) -> int:
-    """Return the length of the payload."""
     sizes = (number for tag in _PAYLOAD_SIZES for number in signed.get(tag, ()))
     return next((number for number in sizes if isinstance(number, int)), 0)
 
@@ -187,5 +186,5 @@ def _read(stream: BinaryIO, size: int, name: str) -> bytes:
     """Read exactly ``size`` bytes."""
     data = stream.read(size)
     if len(data) != size:
-        raise FormatError(f"{name}: cut short, {len(data)} of {size} bytes of a header are there")
+        raise FormatError(f"{name}: truncated: {len(data)} of {size} bytes of a header")
     return data

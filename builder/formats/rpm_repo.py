@@ -170,7 +170,6 @@ def _format_data(kind: str, href: str, content: bytes, timestamp: int) -> str:
 
 
 def _decompress(data: bytes, kind: str) -> str:
-    """Return the text of an index."""
     try:
         inflater = zlib.decompressobj(31)
         text = inflater.decompress(data, _LARGEST_TEXT)
@@ -284,7 +283,6 @@ def _relations(header: Header) -> Iterator[str]:
 
 
 def _relation(kind: str, name: str, flags: int, version: str) -> str:
-    """Return one relation."""
     parts = [f'name="{_said(name)}"']
     sense = _SENSES.get(flags & 14)
     if sense and version:

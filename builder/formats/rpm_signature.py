@@ -1,4 +1,4 @@
-"""Whether an RPM package is the one that a known key signed.
+"""Verifies that an RPM package was signed by a known key.
 
 Format: RPM 4, format_v4.md: the signature header's tag 268 is an OpenPGP signature of the header,
 the header's tag 5092 the digest of the payload. So a package is proved in two steps, from a stream,
@@ -19,11 +19,11 @@ _ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512"}
 _PIECE = 1 << 20
 _WEAK_HASHES = {"md5", "sha1"}
 _WEAK_BITS = 2048
-_ANEW = "clear it from the cache and download it again; do not use this file"
+_ANEW = "do not use this file: remove it from the cache and download it again"
 
 
 class Signer(Struct, frozen=True):
-    """Who signed a package, and how.
+    """Signer of a package.
 
     Attributes:
         key: The key.
@@ -35,7 +35,7 @@ class Signer(Struct, frozen=True):
 
     @property
     def is_weak(self) -> bool:
-        """Whether such a signature can be forged with effort."""
+        """Return whether such a signature can be forged with effort."""
         return self.key.bits < _WEAK_BITS or self.algorithm in _WEAK_HASHES
 
 
@@ -59,7 +59,6 @@ def check_package(stream: BinaryIO, name: str, keys: Mapping[str, Key]) -> Signe
 
 
 def _signer(signature: Signature, header: SignedHeader, keys: Mapping[str, Key]) -> Signer:
-    """Return who signed a header."""
     key = keys.get(signature.key_id)
     name = header.name
     if key is None:

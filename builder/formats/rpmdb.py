@@ -41,7 +41,7 @@ def iter_headers(data: bytes, log: bytes, name: str) -> Iterator[bytes]:
         name: What messages call the database.
 
     Raises:
-        FormatError: the database is damaged, or is of neither kind.
+        FormatError: the database is damaged, or of an unknown kind.
     """
     if data.startswith(SQLITE_MAGIC):
         return _iter_sqlite(data, log, name)

@@ -1,4 +1,4 @@
-"""A disk whose writes are kept in memory: what is opened to be looked at is never changed.
+"""A copy-on-write disk: writes stay in memory, the disk below is never changed.
 
 Opening a filesystem may write (a journal is replayed); a base that is only inspected stays
 as it is. Blocks of 64 KiB are copied when they are first written.

@@ -1,4 +1,4 @@
-"""Names what a disk or a partition holds when it is nothing that can be edited, by its magic bytes.
+"""Names filesystems and volumes that cannot be edited, by their magic bytes.
 
 Sources: the superblock layouts of XFS (fs/xfs/libxfs/xfs_format.h), Btrfs (on-disk format,
 wiki), LVM2 (label_header), LUKS (on-disk format 1.1 and 2), Linux swap (mm/swapfile.c; its magic
@@ -36,14 +36,14 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
 
 
 def foreign_filesystem(disk: Disk, offset: int, size: int) -> str:
-    """Return the name of what ``size`` bytes at ``offset`` hold, empty when it is not known."""
+    """Return the name of the content of ``size`` bytes at ``offset``; empty when unknown."""
     return next((name for name, _ in iter_signatures(disk, offset, size)), "")
 
 
 def iter_signatures(disk: Disk, offset: int, size: int) -> Iterator[tuple[str, int]]:
-    """Yield the names of everything that a run was used for, and where on the disk that shows.
+    """Yield name and place of every signature in a range of a disk.
 
-    What is part of something larger comes first, each name once.
+    Members of larger volumes come first; each name occurs once.
     """
     found: dict[str, int] = {}
     for name, place in _iter_all(disk, offset, size):
@@ -64,7 +64,7 @@ def _iter_all(disk: Disk, offset: int, size: int) -> Iterator[tuple[str, int]]:
 
 
 def _holds(disk: Disk, place: int, magic: bytes) -> bool:
-    """Tell whether the disk has these bytes there."""
+    """Return whether the disk has these bytes there."""
     try:
         return disk.read(place, len(magic)) == magic
     except FormatError:

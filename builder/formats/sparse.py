@@ -33,7 +33,7 @@ STRETCH = 4 * MIB
 """What is digested as a whole."""
 
 ZEROS = bytes(MIB)
-"""Zeros that are told by what they are, not by what they hold."""
+"""Zeros that are recognised by identity, not by content."""
 CELL = 64 * KIB
 """What is looked at as a whole when zeros are looked for."""
 _FINE = 4 * KIB
@@ -91,7 +91,7 @@ def open_scratch(directory: Path) -> Iterator[int]:
     """Open an empty file without a name on the filesystem of ``directory``.
 
     Raises:
-        HostError: no file can be made there.
+        HostError: no file can be created there.
     """
     with ExitStack() as stack:
         try:
@@ -102,7 +102,7 @@ def open_scratch(directory: Path) -> Iterator[int]:
 
 
 def is_zero(data: bytes, start: int = 0, end: int | None = None) -> bool:
-    """Tell whether there is nothing but zeros in a part of at most 1 MiB."""
+    """Return whether there is nothing but zeros in a part of at most 1 MiB."""
     if data is ZEROS:
         return True
     length = (len(data) if end is None else end) - start
@@ -125,7 +125,7 @@ def iter_told(
 def write_sparse(fd: int, data: bytes, offset: int) -> None:
     """Write what is not zero of ``data`` into a file that is still a hole there.
 
-    Runs are told apart in blocks of 4 KiB, counted from the file's first byte.
+    Runs are separated in blocks of 4 KiB, counted from the file's first byte.
     """
     if data is ZEROS:
         return
@@ -190,7 +190,7 @@ def iter_spelled_out(piece: Piece) -> Iterator[bytes]:
 def iter_cells(window: Window) -> Iterator[tuple[int, bytes]]:
     """Yield offset and bytes of each cell of 64 KiB that is not zero.
 
-    What is a hole depends on the filesystem and its mood, what is zero does not: equal
+    Holes depend on the filesystem, zeros do not: equal
     contents give equal cells.
     """
     done = 0
@@ -208,7 +208,7 @@ def copy_sparse(source: Window, fd: int) -> None:
     """Copy a window to the start of an empty file, holes staying holes.
 
     Raises:
-        HostError: there is no room.
+        HostError: the disk is full.
     """
     # What can_share may overwrite is to be the same there, so this has to be the same place.
     reserves = source.offset > 0 or not can_share(source.fd, fd)

@@ -70,7 +70,7 @@ class RangeDigest:
         """
         position = self._position
         if position is None:
-            raise ValueError("this digest follows no file that is being written")
+            raise ValueError("this digest does not follow a file that is being written")
         if self._would_wait_for_itself(position):
             raise ValueError(f"bytes from {self._start} on are not all written yet")
         self.check()
@@ -91,7 +91,7 @@ class RangeDigest:
             self._thread.join()
 
     def check(self) -> None:
-        """Wait for the thread, and say what it could not do.
+        """Wait for the thread, and raise its error.
 
         Raises:
             HostError: the written bytes could not be read back.
@@ -101,7 +101,7 @@ class RangeDigest:
             raise refusal(self._error, "reading back what was written")
 
     def _would_wait_for_itself(self, position: Position) -> bool:
-        """Tell whether the caller is the one who still has to write the range."""
+        """Return whether the caller is the one who still has to write the range."""
         if position.ended or threading.get_ident() != position.writer:
             return False
         return self._end is None or self._end > position.written
@@ -148,12 +148,12 @@ def write_segments(
         fd: File to write, open for reading and writing.
         segments: What the file consists of.
         digests: Ranges to be hashed; all of them are done on return.
-        advance: Told of every run of bytes that has been written.
+        advance: Called with the length of every run that was written.
         early: A copy to ``fd`` that is under way; spans that are part of it are left to it.
 
     Raises:
         FormatError: a source is shorter than its span says.
-        HostError: reading or writing failed, for want of room for example.
+        HostError: reading or writing failed, for example because the disk is full.
     """
     position = Position(fd)
     try:
@@ -231,7 +231,7 @@ def _read_pieces(fd: int, offset: int, length: int, buffer: memoryview) -> Itera
         if not count:
             raise FormatError(
                 f"a source ends at byte {offset}, wanted {end - offset} more",
-                hint="was it replaced or cut short while it was read? run again",
+                hint="it was replaced or truncated while it was read: run again",
             )
         yield buffer[:count]
         offset += count
@@ -254,20 +254,20 @@ def truncate(fd: int, size: int) -> None:
     """Make a file ``size`` bytes long; what is added is a hole.
 
     Raises:
-        HostError: there is no room, or files may not be so large.
+        HostError: the disk is full, or the file would exceed a limit.
     """
     with _host_errors(fd):
         os.ftruncate(fd, size)
 
 
 def allocate(fd: int, size: int) -> None:
-    """Make a new file ``size`` bytes long, its room reserved where the filesystem can do that.
+    """Make a new file ``size`` bytes long, with its space allocated where that is supported.
 
     Raises:
-        HostError: there is not that much room.
+        HostError: the disk is full.
     """
     reserve: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
-    with _host_errors(fd, f"making room for {size} bytes"):
+    with _host_errors(fd, f"allocating {size} bytes"):
         if size and reserve is not None:
             try:
                 reserve(fd, 0, size)
@@ -326,7 +326,7 @@ class BackgroundDigest:
         return self._hash.hexdigest()
 
     def stop(self) -> None:
-        """Give up; the thread ends soon."""
+        """Cancel; the thread ends soon."""
         self._stopped = True
 
     def _run(self) -> None:
@@ -367,7 +367,7 @@ def _descriptor(file: Path | int) -> Iterator[int]:
 
 @contextmanager
 def _host_errors(file: Path | int, doing: str = "") -> Iterator[None]:
-    """Turn the system's refusals about a path or a descriptor into errors for the user."""
+    """Turn an ``OSError`` about a path or a descriptor into a ``HostError``."""
     try:
         yield
     except OSError as error:

@@ -87,7 +87,7 @@ def read_members(fd: int, size: int, *, name: str) -> tuple[Member, ...]:
     """Read the member table of the archive in the first ``size`` bytes of ``fd``.
 
     Raises:
-        FormatError: it is no tar archive, is cut short, or something but zeros follows it.
+        FormatError: it is not a tar archive, is truncated, or data follows its end.
     """
     walk = _Walk(fd, size, name)
     members = []
@@ -103,7 +103,7 @@ def read_members(fd: int, size: int, *, name: str) -> tuple[Member, ...]:
         if content + length > size:
             raise FormatError(
                 f"{name}: {what} ends at byte {content + length} of a file of {size}",
-                hint="is the file truncated? fetch it again",
+                hint="the file may be truncated: download it again",
             )
         walk.offset = content + padded(length)
     _check_end(walk)
@@ -132,7 +132,7 @@ def _read_header(walk: _Walk) -> tarfile.TarInfo | None:
     if len(raw) < BLOCK:
         raise FormatError(
             f"{walk.name}: ends at byte {walk.size} without the block of zeros that ends a tar",
-            hint="is the file truncated? fetch it again",
+            hint="the file may be truncated: download it again",
         )
     if not any(raw):
         return None
@@ -190,7 +190,6 @@ def _pax_records(raw: bytes, walk: _Walk) -> Iterator[tuple[str, str]]:
 
 
 def _apply_record(walk: _Walk, key: str, value: str) -> None:
-    """Remember one record."""
     number = value.partition(".")[0]
     if key in {"size", "mtime"} and not _NUMBER.fullmatch(number):
         raise FormatError(f"{walk.where()}: {key} is {value!r}, wanted a number")

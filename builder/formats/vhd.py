@@ -54,7 +54,7 @@ class Footer(Struct, frozen=True):
 
 
 def is_vhd(tail: bytes) -> bool:
-    """Tell whether the last 512 bytes of a file, or its first, are a footer."""
+    """Return whether the last 512 bytes of a file, or its first, are a footer."""
     return tail.startswith(COOKIE)
 
 
@@ -67,7 +67,7 @@ def parse_footer(raw: bytes, *, disk_size: int, name: str) -> Footer:
         name: For messages.
 
     Raises:
-        FormatError: it is no sound footer, or not one of a fixed disk.
+        FormatError: it is not a valid footer, or not one of a fixed disk.
     """
     if len(raw) != FOOTER_SIZE or not is_vhd(raw):
         raise FormatError(f"{name}: no VHD footer in its last {FOOTER_SIZE} bytes", hint=_HINT)
@@ -77,7 +77,7 @@ def parse_footer(raw: bytes, *, disk_size: int, name: str) -> Footer:
     if found != wanted:
         raise FormatError(
             f"{name}: VHD footer: checksum {found:#010x}, wanted {wanted:#010x}",
-            hint="is the file damaged? fetch it again",
+            hint="the file is damaged: download it again",
         )
     if kind != FIXED:
         what = _KINDS.get(kind, f"of type {kind}")
@@ -85,7 +85,7 @@ def parse_footer(raw: bytes, *, disk_size: int, name: str) -> Footer:
     if fields[9] != disk_size:
         raise FormatError(
             f"{name}: VHD footer: a disk of {fields[9]} bytes, but {disk_size} are there",
-            hint="is the file truncated? fetch it again",
+            hint="the file may be truncated: download it again",
         )
     return Footer(disk_size, fields[4] + _EPOCH, uuid.UUID(bytes=fields[15]))
 
@@ -116,7 +116,7 @@ def refuse_dynamic(head: bytes, *, name: str) -> None:
     """Refuse a file that begins with a copy of its footer, as disks do that are not fixed.
 
     Raises:
-        FormatError: it does.
+        FormatError: the file begins with a footer, so the disk is not fixed.
     """
     if is_vhd(head):
         kind = int.from_bytes(head[0x3C:0x40], "big")

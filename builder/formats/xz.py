@@ -15,7 +15,7 @@ from functools import cache, partial
 
 from builder.errors import FormatError
 from builder.formats.disk import MIB
-from builder.formats.empties import Empties
+from builder.formats.empty_parts import EmptyParts
 from builder.formats.parallel import iter_ordered
 from builder.formats.sparse import Piece, is_zero
 
@@ -29,7 +29,7 @@ _WORD = struct.Struct("<I")
 PADDING = 4
 """What every part of a stream, and the padding between streams, is a multiple of."""
 _LARGEST_INDEX = 64 * MIB
-_TRUNCATED = "is the file truncated? fetch it again"
+_TRUNCATED = "the file may be truncated: download it again"
 
 Read = Callable[[int, int], bytes]
 
@@ -77,7 +77,7 @@ def read_size(read: Read, size: int, *, name: str) -> int:
     Raises:
         FormatError: a footer or an index is damaged, or the file is cut short.
     """
-    total, end, empties = 0, size, Empties(name)
+    total, end, empties = 0, size, EmptyParts(name)
     while end:
         footer = read(HEADER_SIZE, max(0, end - HEADER_SIZE))
         if footer[-_WORD.size :] == bytes(_WORD.size):
@@ -138,12 +138,10 @@ def _pack(piece: Piece, level: int) -> list[_Block]:
 
 @cache
 def _zero_block(size: int, level: int) -> _Block:
-    """Return a block of zeros."""
     return _block(bytes(size), level)
 
 
 def _block(data: bytes, level: int) -> _Block:
-    """Compress bytes as one block."""
     _, block, index = _split_stream(data, level)
     unpadded, at = read_number(index, 2)
     size, _ = read_number(index, at)

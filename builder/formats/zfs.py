@@ -1,4 +1,4 @@
-"""The labels that mark a member of a ZFS pool: whether one is there, and the name of the pool.
+"""Labels of ZFS pool members: detection, and the name of the pool.
 
 Source: ZFS On-Disk Specification (2006), chapter 1; OpenZFS ``include/sys/vdev_impl.h`` for the
 label and ``module/nvpair/nvpair.c`` for the XDR form of its list of names and values.

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from builder.errors import FormatError, ToolError
 from builder.formats import magic
 from builder.formats.disk import MIB
-from builder.formats.empties import Empties
+from builder.formats.empty_parts import EmptyParts
 from builder.formats.parallel import iter_ordered
 from builder.formats.reading import read_fully
 from builder.formats.sparse import Piece
@@ -36,7 +36,7 @@ _LARGEST_WINDOW = 128 * MIB
 
 
 def is_zst(head: bytes) -> bool:
-    """Tell a file that begins with a frame."""
+    """Return whether a file begins with a frame."""
     return head.startswith(MAGIC) or (head[1:4] == _SKIPPABLE and head[0] & 0xF0 == _SKIPPABLE_LOW)
 
 
@@ -56,10 +56,10 @@ def iter_unpacked(stream: BinaryIO, size: int, *, name: str) -> Iterator[bytes]:
     """
     check_library()
     _check_frames(stream.fileno(), size, name)
-    yield from iter_passing(stream, name=name)
+    yield from iter_streamed(stream, name=name)
 
 
-def iter_passing(stream: BinaryIO, *, name: str) -> Iterator[bytes]:
+def iter_streamed(stream: BinaryIO, *, name: str) -> Iterator[bytes]:
     """Yield what frames hold that are read once, in pieces of 1 MiB at most.
 
     That the last frame is whole is not checked.
@@ -95,10 +95,10 @@ def read_size(fd: int, size: int, *, name: str) -> int | None:
 
 
 def check_library() -> None:
-    """Refuse to go on without the library, which Python has only from 3.14 on.
+    """Check that a Zstandard library can be imported; Python includes one since 3.14.
 
     Raises:
-        ToolError: it cannot be imported.
+        ToolError: the library cannot be imported.
     """
     if importlib.util.find_spec("zstandard") is None:
         hint = "pip install zstandard, or choose another compression"
@@ -106,7 +106,6 @@ def check_library() -> None:
 
 
 def _pack(piece: Piece, level: int) -> bytes:
-    """Compress one piece."""
     if isinstance(piece, bytes):
         return _frame(piece, level)
     whole, rest = divmod(piece, PIECE)
@@ -115,12 +114,10 @@ def _pack(piece: Piece, level: int) -> bytes:
 
 @cache
 def _zero_frame(size: int, level: int) -> bytes:
-    """Return a frame of zeros."""
     return _frame(bytes(size), level)
 
 
 def _frame(data: bytes, level: int) -> bytes:
-    """Compress bytes as one frame."""
     import zstandard
 
     return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(data)
@@ -134,7 +131,7 @@ def _check_frames(fd: int, size: int, name: str) -> None:
 
 def _iter_frames(fd: int, size: int, name: str) -> Iterator[bytes]:
     """Yield the first bytes of every frame with content, up to the end of the file."""
-    at, empties = 0, Empties(name)
+    at, empties = 0, EmptyParts(name)
     while at < size:
         head = read_fully(fd, _HEAD, at)
         if not is_zst(head):
@@ -148,7 +145,7 @@ def _iter_frames(fd: int, size: int, name: str) -> Iterator[bytes]:
     if at > size:
         raise FormatError(
             f"{name}: ends at byte {size} inside a zstd frame",
-            hint="is the file truncated? fetch it again",
+            hint="the file may be truncated: download it again",
         )
 
 
@@ -164,7 +161,7 @@ def _content_size(head: bytes) -> int | None:
     return int.from_bytes(head[at : at + length], "little") + (256 if length == 2 else 0)  # noqa: PLR2004 - bytes
 
 
-def _end_of_frame(fd: int, at: int, empties: Empties, name: str) -> int:
+def _end_of_frame(fd: int, at: int, empties: EmptyParts, name: str) -> int:
     """Return the position behind a frame."""
     head = read_fully(fd, _HEAD, at)
     flags = head[len(MAGIC)] if len(head) > len(MAGIC) else 0
@@ -177,7 +174,7 @@ def _end_of_frame(fd: int, at: int, empties: Empties, name: str) -> int:
         if len(raw) < _BLOCK_HEADER:
             raise FormatError(
                 f"{name}: ends inside a zstd frame, at byte {at}",
-                hint="is the file truncated? fetch it again",
+                hint="the file may be truncated: download it again",
             )
         word = int.from_bytes(raw, "little")
         last, kind = bool(word & 1), word >> 1 & 3

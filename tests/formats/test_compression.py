@@ -19,8 +19,8 @@ from builder.formats.compression import (
 )
 from builder.formats.disk import MIB
 from builder.formats.disk_file import unpack_disk
-from builder.formats.passing import iter_unpacked_pieces
 from builder.formats.sparse import Window
+from builder.formats.streaming import iter_unpacked_pieces
 from tests.support.judges import judge
 
 KINDS = [Compression.GZ, Compression.XZ, Compression.ZST]

@@ -619,7 +619,7 @@ def _damaged(disk: FileDisk, old: bytes, new: bytes) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "sentence", "judged"),
     [
-        (b"TWO     TXT", b"ONE     TXT", "'ONE.TXT' is there twice", "Duplicate directory entry"),
+        (b"TWO     TXT", b"ONE     TXT", "'ONE.TXT' occurs twice", "Duplicate directory entry"),
         (b".          \x10", b"X          \x10", "entries . and ..", "Expected a valid"),
         (b"\x88\x13\0\0TWO", b"\x88\xff\0\0TWO", "65416 bytes in ", "File size is 65416"),
     ],

@@ -1,4 +1,4 @@
-"""Our own gzip read back: zeros are passed over, and nothing else is."""
+"""Our own gzip read back: zeros are skipped, and nothing else is."""
 
 import gzip
 import itertools

@@ -104,7 +104,7 @@ def test_a_chain_that_loops_is_refused(extended: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "raw", "message"),
     [
-        (0x1FE, b"\0\0", "is no table of logical partitions"),
+        (0x1FE, b"\0\0", "is not a table of logical partitions"),
         (
             0x1D6,
             struct.pack("<I", 1 << 31),
@@ -185,9 +185,9 @@ def test_an_iso_is_named(tmp_path: Path) -> None:
     ("sector", "message"),
     [
         (bytes(SECTOR), "its first sector is empty"),
-        (b"text" * 128, "its first sector is no MBR"),
-        (b"\x90" * 510 + b"\x55\xaa", "its first sector is no MBR"),
-        (bytes(510) + b"\x55\xaa", "its first sector is no MBR"),
+        (b"text" * 128, "its first sector is not an MBR"),
+        (b"\x90" * 510 + b"\x55\xaa", "its first sector is not an MBR"),
+        (bytes(510) + b"\x55\xaa", "its first sector is not an MBR"),
     ],
     ids=["zeros", "text", "boot code", "nothing but a signature"],
 )

@@ -191,7 +191,7 @@ def test_an_allocated_file_has_its_size(out: int) -> None:
 
 
 def test_room_that_no_disk_has_is_refused(out: int) -> None:
-    with pytest.raises(HostError, match=r"making room for \d+ bytes"):
+    with pytest.raises(HostError, match=r"allocating \d+ bytes"):
         allocate(out, (1 << 63) - 1)
 
 

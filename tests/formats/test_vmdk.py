@@ -13,7 +13,7 @@ import pytest
 
 from builder.errors import BuilderError, FormatError
 from builder.formats.disk import GIB, KIB, MIB, SECTOR, FileDisk
-from builder.formats.spill import Spill
+from builder.formats.spool import Spool
 from builder.formats.stream import write_segments
 from builder.formats.vmdk import (
     GrainOverlay,
@@ -234,8 +234,8 @@ def test_an_overlay_behaves_as_a_bytearray_with_any_budget(in_memory: int, tmp_p
     path = tmp_path / "base.vmdk"
     path.write_bytes(of_raw(random.Random(3).randbytes(20 * GRAIN + 1536)).make())
     source = random.Random(4)
-    with opened(path) as vmdk, Spill(tmp_path, in_memory=in_memory) as spill:
-        overlay = GrainOverlay(vmdk, spill, dirty_grains=3)
+    with opened(path) as vmdk, Spool(tmp_path, in_memory=in_memory) as spool:
+        overlay = GrainOverlay(vmdk, spool, dirty_grains=3)
         model = bytearray(overlay.read(0, overlay.size))
         for _ in range(300):
             length = source.randrange(1, 3 * GRAIN)
@@ -297,8 +297,8 @@ def test_memory_does_not_grow_with_what_changes_when_there_is_another_place(tmp_
     source = random.Random(5)
     tracemalloc.start()
     try:
-        with opened(path) as vmdk, Spill(tmp_path, in_memory=MIB) as spill:
-            overlay = GrainOverlay(vmdk, spill, dirty_grains=16)
+        with opened(path) as vmdk, Spool(tmp_path, in_memory=MIB) as spool:
+            overlay = GrainOverlay(vmdk, spool, dirty_grains=16)
             for offset in range(0, 32 * MIB, GRAIN):
                 overlay.write(100 * MIB + offset, source.randbytes(GRAIN))
             out = write_splice(overlay, tmp_path / "out.vmdk")

@@ -110,7 +110,7 @@ def _endless(path: Path, tool: str, *, has_mbr: bool = False) -> None:
 
 
 def _packed(path: Path, tool: str) -> bytes:
-    """Return a sound disk, packed by a tool."""
+    """Return a valid disk, packed by a tool."""
     raw = path.with_name("sound.raw")
     _gpt(raw)
     judge("sh", "-c", f"{tool} '{raw}' > '{path}'")
@@ -160,16 +160,16 @@ def _twice(path: Path) -> None:
 
 
 BAD_DISKS: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
-    "text": (_text, "bad is no disk: its first sector does not end with 55 aa"),
+    "text": (_text, "bad is not a disk: its first sector does not end with 55 aa"),
     "nothing": (lambda path: path.write_bytes(b""), "bad is empty"),
-    "a tar of text": (lambda p: _in_tar(p, _text, "readme"), "bad: readme is no disk"),
+    "a tar of text": (lambda p: _in_tar(p, _text, "readme"), "bad: readme is not a disk"),
     "a tar of a folder": (
         lambda p: judge("tar", "-czf", p, "--no-recursion", "-C", "/", "usr"),
-        "bad: no file in the archive; wanted a disk image",
+        "bad: the archive contains no file; expected a disk image",
     ),
     "packed twice": (_twice, "bad is gzip data; wanted a raw disk\n  hint: it is packed twice"),
-    "a cut gz": (lambda p: _cut(p, "gzip -c"), "bad: the compressed data is cut short"),
-    "a cut xz": (lambda p: _cut(p, "xz -0c"), "bad: the compressed data is cut short"),
+    "a cut gz": (lambda p: _cut(p, "gzip -c"), "bad: the compressed data is truncated"),
+    "a cut xz": (lambda p: _cut(p, "xz -0c"), "bad: the compressed data is truncated"),
     "a cut zst": (lambda p: _cut(p, "zstd -qc"), "bad: ends inside a zstd frame, at byte"),
     "bzip2": (lambda p: _packed(p, "bzip2 -c"), "bad is bzip2 data; wanted gz, xz, zst"),
     "qcow2": (lambda p: _converted(p, "qcow2"), "bad is a qcow2 disk; wanted a raw disk"),

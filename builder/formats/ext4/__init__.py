@@ -1,4 +1,4 @@
-"""The ext4 filesystem, by on-disk structure; :class:`Ext4` is the whole."""
+"""The ext4 filesystem, by on-disk structure; :class:`Ext4` is the entry point."""
 
 from builder.formats.ext4.filesystem import Ext4, is_ext4
 

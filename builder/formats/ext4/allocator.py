@@ -18,7 +18,7 @@ _LONG_RUN = 2048
 
 
 class Allocator:
-    """Hands out what is free, and takes back."""
+    """Allocates and frees blocks and inodes."""
 
     def __init__(self, groups: Groups) -> None:
         self.groups = groups
@@ -49,7 +49,7 @@ class Allocator:
         raise self.volume.damage(f"fewer than {count} free blocks, as the superblock has it")
 
     def check_room(self, count: int, subject: str = "") -> None:
-        """Refuse to begin what needs more blocks than are free."""
+        """Check that enough blocks are free before an edit begins."""
         free = self.volume.superblock.free_blocks
         if count <= free:
             return
@@ -61,7 +61,7 @@ class Allocator:
         )
 
     def free(self, run: Run, what: str) -> None:
-        """Take blocks back."""
+        """Free blocks."""
         start, length = run
         while length:
             group = self.groups.group_of(start)
@@ -92,7 +92,7 @@ class Allocator:
         )
 
     def free_inode(self, number: int, *, directory: bool) -> None:
-        """Take an inode back."""
+        """Free an inode."""
         group, index = divmod(number - 1, self.volume.superblock.inodes_per_group)
         bits = self.bitmaps.inodes(group)
         descriptor = self.groups[group]
@@ -188,7 +188,7 @@ class Allocator:
         self.groups.touch(group)
 
     def _open_table(self, group: int, index: int) -> None:
-        """Zero the part of an inode table that comes into use with ``index``."""
+        """Zero the part of an inode table up to ``index`` that was never initialised."""
         superblock, descriptor = self.volume.superblock, self.groups[group]
         used = superblock.inodes_per_group - descriptor.unused_inodes
         if index < used:

@@ -57,14 +57,14 @@ def release_attributes(mapper: Mapper, inode: Inode) -> None:
 
 
 def _check_values(mapper: Mapper, inode: Inode, entries: bytearray) -> None:
-    """Refuse attributes whose values would be left behind."""
+    """Refuse attributes whose values lie in inodes of their own."""
     at = 0
     while at + _ENTRY.size <= len(entries) and entries[at : at + _WORD.size] != bytes(_WORD.size):
         length, holder = _ENTRY.unpack_from(entries, at)
         if holder:
             raise FormatError(
                 f"{mapper.volume.name}: inode {inode.number}: an extended attribute is stored"
-                f" with ea_inode (in inode {holder}), which is not known here",
+                f" with ea_inode (in inode {holder}), which is not supported",
                 hint="remove the attribute in a copy (setfattr -x), or take another base",
             )
         at += _ENTRY.size + (length + 3 & ~3)

@@ -88,7 +88,6 @@ class Bitmaps:
         return bits.to_bytes(self.volume.block_size, "little")
 
     def _read_blocks(self, descriptor: Descriptor) -> int:
-        """Read and check a block bitmap."""
         volume, group = self.volume, descriptor.group
         raw = volume.read(descriptor.block_bitmap)
         wanted = raw[: volume.superblock.blocks_per_group // 8]

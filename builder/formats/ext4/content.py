@@ -33,7 +33,7 @@ def write_content(volume: Volume, runs: list[Run], content: Content, path: str) 
     """Write content into its blocks, the last one padded with zeros.
 
     Raises:
-        HostError: there is less of it than it said, or more.
+        HostError: the content is shorter or longer than announced.
     """
     left = content.size
     with content.open() as stream:
@@ -53,10 +53,10 @@ def write_content(volume: Volume, runs: list[Run], content: Content, path: str) 
 
 
 def _changed(volume: Volume, path: str, size: int) -> HostError:
-    """Return the error for content that is not as long as it was said to be."""
+    """Return the error for content that is not as long as announced."""
     return HostError(
-        f"{volume.name}: {path}: its content is not the {size} bytes it was said to be",
-        hint="did the file change while it was read? run again",
+        f"{volume.name}: {path}: its content is not {size} bytes long, as announced",
+        hint="the file changed while it was read: run again",
     )
 
 
@@ -73,7 +73,6 @@ def _read_up_to(stream: BinaryIO, length: int) -> bytes:
 
 
 def _iter_zeros(length: int) -> Iterator[bytes]:
-    """Yield zeros."""
     while length > 0:
         yield bytes(min(length, MIB))
         length -= MIB

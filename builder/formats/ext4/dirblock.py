@@ -122,7 +122,7 @@ class DirectoryBlocks:
         return entries
 
     def insert(self, directory: Inode, block: int, new: Entry) -> bool:
-        """Put an entry into a block, where there is room for it; says whether there was."""
+        """Insert an entry into a block if it fits; return whether it did."""
         need = entry_size(new.name)
         if self._room.get(block, need) < need:
             return False
@@ -172,7 +172,6 @@ class DirectoryBlocks:
         return raw
 
     def _put(self, raw: bytearray, entry: Entry) -> None:
-        """Write one entry."""
         kind = entry.type if self._has_types else 0
         _ENTRY.pack_into(raw, entry.offset, entry.inode, entry.length, len(entry.name), kind)
         start = entry.offset + _ENTRY.size

@@ -155,7 +155,6 @@ def _leaf_entries(runs: list[Run]) -> list[Entry]:
 
 
 def _pack_node(entries: list[Entry], room: int, height: int) -> bytes:
-    """Return header and entries of a node."""
     header = _HEADER.pack(_MAGIC, len(entries), room, height, 0)
     return header + b"".join(entry for _, entry in entries)
 

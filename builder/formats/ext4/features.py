@@ -1,8 +1,8 @@
 """The feature bits of an ext4 superblock: their names, and which of them this codec edits.
 
 Source: kernel ``Documentation/filesystems/ext4/super.rst``; the names are those that
-``tune2fs -l`` prints. A feature that is not listed as known is refused, whatever its kind:
-what does not matter to a reader may matter to a writer.
+``tune2fs -l`` prints. A feature that is not listed here is refused, whatever its kind:
+it may be irrelevant to readers, but not to writers.
 """
 
 from enum import IntFlag

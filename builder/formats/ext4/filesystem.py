@@ -217,7 +217,7 @@ class Ext4:
         self._folders: dict[str, int] = {}
 
     def _recover(self) -> bool:
-        """Replay the journal when it is due; says whether it was."""
+        """Replay the journal if needed; return whether it was."""
         superblock = self._volume.superblock
         if not superblock.compat & Compat.HAS_JOURNAL:
             return False
@@ -238,14 +238,12 @@ class Ext4:
             raise self._unfit(path, f"mode {mode:#o}, owner {uid}:{gid} do not fit an inode")
 
     def _encode(self, path: str, text: str) -> bytes:
-        """Return the bytes of a name or target."""
         try:
             return text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
-            raise self._unfit(ascii(path), "holds characters that are no text") from error
+            raise self._unfit(ascii(path), "contains characters that are not valid text") from error
 
     def _split(self, path: str) -> list[bytes]:
-        """Return the components of a path."""
         names = [name for name in self._encode(path, path).split(b"/") if name]
         if not path.startswith("/") or b"." in names or b".." in names or "\0" in path:
             raise self._unfit(path, "wanted an absolute path without . and ..")
@@ -265,7 +263,6 @@ class Ext4:
         return inode
 
     def _root(self) -> Inode:
-        """Return the inode of the root."""
         inode = self._inodes.read(ROOT)
         if not inode.is_directory:
             raise self._volume.damage(f"inode {ROOT}: the root is not a directory")
@@ -308,11 +305,11 @@ class Ext4:
             )
         parent = self._folder(path.rpartition("/")[0], names[:-1])
         if parent is None:
-            raise self._unfit(path, "its parent is no directory")
+            raise self._unfit(path, "its parent is not a directory")
         return parent, names[-1]
 
     def _folder(self, path: str, names: list[bytes]) -> Inode | None:
-        """Return the inode of a directory; its place is remembered until something is removed."""
+        """Return the inode of a directory; cached until something is removed."""
         if path in self._folders:
             return self._inodes.read(self._folders[path])
         inode = self._walk(names)

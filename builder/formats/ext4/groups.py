@@ -159,7 +159,6 @@ class Groups:
         return superblock.first_data_block + 1 + blocks, offset
 
     def _load(self, group: int) -> Descriptor:
-        """Read and check one descriptor."""
         volume = self.volume
         if not 0 <= group < volume.superblock.groups_count:
             raise volume.damage(f"group {group} of {volume.superblock.groups_count}")

@@ -45,7 +45,7 @@ class Node(Struct):
 
     @property
     def is_full(self) -> bool:
-        """Whether no pair fits."""
+        """Return whether no pair fits."""
         return len(self.pairs) >= self.limit
 
 
@@ -80,7 +80,7 @@ class Index:
             yield self._leaf(steps)
 
     def insert(self, new: Entry) -> bool:
-        """Add a name to its leaf; returns ``False`` when the index has no room left."""
+        """Add a name to its leaf; return ``False`` when the index is full."""
         steps = self._descend(self._hash(new.name))
         leaf = self._leaf(steps)
         if self.blocks.insert(self.directory, leaf, new):
@@ -174,7 +174,7 @@ class Index:
         return steps
 
     def _follow(self, steps: list[Step], wanted: int) -> bool:
-        """Go on to the next leaf; says whether the hash continues there."""
+        """Advance to the next leaf; return whether the hash continues there."""
         level = len(steps) - 1
         while steps[level].position + 1 == len(steps[level].node.pairs):
             if not level:
@@ -209,7 +209,7 @@ class Index:
         self._write(step.node)
 
     def _make_room(self, steps: list[Step]) -> bool:
-        """Have the last node on the way take one pair more; says whether it can."""
+        """Make space for a pair in the last node of the path; return whether it succeeded."""
         while steps[-1].node.is_full:
             level = len(steps) - 1
             while level >= 0 and steps[level].node.is_full:
@@ -270,7 +270,6 @@ class Index:
         return self._nodes[logical]
 
     def _read_node(self, logical: int) -> Node:
-        """Read and check the root or a node."""
         block = self.numbers[logical]
         raw = bytearray(self.volume.read(block))
         base = _NODE_BASE if logical else _ROOT_BASE
@@ -304,7 +303,6 @@ class Index:
             raise self.volume.damage(f"{self.what}: hash version {version}, wanted 0, 1 or 2")
 
     def _write(self, node: Node) -> None:
-        """Write the root or a node."""
         words = [word for pair in node.pairs for word in pair]
         struct.pack_into(f"<{len(words)}I", node.raw, node.base, *words)
         struct.pack_into("<HH", node.raw, node.base, node.limit, len(node.pairs))

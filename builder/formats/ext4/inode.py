@@ -74,27 +74,27 @@ class Inode:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is a directory."""
+        """Return whether it is a directory."""
         return stat.S_ISDIR(self.mode)
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a regular file."""
+        """Return whether it is a regular file."""
         return stat.S_ISREG(self.mode)
 
     @property
     def is_symlink(self) -> bool:
-        """Whether it is a symbolic link."""
+        """Return whether it is a symbolic link."""
         return stat.S_ISLNK(self.mode)
 
     @property
     def is_short_symlink(self) -> bool:
-        """Whether it is a link whose target lies in the inode."""
+        """Return whether it is a link whose target lies in the inode."""
         return self.is_symlink and self.size < MAP_SIZE and not self.flags & EXTENTS_FLAG
 
     @property
     def is_mapped(self) -> bool:
-        """Whether it has blocks of content."""
+        """Return whether it has blocks of content."""
         content = self.is_directory or self.is_file or self.is_symlink
         return content and not self.is_short_symlink
 
@@ -123,7 +123,7 @@ class Inode:
 
     @property
     def has_wide_checksum(self) -> bool:
-        """Whether the checksum has its high half."""
+        """Return whether the checksum has its high half."""
         return self.used_size >= _CHECKSUM_END
 
     def set_owner(self, mode: int, uid: int, gid: int) -> None:
@@ -238,7 +238,7 @@ class Inodes:
         return crc32c(self.seed(inode), raw)
 
     def _check(self, inode: Inode) -> None:
-        """Refuse a damaged inode, and one that is stored in a way unknown here."""
+        """Refuse a damaged inode, and one that is stored in an unsupported way."""
         what = f"inode {inode.number}"
         if inode.used_size > len(inode.raw) or inode.used_size % 4:
             raise self.volume.damage(f"{what}: uses {inode.used_size} of {len(inode.raw)} bytes")
@@ -250,7 +250,7 @@ class Inodes:
         for flag, feature in _REFUSED_FLAGS.items():
             if inode.flags & flag:
                 raise FormatError(
-                    f"{self.volume.name}: {what} is stored with {feature}, which is not known here"
+                    f"{self.volume.name}: {what} is stored with {feature}, which is not supported"
                 )
 
     def _check_sum(self, inode: Inode) -> None:

@@ -1,4 +1,4 @@
-"""The journal of ext4 (JBD2): finishes what an unclean unmount left undone.
+"""The journal of ext4 (JBD2): replays committed transactions after an unclean unmount.
 
 Source: kernel ``Documentation/filesystems/ext4/journal.rst`` and ``fs/jbd2/recovery.c``. Big
 endian. A transaction is descriptor blocks, each followed by the blocks it names, revocations
@@ -73,11 +73,11 @@ class Journal:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits to be written."""
+        """Return whether nothing waits to be written."""
         return not self.start
 
     def replay(self) -> None:
-        """Write what committed transactions hold into its place, and empty the log."""
+        """Write the blocks of committed transactions to their places, and empty the log."""
         if self._incompat & (_ASYNC | _FAST):
             kind = "fast" if self._incompat & _FAST else "asynchronous"
             raise self._refuse(f"it may hold {kind} commits")
@@ -204,7 +204,6 @@ class Journal:
         return log
 
     def _parse_descriptor(self, raw: bytes) -> list[Tag]:
-        """Return the tags of a descriptor block."""
         self._check_tail(raw, "descriptor")
         end = len(raw) - (4 if self._has_checksums else 0)
         wide = bool(self._incompat & _WIDE)
@@ -262,7 +261,6 @@ class Journal:
 
 
 def _reverse(word: int) -> int:
-    """Reverse 32 bits."""
     return int.from_bytes(word.to_bytes(4, "little").translate(_REVERSED), "big")
 
 

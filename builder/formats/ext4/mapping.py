@@ -33,7 +33,7 @@ class Mapper:
     def blocks(self, inode: Inode) -> list[int]:
         """Return the blocks of a directory or symbolic link, which has no holes.
 
-        They are remembered until the inode is mapped anew: each lookup of a name asks for them.
+        They are cached until the mapping changes: each lookup of a name needs them.
         """
         known = self._known.get(inode.number)
         if known is None or known[0] != _state(inode):

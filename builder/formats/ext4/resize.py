@@ -26,14 +26,14 @@ _RESIZE_INODE = 7
 _DOUBLE_INDIRECT = MAP_OFFSET + 13 * 4
 _SECTOR = 512
 _LARGEST_BLOCK_NUMBER = 1 << 32
-_HINT = "make the base larger: mke2fs reserves room for growing to 1024 times the first size"
+_HINT = "use a larger base: mke2fs reserves space to grow to 1024 times the initial size"
 
 
 def grow_ext4(disk: Disk, offset: int, size: int, *, timestamp: int) -> None:
     """Make the filesystem at ``offset`` fill ``size`` bytes, or nearly.
 
     Raises:
-        FormatError: it is damaged, or cannot be made that long.
+        FormatError: the filesystem is damaged, or cannot grow that far.
     """
     # Opening it replays the journal and refuses what is not clean.
     Ext4(disk, offset, timestamp=timestamp).flush()
@@ -79,7 +79,7 @@ class _Growth:
         self._write_backups()
 
     def _check(self) -> None:
-        """Refuse what has no room to grow."""
+        """Refuse a filesystem that cannot grow that far."""
         superblock, name = self.superblock, self.volume.name
         if superblock.compat & Compat.SPARSE_SUPER2:
             raise FormatError(f"{name} has the feature sparse_super2: it cannot be grown here")

@@ -188,7 +188,7 @@ class Superblock:
 
     @property
     def needs_recovery(self) -> bool:
-        """Whether the journal holds what is not in place yet."""
+        """Return whether the journal holds what is not in place yet."""
         return bool(self.incompat & Incompat.NEEDS_RECOVERY)
 
     def has_backup(self, group: int) -> bool:
@@ -275,7 +275,6 @@ class Superblock:
             raise self._damage(f"{self.reserved_descriptor_blocks} reserved descriptor blocks")
 
     def _check_inodes(self) -> None:
-        """Check what is said of inodes."""
         size = self.inode_size
         if size & (size - 1) or not _SMALLEST_INODE <= size <= self.block_size:
             raise self._damage(f"inodes of {size} bytes")

@@ -1,8 +1,8 @@
-"""Which blocks of an ext4 filesystem hold something, be it zeros: what a copy must not leave out.
+"""Allocated blocks of an ext4 filesystem, which a copy must include even if they are zero.
 
 Source: kernel ``Documentation/filesystems/ext4/``: block bitmaps, and ``bg_itable_unused`` in
 ``group_descr.rst``. The ends of inode tables that were never used are left out, as mkfs leaves
-them: whoever makes an inode there writes all of it first.
+them: they are written in full before an inode is created there.
 """
 
 from collections.abc import Iterator

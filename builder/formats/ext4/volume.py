@@ -1,4 +1,4 @@
-"""The blocks of one ext4 filesystem on a disk, and the sentences about damage in them."""
+"""The blocks of one ext4 filesystem on a disk, and the errors for damaged ones."""
 
 from builder.errors import FormatError
 from builder.formats.disk import Disk
@@ -34,7 +34,7 @@ class Volume:
         if end > disk.size:
             raise FormatError(
                 f"{name}: the filesystem ends at byte {end} of a disk of {disk.size}",
-                hint="truncated? get the base again",
+                hint="the file may be truncated: download the base again",
             )
 
     def damage(self, found: str) -> FormatError:

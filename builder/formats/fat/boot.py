@@ -110,7 +110,7 @@ class _Fields(Struct, frozen=True):
 
 
 def is_fat(disk: Disk, offset: int) -> bool:
-    """Tell whether a FAT filesystem begins at ``offset``, by its boot sector alone."""
+    """Return whether a FAT filesystem begins at ``offset``, by its boot sector alone."""
     if offset < 0 or offset + SECTOR > disk.size:
         return False
     return not _complaint(disk.read(offset, SECTOR))
@@ -120,7 +120,7 @@ def read_geometry(disk: Disk, offset: int, *, name: str) -> Geometry:
     """Read the boot sector at ``offset``.
 
     Raises:
-        FormatError: it is none, or contradicts itself or the disk.
+        FormatError: it is not a FAT boot sector, or contradicts itself or the disk.
     """
     if offset < 0 or offset + SECTOR > disk.size:
         raise FormatError(f"{name}: the boot sector at byte {offset} is beyond the disk")
@@ -136,7 +136,7 @@ def read_geometry(disk: Disk, offset: int, *, name: str) -> Geometry:
         raise FormatError(
             f"{name}: the filesystem ends at byte {offset + fields.total * fields.sector} "
             f"of a disk of {disk.size}",
-            hint="is the image truncated? fetch it again",
+            hint="the image may be truncated: download it again",
         )
     has_fsinfo = fields.is_fat32 and 0 < fields.fsinfo < fields.reserved
     return Geometry(
@@ -156,7 +156,6 @@ def read_geometry(disk: Disk, offset: int, *, name: str) -> Geometry:
 
 
 def _parse(boot: bytes) -> _Fields:
-    """Return the fields of a boot sector."""
     sector, cluster, reserved, copies, entries, total16, table16, total32 = _BPB.unpack_from(boot)
     table32, flags, root, fsinfo = _BPB32.unpack_from(boot)
     is_fat32 = table16 == 0
@@ -176,7 +175,7 @@ def _parse(boot: bytes) -> _Fields:
 
 
 def _complaint(boot: bytes) -> str:
-    """Say why a sector is not the start of a FAT filesystem; empty when it is."""
+    """Return why a sector is not the start of a FAT filesystem; empty when it is."""
     fields = _parse(boot)
     wanted = (
         (boot[510:512] == _SIGNATURE, "no signature 55 AA at its end"),

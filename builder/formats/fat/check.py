@@ -1,4 +1,4 @@
-"""What a FAT filesystem must not have before it is edited: damage that edits would spread.
+"""Checks of a FAT filesystem before it is edited: damage that edits would spread.
 
 Source: FAT32 File System Specification 1.03, and what fsck.fat(8) finds. What harms no file is not
 looked at: lost clusters, labels, the media byte, dates.
@@ -65,7 +65,7 @@ class TreeCheck:
             if entry.is_label or (path and entry.is_dot):
                 continue
             if entry.alias in found:
-                raise self._damage(path or "/", f"the short name of {entry.name!r} is there twice")
+                raise self._damage(path or "/", f"the short name of {entry.name!r} occurs twice")
             if entry.is_dot:
                 raise self._damage("/", f"has an entry {entry.name!r}")
             found[entry.alias] = entry

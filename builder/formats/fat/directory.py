@@ -74,17 +74,17 @@ class Entry(Struct, frozen=True):
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is a directory."""
+        """Return whether it is a directory."""
         return bool(self.attributes & DIRECTORY)
 
     @property
     def is_label(self) -> bool:
-        """Whether it is the volume label."""
+        """Return whether it is the volume label."""
         return bool(self.attributes & _VOLUME)
 
     @property
     def is_dot(self) -> bool:
-        """Whether it is ``.`` or ``..``."""
+        """Return whether it is ``.`` or ``..``."""
         return self.alias in {b".".ljust(11), b"..".ljust(11)}
 
 

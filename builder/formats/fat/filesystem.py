@@ -286,7 +286,6 @@ class Fat:
         self._write(directory.put(entry.slot, repack_entry(raw, changed)))
 
     def _clusters(self, entry: Entry, path: str) -> list[int]:
-        """Return the clusters of an entry."""
         return self._table.chain(entry.cluster, of=path) if entry.cluster else []
 
     def _fill(self, path: str, content: Content, clusters: list[int]) -> None:
@@ -314,7 +313,6 @@ class Fat:
                 start = index
 
     def _remove(self, directory: Directory, entry: Entry, path: str, depth: int) -> None:
-        """Remove an entry and what is below it."""
         if depth > _DEEPEST:
             raise FormatError(f"{self._name}: {path}: directories nested too deep")
         if entry.is_directory:
@@ -326,6 +324,5 @@ class Fat:
         self._write(directory.erase(entry))
 
     def _write(self, pieces: list[tuple[int, bytes]]) -> None:
-        """Write pieces to the disk."""
         for offset, raw in pieces:
             self._disk.write(offset, raw)

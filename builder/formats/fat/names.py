@@ -27,7 +27,7 @@ def check_name(name: str, *, where: str) -> None:
     """Refuse a name that FAT cannot hold.
 
     Raises:
-        GuestError: says what is wrong with it.
+        GuestError: the name is invalid on FAT.
     """
     wrong = sorted(_FORBIDDEN.intersection(name))
     complaint = ""
@@ -94,7 +94,7 @@ def plain_alias(name: str) -> tuple[bytes, int] | None:
 
 
 def make_alias(name: str, taken: Container[bytes]) -> bytes:
-    """Return a short name for a long one that is not ``taken``, with a number if need be."""
+    """Return a short name for a long one that is not ``taken``, with a number if needed."""
     base, extension, is_whole = _shorten(name)
     whole = base.ljust(_BASE) + extension.ljust(_EXTENSION)
     if is_whole and whole not in taken:

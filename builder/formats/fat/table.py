@@ -70,7 +70,7 @@ class Table:
         """Take ``count`` free clusters, the lowest ones, and make them a chain.
 
         Raises:
-            NoSpaceError: there are not so many.
+            NoSpaceError: fewer clusters are free.
         """
         self.check_room(count, of=of)
         taken = []

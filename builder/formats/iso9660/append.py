@@ -1,7 +1,7 @@
-"""Plans an ISO 9660 image with changes: everything old stays where it is, the new goes behind it.
+"""Plans changes of an ISO 9660 image: old content stays in place, new content is appended.
 
-Sources: those of the modules of this package. Only the descriptors, directories in the room that
-they have, path tables, the boot catalog and partition tables are rewritten in place. Additions of
+Sources: those of the modules of this package. Only the descriptors, directories within their
+blocks, path tables, the boot catalog and partition tables are rewritten in place. Additions of
 an earlier change are reused: an image that is changed again and again does not pile them up.
 
 Does not move or remove old content; what is removed is only no longer named.
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from builder.errors import GuestError, NoSpaceError
 from builder.formats.disk import MIB
 from builder.formats.filesystem import Content
+from builder.formats.iso9660.block_allocator import BlockAllocator
 from builder.formats.iso9660.directory import Record
 from builder.formats.iso9660.editor import TreeEditor
 from builder.formats.iso9660.edits import AddDirectory, AddFile, AddSymlink, Edit, Remove
@@ -27,11 +28,10 @@ from builder.formats.iso9660.limits import (
     check_path,
     check_volume_id,
 )
-from builder.formats.iso9660.live import live_runs
 from builder.formats.iso9660.marker import read_marker, write_marker
 from builder.formats.iso9660.paths import make_directory, open_parent, remove
+from builder.formats.iso9660.reachable import reachable_runs
 from builder.formats.iso9660.rock_ridge import Attributes
-from builder.formats.iso9660.room import Room
 from builder.formats.iso9660.serials import number_records
 from builder.formats.iso9660.system_area import MovedImage, grow_tables
 from builder.formats.iso9660.volume import (
@@ -128,7 +128,7 @@ class _Plan:
         """Give everything a place and return the whole."""
         for editor in self.editors[1:]:
             # libarchive prefers the tree whose root comes first.
-            editor.uprooted = any(index == 0 for index, _ in self.editors[0].growing())
+            editor.root_moved = any(index == 0 for index, _ in self.editors[0].growing())
         for editor in self.editors:
             for content, records in carry_entries(editor):
                 self.files[f"block {records[0].extent}"] = _NewFile(content, [records])
@@ -136,21 +136,23 @@ class _Plan:
         first = blocks_of(self.iso.size) if marker is None else marker.first
         for editor in self.editors:
             number_records(editor, first)
-        live = [] if marker is None else live_runs(self.editors, self.iso, first, self._new())
-        room = Room(first, live)
-        self._place_directories(room)
-        after = self._place_overflows(room)
+        reachable = (
+            [] if marker is None else reachable_runs(self.editors, self.iso, first, self._new())
+        )
+        allocator = BlockAllocator(first, reachable)
+        self._place_directories(allocator)
+        after = self._place_overflows(allocator)
         for path, file in self.files.items():
-            self._place_file(path, file, room, after)
+            self._place_file(path, file, allocator, after)
         for editor in self.editors:
             self._patch(editor.patches())
-        placements = [self._place_tables(editor, room) for editor in self.editors]
-        size = self._end(room)
+        placements = [self._place_tables(editor, allocator) for editor in self.editors]
+        size = self._end(allocator)
         self._write_catalog()
         self._write_descriptors(placements, size // BLOCK, first, volume_id)
-        for start, end in room.free:
+        for start, end in allocator.free:
             self.patches[start * BLOCK] = Patch(start * BLOCK, (end - start) * BLOCK, None)
-        kept = min(self.iso.size, room.end * BLOCK, size)
+        kept = min(self.iso.size, allocator.end * BLOCK, size)
         return IsoLayout(
             size,
             self.iso.disk.fd,
@@ -233,18 +235,18 @@ class _Plan:
         if self._boots(path, old):
             raise _in_use(path)
 
-    def _place_directories(self, room: Room) -> None:
+    def _place_directories(self, allocator: BlockAllocator) -> None:
         """Give directories that outgrew their place another one."""
         for editor in self.editors:
             for index, size in editor.growing():
                 after = editor.table.extents[editor.table.parents[index]] if index else 0
-                editor.place(index, room.take(size, after), size)
+                editor.place(index, allocator.take(size, after), size)
             editor.settle()
 
-    def _place_file(self, path: str, file: _NewFile, room: Room, after: int) -> None:
+    def _place_file(self, path: str, file: _NewFile, allocator: BlockAllocator, after: int) -> None:
         """Give a file its blocks."""
         size = file.content.size
-        extent = room.take(size, after) if size else after + 1
+        extent = allocator.take(size, after) if size else after + 1
         for group in file.records:
             for at, record in enumerate(group):
                 start = at * LARGEST_PIECE
@@ -271,8 +273,8 @@ class _Plan:
             self.moved.append(MovedImage(entry.extent, extent, size))
         return image
 
-    def _place_overflows(self, room: Room) -> int:
-        """Give Rock Ridge entries without room in their records blocks; returns the last.
+    def _place_overflows(self, allocator: BlockAllocator) -> int:
+        """Give Rock Ridge entries without allocator in their records blocks; returns the last.
 
         libarchive wants them behind the directory and before the content of the file, also when
         there is none.
@@ -282,7 +284,7 @@ class _Plan:
         block, data = 0, b""
         for overflow in overflows:
             if not block or len(data) + len(overflow.rest) > BLOCK:
-                block, data = room.take(BLOCK, after), b""
+                block, data = allocator.take(BLOCK, after), b""
             overflow.place(block, len(data))
             if not overflow.record.is_directory:
                 overflow.record.place(block + 1, 0)
@@ -290,7 +292,7 @@ class _Plan:
             self._put(block, data, BLOCK)
         return block
 
-    def _place_tables(self, editor: TreeEditor, room: Room) -> Placement:
+    def _place_tables(self, editor: TreeEditor, allocator: BlockAllocator) -> Placement:
         """Write a tree's path tables where they were or, when they outgrew that, elsewhere."""
         placement = editor.tree.descriptor.placement
         placement = replace(placement, root=editor.table.extents[0], root_size=editor.root_size())
@@ -300,7 +302,7 @@ class _Plan:
         size = len(tables[0])
         little, big = placement.little_table, placement.big_table
         if blocks_of(size) > blocks_of(placement.table_size):
-            little, big = room.take(size), room.take(size)
+            little, big = allocator.take(size), allocator.take(size)
         for block, table in zip((little, big), tables, strict=True):
             whole = max(blocks_of(size), blocks_of(placement.table_size)) * BLOCK
             if block not in (placement.little_table, placement.big_table):
@@ -308,10 +310,10 @@ class _Plan:
             self._put(block, table, whole)
         return replace(placement, table_size=size, little_table=little, big_table=big)
 
-    def _end(self, room: Room) -> int:
+    def _end(self, allocator: BlockAllocator) -> int:
         """Return the size of the file, and correct its partition tables."""
         area = self.iso.area
-        blocks = room.end + _PADDING_BLOCKS + blocks_of(area.reserved)
+        blocks = allocator.end + _PADDING_BLOCKS + blocks_of(area.reserved)
         blocks += -blocks % _ALIGNED_BLOCKS
         size = blocks * BLOCK
         size += -size % area.alignment
@@ -328,7 +330,6 @@ class _Plan:
     def _write_descriptors(
         self, placements: Sequence[Placement], blocks: int, first: int, volume_id: str | None
     ) -> None:
-        """Write the descriptors of all trees."""
         volume = self.iso.volume
         descriptors: list[tuple[Descriptor, Placement]] = [
             (editor.tree.descriptor, replace(placement, blocks=blocks))

@@ -60,12 +60,12 @@ class Record(Struct, eq=False):
 
     @property
     def is_directory(self) -> bool:
-        """Whether the content is a directory."""
+        """Return whether the content is a directory."""
         return bool(self.raw[25] & DIRECTORY)
 
     @property
     def is_continued(self) -> bool:
-        """Whether the next record holds more of the same file."""
+        """Return whether the next record holds more of the same file."""
         return bool(self.raw[25] & MORE)
 
     @property

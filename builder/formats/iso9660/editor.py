@@ -54,7 +54,7 @@ class TreeEditor:
         table: Its directories.
         gone: Indexes of those that were removed.
         made: Records that are new.
-        uprooted: Whether every directory must move.
+        root_moved: Whether every directory must move.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -62,7 +62,7 @@ class TreeEditor:
         self.table: PathTable = read_path_table(tree.disk, tree.descriptor)
         self.gone: set[int] = set()
         self.made: set[Record] = set()
-        self.uprooted = False
+        self.root_moved = False
         self._loaded: dict[int, Directory] = {}
         self._changed: set[int] = set()
         self._moved: list[int] = []
@@ -169,24 +169,24 @@ class TreeEditor:
         self.made.update(records)
 
     def overflows(self) -> list[Overflow]:
-        """Return what has no room in its record."""
+        """Return the entries that do not fit into their record."""
         return list(self._overflows.values())
 
     def growing(self) -> list[tuple[int, int]]:
         """Return the directories that must move, parents first, and how many bytes they need.
 
         Where a directory goes, those below it follow: libarchive reads an image from front to
-        back and passes over a directory that lies before its parent.
+        back and skips a directory that lies before its parent.
         """
         found: dict[int, int] = {}
         for index, parent in enumerate(self.table.parents):
             if index in self.gone:
                 continue
-            if index not in self._changed and parent not in found and not self.uprooted:
+            if index not in self._changed and parent not in found and not self.root_moved:
                 continue
             directory = self.directory(index)
             size = packed_size(directory.records)
-            if size > directory.size or parent in found or (self.uprooted and not index):
+            if size > directory.size or parent in found or (self.root_moved and not index):
                 found[index] = max(size, directory.size)
                 self._learn_children(index, directory)
         return list(found.items())
@@ -254,7 +254,6 @@ class TreeEditor:
         return choose_identifier(name, used, directory=directory)
 
     def _record(self, identifier: bytes, flags: int, attributes: Attributes) -> Record:
-        """Return a new record."""
         area, rest = b"", b""
         head = head_size(identifier)
         if self.tree.protocol is not None:
@@ -373,7 +372,6 @@ class TreeEditor:
             self._changed.add(0)
 
     def _learn_children(self, index: int, directory: Directory) -> None:
-        """Learn which records of a directory name which directories."""
         for record in directory.records[2:]:
             if record in self._known:
                 continue

@@ -170,7 +170,6 @@ def _iter_entries(raw: bytes, where: str) -> Iterator[BootEntry]:
 
 
 def _entry(raw: bytes, offset: int, platform: int) -> BootEntry:
-    """Read one boot entry."""
     flag, emulation, sectors, extent = struct.unpack_from("<BB4xHI", raw, offset)
     return BootEntry(offset, platform, flag == _BOOTABLE, emulation & 0x0F, sectors, extent)
 

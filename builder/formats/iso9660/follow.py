@@ -49,11 +49,11 @@ class _Pieces(io.RawIOBase):
         self._left = [(block * BLOCK, size) for block, size in content.extents if size]
 
     def readable(self) -> bool:
-        """Tell that this can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill a buffer as far as the piece at hand reaches; zero at the end."""
+        """Fill a buffer from the current piece; return zero at the end."""
         if not self._left:
             return 0
         view = memoryview(buffer).cast("B")

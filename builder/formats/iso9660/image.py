@@ -1,6 +1,6 @@
 """An ISO 9660 image opened for reading: its tree, what boots from it, and all checks.
 
-Sources: see the modules of this package. The tree that people see is Rock Ridge's, else
+Sources: see the modules of this package. The visible tree is Rock Ridge's, else
 Joliet's, else the primary one with names in lower case.
 
 Does not write: see ``append``.
@@ -72,7 +72,7 @@ class Iso(Struct, frozen=True):
 
     @property
     def tree(self) -> Tree:
-        """The tree that people see."""
+        """The visible tree: Rock Ridge, else Joliet, else the primary one."""
         if self.joliet is not None and self.primary.protocol is None:
             return self.joliet
         return self.primary
@@ -118,7 +118,6 @@ class Iso(Struct, frozen=True):
             raise
 
     def _check(self, *, full: bool) -> None:
-        """Check all that is there."""
         for tree in (self.primary, self.joliet):
             if tree is not None:
                 _check_path_tables(tree)
@@ -138,7 +137,7 @@ def open_iso(path: Path) -> Iterator[Iso]:
     """Open an image.
 
     Raises:
-        FormatError: it is no ISO 9660 image, or is damaged or cut short.
+        FormatError: it is not an ISO 9660 image, or is damaged or truncated.
         UnsupportedError: its blocks are not 2048 bytes.
         HostError: it cannot be read.
     """

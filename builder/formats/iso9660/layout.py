@@ -103,7 +103,6 @@ def _put_use(raw: bytes, text: bytes) -> bytes:
 
 
 def _iter_patch(patch: Patch) -> Iterator[bytes]:
-    """Yield the bytes of a patch."""
     match patch.source:
         case None:
             yield from _zeros(patch.length)
@@ -133,13 +132,11 @@ def _iter_content(content: Content) -> Iterator[bytes]:
 
 
 def _zeros(count: int) -> Iterator[bytes]:
-    """Yield that many zero bytes."""
     for start in range(0, count, MIB):
         yield bytes(min(MIB, count - start))
 
 
 def _read(segment: Segment) -> Iterator[bytes]:
-    """Yield the bytes of a segment."""
     match segment:
         case Span(fd, offset, length):
             end = offset + length

@@ -1,4 +1,4 @@
-"""What cannot be done to an ISO 9660 image, said before anything is planned."""
+"""Checks that an ISO 9660 image can be changed, before anything is planned."""
 
 import posixpath
 
@@ -15,7 +15,7 @@ def check_kind(iso: Iso) -> None:
     """Refuse images to which nothing can be added.
 
     Raises:
-        UnsupportedError: with the reason.
+        UnsupportedError: the image has UDF, several sessions, or trees that cannot be matched.
     """
     volume = iso.volume
     reason = ""
@@ -32,7 +32,7 @@ def check_kind(iso: Iso) -> None:
     if reason:
         raise UnsupportedError(
             f"{iso.path.name}: the image cannot be changed: {reason}",
-            hint="make it anew: xorriso -indev OLD -outdev NEW -boot_image any replay",
+            hint="rewrite the image: xorriso -indev OLD -outdev NEW -boot_image any replay",
         )
     check_growth(iso.area)
 
@@ -44,7 +44,7 @@ def check_moment(timestamp: int) -> None:
 
 
 def check_volume_id(volume_id: str) -> None:
-    """Refuse what cannot name a volume."""
+    """Refuse an invalid volume name."""
     allowed = volume_id.replace("_", "A")
     plain = allowed.isascii() and allowed.isalnum() and allowed.isupper() | allowed.isdigit()
     if not plain or len(volume_id) > _LONGEST_VOLUME_ID:

@@ -142,5 +142,5 @@ def check_sum(disk: Disk, volume: Volume, found: MediaSum) -> None:
     if actual.md5 != found.md5:
         raise FormatError(
             f"ISO 9660: the MD5 of the medium is {actual.md5}, its own record says {found.md5}",
-            hint="the image was changed or damaged after it was made",
+            hint="the image was changed or damaged after its checksum was implanted",
         )

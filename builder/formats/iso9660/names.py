@@ -23,7 +23,7 @@ _PADDING = 40
 
 
 def logical_name(identifier: bytes, *, joliet: bool) -> str:
-    """Return the name that people see, from a tree without Rock Ridge."""
+    """Return the displayed name, from a tree without Rock Ridge."""
     if joliet:
         return _VERSION.sub("", identifier.decode("utf-16-be", "replace"))
     text = _VERSION.sub("", identifier.decode("latin-1"))
@@ -46,7 +46,7 @@ def choose_identifier(name: str, used: Collection[bytes], *, directory: bool) ->
     """Return an identifier for ``name`` that a primary directory does not have yet.
 
     Args:
-        name: The name that people see.
+        name: The displayed name.
         used: Identifiers that are taken.
         directory: Whether it will name a directory.
     """
@@ -64,7 +64,7 @@ def check_joliet_name(name: str) -> bytes:
     """Return the identifier that means exactly ``name`` in a Joliet tree.
 
     Raises:
-        GuestError: there is none.
+        GuestError: the name is not valid in Joliet.
     """
     found = name.encode("utf-16-be", "replace")
     if _NOT_JOLIET.search(name) or logical_name(found, joliet=True) != name:
@@ -81,7 +81,7 @@ def check_plain_name(name: str, used: Collection[bytes], *, directory: bool) -> 
     """Return the identifier that means exactly ``name`` without Rock Ridge.
 
     Raises:
-        GuestError: there is none, or another name differs from it in case only.
+        GuestError: the name is not a plain one, or differs from another in case only.
     """
     found = choose_identifier(name, (), directory=directory)
     if logical_name(found, joliet=False) != name.lower():

@@ -123,7 +123,7 @@ def read_attributes(record: Record, protocol: Protocol, read: ReadArea) -> Attri
 
 
 def pack_attributes(attributes: Attributes, protocol: Protocol, room: int) -> tuple[bytes, bytes]:
-    """Return a record's system use area, and what has no room in it.
+    """Return a record's system use area, and the entries that do not fit into it.
 
     When the second is not empty, the first ends with a CE entry for :func:`pack_continuation`.
 
@@ -145,7 +145,7 @@ def pack_attributes(attributes: Attributes, protocol: Protocol, room: int) -> tu
     if len(rest) > BLOCK:
         raise GuestError(
             f"ISO 9660: {attributes.name.decode(errors='replace')}:"
-            f" its name and target take {len(rest)} bytes; there is room for {BLOCK}"
+            f" its name and target take {len(rest)} bytes; at most {BLOCK} fit"
         )
     return inside + pack_continuation(0, 0, 0), rest
 

@@ -1,4 +1,4 @@
-"""An ISO 9660 image as a reader of another maker sees it: the only door to pycdlib.
+"""Cross-checks an ISO 9660 image with pycdlib, an independent reader.
 
 Source: https://clalancette.github.io/pycdlib/. Names, sizes and places of everything in each tree
 are compared, and what firmware boots. What both readers were told by the same wrong bytes, they
@@ -79,7 +79,7 @@ def check_image(iso: Iso) -> None:
     """Check all structures of an image, and that a second reader sees in it what is seen here.
 
     Raises:
-        FormatError: something is damaged, or seen otherwise.
+        FormatError: a structure is damaged, or the readers disagree.
     """
     iso.check(full=True)
     compare_readers(iso)
@@ -89,12 +89,14 @@ def compare_readers(iso: Iso) -> None:
     """Refuse an image that a second reader does not see as it is seen here.
 
     Raises:
-        FormatError: with the first differences.
+        FormatError: the readers disagree; the message lists the first differences.
     """
     here = _View(
         _tree_here(iso.primary), {} if iso.joliet is None else _tree_here(iso.joliet), _boots(iso)
     )
-    hint = f"let a third one judge: xorriso -indev {shlex.quote(str(iso.path))} -check_media --"
+    hint = (
+        f"compare with a third reader: xorriso -indev {shlex.quote(str(iso.path))} -check_media --"
+    )
     with _Known(iso.path) as stream:
         try:
             there = _view_there(cast("BinaryIO", stream))
@@ -102,14 +104,14 @@ def compare_readers(iso: Iso) -> None:
             raise
         except Exception as error:  # whatever another's program raises, it did not read the image
             raise FormatError(
-                f"ISO 9660: {_READER} does not read it: {str(error) or type(error).__name__}",
+                f"ISO 9660: {_READER} cannot read it: {str(error) or type(error).__name__}",
                 hint=hint,
             ) from error
     found = list(_iter_differences(here, there))
     if found:
         more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
         shown = "; ".join(found[:_MOST_SHOWN])
-        raise FormatError(f"ISO 9660: {_READER} sees it otherwise: {shown}{more}", hint=hint)
+        raise FormatError(f"ISO 9660: {_READER} reads it differently: {shown}{more}", hint=hint)
 
 
 def _iter_differences(here: _View, there: _View) -> Iterator[str]:

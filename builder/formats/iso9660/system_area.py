@@ -107,7 +107,7 @@ def read_system_area(disk: Disk, volume_size: int) -> SystemArea:
             raise FormatError(
                 f"ISO 9660: the partition at sector {first} ends at sector {first + count},"
                 f" the file at {disk.size // SECTOR}",
-                hint="the download was cut short? delete it from the cache and run again",
+                hint="the download may be truncated: delete it from the cache and run again",
             )
     return SystemArea(mbr, bool(used), _read_gpt(disk), disk.size, volume_size)
 
@@ -141,7 +141,6 @@ def grow_tables(area: SystemArea, size: int, moved: Iterable[MovedImage]) -> dic
 
 
 def _mbr_entries(mbr: bytes) -> list[tuple[int, bytes, int, bytes, int, int]]:
-    """Return the four entries of an MBR."""
     return list(_MBR_ENTRY.iter_unpack(mbr[_ENTRIES_AT:_SIGNATURE_AT]))
 
 
@@ -201,7 +200,7 @@ def _read_gpt(disk: Disk) -> _GptHeader | None:
         raise FormatError(
             f"ISO 9660: the copy of the GPT should be in sector {header.other}, the file has"
             f" {disk.size // SECTOR}",
-            hint="the download was cut short? delete it from the cache and run again",
+            hint="the download may be truncated: delete it from the cache and run again",
         )
     copy = _read_gpt_header(disk, header.other)
     if copy.entries != header.entries:
@@ -225,7 +224,7 @@ def _read_gpt_header(disk: Disk, sector: int) -> _GptHeader:
     if zlib.crc32(entries) != table_crc:
         raise FormatError(f"{where}: the checksum of the entries is wrong")
     if sector == 1 and other - last <= -(-len(entries) // SECTOR):
-        raise FormatError(f"{where}: the last usable sector {last} leaves no room for the copy")
+        raise FormatError(f"{where}: the last usable sector {last} leaves no space for the backup")
     return _GptHeader(raw, size, own, other, last, entries_at, entries, entry_size)
 
 

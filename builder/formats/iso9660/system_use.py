@@ -47,7 +47,7 @@ class Protocol(Struct, frozen=True):
 
 
 class Overflow(Struct):
-    """Rock Ridge entries that have no room in their record.
+    """Rock Ridge entries that do not fit into their record.
 
     Attributes:
         record: The record.
@@ -60,7 +60,7 @@ class Overflow(Struct):
     rest: bytes
 
     def place(self, block: int, offset: int) -> None:
-        """Say where the entries are."""
+        """Record where the entries were placed."""
         entry = pack_continuation(block, offset, len(self.rest))
         self.record.raw[self.at : self.at + CE_SIZE] = entry
 

@@ -37,7 +37,7 @@ class Entry(Struct, frozen=True):
     """A name in a directory.
 
     Attributes:
-        name: As people see it.
+        name: The displayed name.
         records: One for each piece of a file, else one.
         attributes: What Rock Ridge says, ``None`` without it.
         packing: How the content is compressed, ``None`` when it is not.
@@ -50,12 +50,12 @@ class Entry(Struct, frozen=True):
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is a directory, here or elsewhere."""
+        """Return whether it is a directory, here or elsewhere."""
         return self.records[0].is_directory or self.is_placeholder
 
     @property
     def is_placeholder(self) -> bool:
-        """Whether it only points at a directory that lay too deep."""
+        """Return whether it only points at a directory that lay too deep."""
         return self.attributes is not None and self.attributes.child is not None
 
     @property
@@ -102,7 +102,7 @@ class Directory(Struct, eq=False):
     Attributes:
         records: Its own, its parent's, then the others in order.
         size: Bytes that it has on the medium.
-        name_of: Returns the name that people see; ``None`` for what is not shown.
+        name_of: Returns the displayed name; ``None`` for hidden records.
     """
 
     records: list[Record]
@@ -187,7 +187,7 @@ class Tree:
         return Directory(records, size, self.name_of)
 
     def name_of(self, record: Record) -> str | None:
-        """Return the name that people see; ``None`` for what is not shown."""
+        """Return the displayed name; ``None`` for hidden records."""
         name = self._stated_name(record)
         if name is not None and (name in {".", ".."} or "/" in name or "\0" in name):
             raise FormatError(f"ISO 9660: {name!r} is not a valid name of a file")
@@ -270,7 +270,6 @@ class Tree:
         return read_packing(record, self.protocol, self.read_area)
 
     def _entry(self, directory: Directory, name: str, first: Record) -> Entry:
-        """Return the entry that begins with a record."""
         attributes = self.attributes(first)
         if attributes is not None and attributes.child is not None:
             own = self.directory(attributes.child).records[0]

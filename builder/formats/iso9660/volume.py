@@ -79,7 +79,7 @@ class Descriptor(Struct, frozen=True):
 
     @property
     def is_joliet(self) -> bool:
-        """Whether its names are Joliet's."""
+        """Return whether its names are Joliet's."""
         return self.raw[0] == _SUPPLEMENTARY and self.raw[88:91] in _JOLIET
 
     @property
@@ -141,7 +141,7 @@ def read_volume(disk: Disk) -> Volume:
     """Read the descriptors.
 
     Raises:
-        FormatError: it is no ISO 9660 image, or is damaged or cut short.
+        FormatError: it is not an ISO 9660 image, or is damaged or truncated.
         UnsupportedError: its blocks are not 2048 bytes.
     """
     primary: Descriptor | None = None
@@ -206,7 +206,7 @@ def _read_descriptor(disk: Disk, block: int) -> bytes:
     """Return the descriptor at ``block``."""
     first = block == FIRST_DESCRIPTOR
     if disk.size < (block + 1) * BLOCK:
-        what = "this is no ISO image, or the beginning of one" if first else "it is cut short"
+        what = "this is not an ISO image, or a truncated one" if first else "it is cut short"
         raise FormatError(
             f"ISO 9660: {what}: {disk.size} bytes, wanted a volume descriptor at block {block}"
         )
@@ -216,7 +216,7 @@ def _read_descriptor(disk: Disk, block: int) -> bytes:
     if first and raw[1:6] in _UDF_RECOGNITION:
         raise FormatError(
             "ISO 9660: this is a UDF volume without an ISO 9660 one",
-            hint="Photon's installer images are ISO 9660; is this the right file?",
+            hint="check that this is the right file: Photon's installer images are ISO 9660",
         )
     if first:
         raise FormatError("ISO 9660: no volume descriptor at block 16; this is not an ISO image")
@@ -248,26 +248,26 @@ def _check_size(disk: Disk, primary: Descriptor) -> None:
     if disk.size < wanted:
         raise FormatError(
             f"ISO 9660: the file is {disk.size} bytes long, its volume {wanted}",
-            hint="the download was cut short? delete it from the cache and run again",
+            hint="the download may be truncated: delete it from the cache and run again",
         )
 
 
 def _has_descriptor(disk: Disk, block: int) -> bool:
-    """Tell whether a primary descriptor lies at ``block``."""
+    """Return whether a primary descriptor lies at ``block``."""
     if disk.size < (block + 1) * BLOCK:
         return False
     return disk.read(block * BLOCK, 7) == b"\x01CD001\x01"
 
 
 def _is_copy(disk: Disk, primary: Descriptor, block: int) -> bool:
-    """Tell whether the descriptor at ``block`` is the primary one's copy, for a shorter volume."""
+    """Return whether ``block`` holds a copy of the primary descriptor for a shorter volume."""
     there = _parse(block, disk.read(block * BLOCK, BLOCK)).placement
     here = primary.placement
     return there == replace(here, blocks=here.blocks - (block - primary.block))
 
 
 def _has_udf(disk: Disk, block: int) -> bool:
-    """Tell whether UDF's recognition sequence follows the descriptors."""
+    """Return whether UDF's recognition sequence follows the descriptors."""
     for at in range(block + 1, block + 8):
         if disk.size < (at + 1) * BLOCK:
             return False

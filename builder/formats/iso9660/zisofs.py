@@ -11,7 +11,7 @@ file's own size in both byte orders. What is stored:
     0x0d    1     logarithm of the block size: 15, 16 or 17
     0x10    4n    where each block begins, then where the last one ends; an empty one is zeros
 
-Does not compress, and does not know version 2 (``PZ``), which xorriso makes when it is told to.
+Does not compress, and does not know version 2 (``PZ``), which xorriso makes on request.
 """
 
 import itertools
@@ -76,7 +76,7 @@ def unpack(name: str, packing: Packing, stored: int, read: ReadPacked) -> Iterat
         read: Returns some of them.
 
     Raises:
-        UnsupportedError: it is compressed in a way that is not known here.
+        UnsupportedError: the compression method or block size is not supported.
         FormatError: it is damaged.
     """
     where = f"ISO 9660: {name}: zisofs"
@@ -84,7 +84,7 @@ def unpack(name: str, packing: Packing, stored: int, read: ReadPacked) -> Iterat
         raise UnsupportedError(
             f"{where}: method {packing.method!r} with blocks of 2^{packing.logarithm} bytes; only"
             " 'pz' with blocks of 2^15 to 2^17 bytes can be read",
-            hint="make the image anew without --zisofs, or with -zisofs version_2=off",
+            hint="rewrite the image without --zisofs, or with -zisofs version_2=off",
         )
     block = 1 << packing.logarithm
     pointers = _pointers(where, packing, stored, read)
@@ -106,7 +106,7 @@ def _pointers(where: str, packing: Packing, stored: int, read: ReadPacked) -> tu
     count = -(-packing.size // (1 << packing.logarithm)) + 1
     if _HEAD.size + count * _POINTER_SIZE > stored:
         raise FormatError(
-            f"{where}: {stored} bytes have no room for the table of {count - 1} blocks"
+            f"{where}: {stored} bytes are too few for the table of {count - 1} blocks"
         )
     return struct.unpack(f"<{count}I", read(_HEAD.size, count * _POINTER_SIZE))
 

@@ -136,7 +136,6 @@ def _edit_capacity(work: Work, element: Element, capacity: int) -> None:
 
 
 def _edit_hardware_version(work: Work, version: str) -> None:
-    """Set the hardware version."""
     setting = work.hardware.find(ovf("System"))
     element = setting.find(vssd("VirtualSystemType")) if setting else None
     if element is None:
@@ -145,13 +144,12 @@ def _edit_hardware_version(work: Work, version: str) -> None:
 
 
 def _edit_firmware(work: Work, firmware: str) -> None:
-    """Set the firmware."""
     if firmware != work.envelope.firmware:
         _set_config(work, "firmware", firmware)
 
 
 def _edit_secure_boot(work: Work, secure: bool) -> None:
-    """Turn secure boot on or off, in both of VMware's ways to say it."""
+    """Turn secure boot on or off, in both of VMware's notations."""
     extra = configs(work.hardware, "uefi.secureBoot.enabled", "ExtraConfig")
     for element in extra:
         work.editor.set_attribute(element, vmw("value"), "TRUE" if secure else "FALSE")
@@ -305,7 +303,7 @@ _EDITS: Final[dict[str, Callable[[Work, Any], None]]] = {
 
 
 def _edit_product(work: Work, product: Product, properties: tuple[Property, ...]) -> None:
-    """Set what is said of the product, and properties for the guest."""
+    """Set the product section, and properties for the guest."""
     if product == NO_PRODUCT and not properties:
         return
     values = [getattr(product, part.name) for part in fields(product)]
@@ -332,7 +330,6 @@ def _before(local: str) -> tuple[str, ...]:
 
 
 def _set_property(work: Work, section: Element, new: Property) -> None:
-    """Set one property."""
     for old in section.find_all(ovf("Property")):
         if old.attributes.get(ovf("key")) == new.key:
             work.editor.set_attribute(old, ovf("type"), new.type)
@@ -345,7 +342,6 @@ def _set_property(work: Work, section: Element, new: Property) -> None:
 
 
 def _property(parent: Element, new: Property) -> str:
-    """Return a Property as XML."""
     tag, declaration = parent.qualify(ovf("Property"))
     said = {"key": new.key, "type": new.type, "value": new.value}
     if new.is_user_configurable:

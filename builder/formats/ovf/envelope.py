@@ -36,7 +36,7 @@ class FileReference(Struct, frozen=True):
     Attributes:
         href: Its name beside the envelope.
         file_id: As disks name it.
-        size: Its length; ``None`` when it is not said.
+        size: Its length; ``None`` when it is not stated.
         compression: ``gzip`` or empty.
         is_chunked: Whether it is split into several files.
     """
@@ -55,7 +55,7 @@ class DiskReference(Struct, frozen=True):
         disk_id: As hardware items name it.
         file: The file; ``None`` for a disk that is made empty.
         capacity: Length of the disk in the guest.
-        populated_size: How much of it holds data; ``None`` when it is not said.
+        populated_size: How much of it holds data; ``None`` when it is not stated.
         format: URI of its format.
     """
 
@@ -74,8 +74,8 @@ class Property(Struct, frozen=True):
         value: Its value, or the default when it can be changed.
         type: ``string``, ``boolean``, ``int`` and so on.
         is_user_configurable: Whether the one who deploys may change it.
-        label: What a person is asked.
-        description: What a person is told.
+        label: Prompt at deployment.
+        description: Explanation at deployment.
     """
 
     key: str
@@ -107,12 +107,12 @@ class Envelope:
         disks: Disks.
         networks: Names of networks.
         name: Name of the virtual system.
-        hardware_version: Such as ``vmx-14``; empty when it is not said.
+        hardware_version: Such as ``vmx-14``; empty when it is not stated.
         firmware: ``bios`` or ``efi``.
         secure_boot: Whether only signed boot loaders are started.
         configurations: Deployment options, the default one first.
-        cpus: Number of virtual processors, by default; ``None`` when it is not said.
-        memory_mib: Memory, by default; ``None`` when it is not said.
+        cpus: Number of virtual processors, by default; ``None`` when it is not stated.
+        memory_mib: Memory, by default; ``None`` when it is not stated.
         nic_types: Such as ``VmxNet3``, one for each network adapter.
         product: What is installed.
         properties: Values for the guest.
@@ -146,7 +146,7 @@ def parse_envelope(data: bytes, *, name: str) -> Envelope:
     """Parse an OVF envelope.
 
     Raises:
-        FormatError: it is no well-formed XML, no OVF 1 envelope, or contradicts itself.
+        FormatError: it is not well-formed XML, not an OVF 1 envelope, or contradicts itself.
     """
     root = _parse_root(data, name=name)
     files = tuple(_file(element, where=name) for element in _below(root, "References", "File"))
@@ -231,7 +231,6 @@ def config_value(hardware: Element, key: str) -> str:
 
 
 def _below(root: Element, section: str, local: str) -> list[Element]:
-    """Return the elements of a section of the envelope."""
     return [e for part in root.find_all(ovf(section)) for e in part.find_all(ovf(local))]
 
 
@@ -244,7 +243,6 @@ def _required(element: Element, local: str, *, where: str) -> str:
 
 
 def _file(element: Element, *, where: str) -> FileReference:
-    """Read a File."""
     href = _required(element, "href", where=where)
     return FileReference(
         href=href,
@@ -256,7 +254,6 @@ def _file(element: Element, *, where: str) -> FileReference:
 
 
 def _disk(element: Element, files: tuple[FileReference, ...], *, where: str) -> DiskReference:
-    """Read a Disk."""
     disk_id = _required(element, "diskId", where=where)
     about = f"{where}: disk {disk_id}"
     reference = element.attributes.get(ovf("fileRef"))
@@ -276,7 +273,7 @@ def _disk(element: Element, files: tuple[FileReference, ...], *, where: str) -> 
 
 
 def _is_secure(hardware: Element) -> bool:
-    """Tell whether secure boot is on, in either of VMware's ways to say it."""
+    """Return whether secure boot is on, in either of VMware's ways to say it."""
     extra = configs(hardware, "uefi.secureBoot.enabled", "ExtraConfig")
     said = [e.attributes.get(vmw("value"), "") for e in extra]
     said.append(config_value(hardware, "bootOptions.efiSecureBootEnabled"))
@@ -284,7 +281,6 @@ def _is_secure(hardware: Element) -> bool:
 
 
 def _product(section: Element | None) -> Product:
-    """Read a ProductSection."""
     if section is None:
         return Product()
     return Product(
@@ -297,7 +293,6 @@ def _product(section: Element | None) -> Product:
 
 
 def _property(element: Element) -> Property:
-    """Read a Property."""
     said = element.attributes
     return Property(
         key=said.get(ovf("key"), ""),

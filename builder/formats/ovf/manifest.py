@@ -48,7 +48,7 @@ def parse_manifest(raw: bytes, *, name: str) -> Manifest:
     """Parse a manifest.
 
     Raises:
-        FormatError: a line is not one, or it contradicts another.
+        FormatError: a line is malformed, or contradicts another.
     """
     try:
         text = raw.decode()
@@ -73,7 +73,6 @@ def format_manifest(algorithm: str, digests: Iterable[tuple[str, str]]) -> str:
 
 
 def _parse_line(line: str, *, where: str) -> ManifestLine:
-    """Parse one line."""
     found = _LINE.fullmatch(line)
     if found is None:
         raise FormatError(f"{where}: {line[:80]!r}; wanted ALGORITHM(name)= digest")
@@ -81,5 +80,5 @@ def _parse_line(line: str, *, where: str) -> ManifestLine:
     if algorithm not in ALGORITHMS:
         raise FormatError(f"{where}: algorithm {found[1]}; wanted one of {', '.join(ALGORITHMS)}")
     if len(found[3]) != 2 * hashlib.new(algorithm.lower(), usedforsecurity=False).digest_size:
-        raise FormatError(f"{where}: a digest of {len(found[3])} digits is no {algorithm}")
+        raise FormatError(f"{where}: a digest of {len(found[3])} digits is not a {algorithm}")
     return ManifestLine(algorithm, found[2].strip(), found[3].lower())

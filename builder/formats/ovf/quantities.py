@@ -48,13 +48,13 @@ def configurations_of(item: Element) -> list[str]:
 
 
 def cpus_of(hardware: Element, configuration: tuple[str, ...], *, where: str) -> int | None:
-    """Return the number of processors; ``None`` when it is not said."""
+    """Return the number of processors; ``None`` when it is not stated."""
     item = _effective(hardware, CPU, configuration)
     return None if item is None else _quantity(item, where=where)
 
 
 def memory_mib_of(hardware: Element, configuration: tuple[str, ...], *, where: str) -> int | None:
-    """Return the memory in MiB; ``None`` when it is not said."""
+    """Return the memory in MiB; ``None`` when it is not stated."""
     item = _effective(hardware, MEMORY, configuration)
     count = None if item is None else _quantity(item, where=where)
     if item is None or count is None:
@@ -94,7 +94,6 @@ def _effective(
 
 
 def _quantity(item: Element, *, where: str) -> int | None:
-    """Return the quantity of an item."""
     kind = item.text_of(rasd("ResourceType"))
     text = item.text_of(rasd("VirtualQuantity"))
     return parse_number(text, f"the quantity of resource {kind}", where=where)

@@ -63,7 +63,7 @@ def parse_descriptor(raw: bytes, name: str) -> Descriptor:
     """Read a descriptor as it stands in a file, padded with zeros.
 
     Raises:
-        FormatError: it is no descriptor, or a line makes no sense.
+        FormatError: it is not a descriptor, or a line is malformed.
     """
     text = raw.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
     lines = [line.strip() for line in text.splitlines()]
@@ -156,7 +156,7 @@ def check_stream_descriptor(descriptor: Descriptor, name: str) -> None:
     """Refuse the descriptor of anything but one whole stream-optimized disk.
 
     Raises:
-        FormatError: naming what it describes.
+        FormatError: it describes another kind of disk.
     """
     if descriptor.create_type != STREAM_OPTIMIZED:
         raise FormatError(

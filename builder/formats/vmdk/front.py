@@ -1,4 +1,4 @@
-"""What stands before the grains of a VMDK that is written: header, descriptor, directory, tables.
+"""The metadata before the grains of a new VMDK: header, descriptor, directory, tables.
 
 The layout is that of open-vmdk, and so of Photon's own OVAs: everything that leads to the grains
 comes first, and importers that read a stream need not wait for a footer.
@@ -59,7 +59,7 @@ def make_front(capacity: int, filename: str, cid: str) -> tuple[SparseHeader, by
     """Return header and descriptor of a new disk.
 
     Raises:
-        FormatError: no VMDK has that capacity.
+        FormatError: the capacity exceeds that of any VMDK.
     """
     capacity_sectors, rest = divmod(capacity, SECTOR)
     if rest or not 0 < capacity <= MAXIMUM_CAPACITY:
@@ -96,7 +96,7 @@ def check_size(sectors: int, name: str) -> None:
     """Refuse more sectors than a table can count.
 
     Raises:
-        FormatError: there are.
+        FormatError: the file would have more sectors than a table can address.
     """
     if sectors >= _MAXIMUM_SECTORS:
         raise FormatError(
@@ -105,7 +105,6 @@ def check_size(sectors: int, name: str) -> None:
 
 
 def _iter_tables(start: int, count: int, tables: GrainTables) -> Iterator[bytes]:
-    """Yield one directory with its tables."""
     sectors = directory_sectors(count)
     first = start + sectors
     places = array("I", range(first, first + count * TABLE_SECTORS, TABLE_SECTORS))

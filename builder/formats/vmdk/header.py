@@ -84,11 +84,11 @@ def parse_header(raw: bytes, name: str) -> SparseHeader:
     """Read a header or footer of any sparse extent.
 
     Raises:
-        FormatError: it is none, of an unknown version, or has been transferred as text.
+        FormatError: it is not a VMDK header, of an unknown version, or was transferred as text.
     """
     if len(raw) < HEADER_SIZE:
         raise FormatError(
-            f"{name}: ends at byte {len(raw)}, inside the header", hint="is it truncated?"
+            f"{name}: ends at byte {len(raw)}, inside the header", hint="the file may be truncated"
         )
     fields = _LAYOUT.unpack(raw)
     magic, newlines = fields[0], fields[12]
@@ -109,7 +109,7 @@ def check_stream_header(header: SparseHeader, name: str) -> None:
     """Refuse what is not a stream of deflated grains that this package can read.
 
     Raises:
-        FormatError: naming the first field that does not fit.
+        FormatError: a field describes another kind of extent.
     """
     for fits, found in (
         (header.flags & HAS_COMPRESSED_GRAINS, "its grains are not compressed"),
@@ -150,12 +150,12 @@ def pack_header(header: SparseHeader) -> bytes:
 
 
 def _is_grain_size(sectors: int) -> bool:
-    """Tell whether grains of so many sectors are usual enough to be believed."""
+    """Return whether grains of so many sectors are usual enough to be believed."""
     size = sectors * SECTOR
     return MINIMUM_GRAIN_SIZE <= size <= MAXIMUM_GRAIN_SIZE and not sectors & (sectors - 1)
 
 
 def _describe(raw: bytes) -> str:
-    """Say what a file is that has another magic."""
+    """Return what a file is that has another magic number."""
     kind = magic.identify(raw)
     return f"is {kind.noun}" if kind else f"begins with {raw[:4]!r}"

@@ -1,7 +1,7 @@
-"""Whether the stream of a VMDK and its tables tell the same.
+"""Checks that the stream of a VMDK and its grain tables agree.
 
 A reader of files follows the tables, an importer of OVAs follows the stream from marker to
-marker: a disk is sound when both find the same grains. The stream is walked in file order,
+marker: a disk is valid when both find the same grains. The stream is walked in file order,
 so that records can neither overlap nor leave the file.
 """
 
@@ -28,7 +28,7 @@ def check_stream(vmdk: StreamOptimized, *, full: bool) -> None:
     """Check a VMDK from its first marker to its last.
 
     Raises:
-        FormatError: naming the first thing that is wrong.
+        FormatError: the stream and the tables differ, or a record is damaged.
     """
     _check_tables(vmdk, _check_grains(vmdk))
     if vmdk.header.flags & HAS_REDUNDANT_TABLES and vmdk.header.redundant_directory_sector:
@@ -70,7 +70,7 @@ def _check_grains(vmdk: StreamOptimized) -> set[int]:
         raise FormatError(
             f"{vmdk.name}: its tables have grain {number} at sector {place},"
             " its stream ends before that",
-            hint="truncated? delete it from the cache and run again",
+            hint="the file may be truncated: delete it from the cache and run again",
         )
     return announced
 

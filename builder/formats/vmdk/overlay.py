@@ -1,4 +1,4 @@
-"""A stream-optimized VMDK as a disk that can be written: grains that change are kept aside.
+"""A stream-optimized VMDK as a writable disk: changed grains are kept apart.
 
 Some clean and some dirty grains are kept as they are, the dirty ones that have not been written
 for longest are deflated in the background and put aside: in memory, or where there is more room.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from builder.errors import FormatError
 from builder.formats.disk import SECTOR
-from builder.formats.spill import Spill, load
+from builder.formats.spool import Spool, load
 from builder.formats.stream import Segment
 from builder.formats.vmdk.grains import deflate_grain, inflate_grain
 from builder.formats.vmdk.header import MAXIMUM_CAPACITY
@@ -32,20 +32,20 @@ class GrainOverlay:
 
     Args:
         vmdk: What is read where nothing has been written.
-        spill: Where deflated grains are put aside; without it they all stay in memory.
+        spool: Temporary storage of deflated grains; without it all stay in memory.
         dirty_grains: How many changed grains are kept inflated.
     """
 
     def __init__(
         self,
         vmdk: StreamOptimized,
-        spill: Spill | None = None,
+        spool: Spool | None = None,
         *,
         dirty_grains: int = _DIRTY_GRAINS,
     ) -> None:
         self.vmdk = vmdk
         self.size = vmdk.capacity
-        self._spill = spill
+        self._spill = spool
         self._dirty_grains = dirty_grains
         self._zeros = bytes(vmdk.grain_size)
         self._clean: OrderedDict[int, bytes] = OrderedDict()
@@ -75,7 +75,7 @@ class GrainOverlay:
         """Make the disk longer; what is added reads as zeros.
 
         Raises:
-            FormatError: no VMDK has that size, or the last grain of the base is a part of one.
+            FormatError: a VMDK cannot have that size, or the last grain of the base is partial.
         """
         if self.vmdk.capacity % self.vmdk.grain_size or size % SECTOR or size > MAXIMUM_CAPACITY:
             raise FormatError(
@@ -114,7 +114,6 @@ class GrainOverlay:
             grain, start = grain + 1, 0
 
     def _content(self, grain: int) -> bytes | bytearray:
-        """Return a grain as it is now."""
         dirty = self._dirty.get(grain)
         if dirty is not None:
             return dirty

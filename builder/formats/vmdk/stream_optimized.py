@@ -263,9 +263,8 @@ class StreamOptimized:
             )
 
     def _marker_at(self, sector: int) -> Record:
-        """Return the marker at a sector."""
         return parse_marker(self.read_sectors(sector, 1, "a marker"))
 
     def _may_be_short(self, number: int, length: int) -> bool:
-        """Tell whether a grain may end here: the last one may stop where the disk does."""
+        """Return whether a grain may end here: the last one may stop where the disk does."""
         return number * self.grain_size + length >= self.capacity

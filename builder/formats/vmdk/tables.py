@@ -42,7 +42,7 @@ class GrainTables:
         table[index] = sector
 
     def has_data(self, grain: int) -> bool:
-        """Tell whether a grain stands in the file."""
+        """Return whether a grain stands in the file."""
         return self[grain] > ZERO_GRAIN
 
     def iter_allocated(self) -> Iterator[tuple[int, int]]:
@@ -92,7 +92,7 @@ def read_directory(read: ReadAt, start_sector: int, table_count: int) -> "array[
     """Return the sectors of the tables.
 
     Raises:
-        FormatError: it is not in the file.
+        FormatError: the directory lies outside of the file.
     """
     raw = read(start_sector, directory_sectors(table_count), "the grain directory")
     return unpack_sectors(raw[: table_count * 4])
@@ -102,13 +102,13 @@ def check_directory(directory: Sequence[int], size_sectors: int, name: str) -> N
     """Refuse tables outside of the file, and tables that overlap.
 
     Raises:
-        FormatError: naming the first such table.
+        FormatError: a table lies outside of the file, or two overlap.
     """
     for number, sector in enumerate(directory):
         if sector and not 1 <= sector <= size_sectors - TABLE_SECTORS:
             raise FormatError(
                 f"{name}: grain table {number} lies at sector {sector} of {size_sectors}",
-                hint="truncated? delete it from the cache and run again",
+                hint="the file may be truncated: delete it from the cache and run again",
             )
     present = sorted(sector for sector in directory if sector)
     for before, after in pairwise(present):
@@ -117,7 +117,7 @@ def check_directory(directory: Sequence[int], size_sectors: int, name: str) -> N
 
 
 def read_tables(read: ReadAt, directory: Sequence[int]) -> GrainTables:
-    """Read all tables of a directory, those that lie side by side in one go.
+    """Read all tables of a directory, those that are adjacent in one go.
 
     Raises:
         FormatError: one cannot be read.
@@ -131,7 +131,7 @@ def read_tables(read: ReadAt, directory: Sequence[int]) -> GrainTables:
 
 
 def _runs(directory: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield number and count of tables that lie side by side; absent ones are left out."""
+    """Yield number and count of tables that are adjacent; absent ones are left out."""
     first = count = 0
     for number, sector in enumerate(directory):
         if count and sector == directory[first] + count * TABLE_SECTORS and count < _RUN_TABLES:

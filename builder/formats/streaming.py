@@ -1,6 +1,6 @@
-"""A compressed stream that passes by once, from a server for example, unpacked on its way.
+"""Streaming decompressor for non-seekable input, such as a download.
 
-Sources: those of :mod:`builder.formats.compression`. Does not tell how much will come.
+Sources: those of :mod:`builder.formats.compression`. Does not know the length in advance.
 """
 
 import io
@@ -20,7 +20,7 @@ _HEAD = 8
 
 
 def iter_unpacked_pieces(pieces: Iterable[bytes], *, name: str) -> Iterator[bytes]:
-    """Yield what a stream that passes by unpacks to, in pieces of 1 MiB at most.
+    """Yield what a non-seekable stream unpacks to, in pieces of 1 MiB at most.
 
     A Zstandard stream that is cut short is not recognised: know its length, or its digest.
 
@@ -31,14 +31,14 @@ def iter_unpacked_pieces(pieces: Iterable[bytes], *, name: str) -> Iterator[byte
     while len(head) < _HEAD and (piece := next(pieces, b"")):
         head += piece
     kind = sniff(head, name=name)
-    stream = io.BufferedReader(_Passing(chain([head], pieces)), _INPUT)
+    stream = io.BufferedReader(_StreamFile(chain([head], pieces)), _INPUT)
     if kind is Compression.ZST:
-        yield from zst.iter_passing(stream, name=name)
+        yield from zst.iter_streamed(stream, name=name)
     else:
         yield from iter_stream(stream, kind, name)
 
 
-class _Passing(io.RawIOBase):
+class _StreamFile(io.RawIOBase):
     """Pieces that are read as a file."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -46,11 +46,11 @@ class _Passing(io.RawIOBase):
         self._held = b""
 
     def readable(self) -> bool:
-        """Tell that this can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill a buffer as far as the piece at hand reaches; zero at the end."""
+        """Fill a buffer from the current piece; return zero at the end."""
         view = memoryview(buffer).cast("B")
         self._held = self._held or next(self._pieces, b"")
         count = min(len(view), len(self._held))

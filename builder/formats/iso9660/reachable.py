@@ -1,4 +1,4 @@
-"""What is still in use among the blocks that an earlier change added to an ISO 9660 image."""
+"""Blocks of earlier additions to an ISO 9660 image that are still in use."""
 
 from collections.abc import Iterable, Iterator, Set
 
@@ -9,7 +9,7 @@ from builder.formats.iso9660.tree import Directory
 from builder.formats.iso9660.volume import blocks_of
 
 
-def live_runs(
+def reachable_runs(
     editors: Iterable[TreeEditor], iso: Iso, first: int, new: Set[Record]
 ) -> list[tuple[int, int]]:
     """Return runs of blocks from ``first`` on that must stay: first block and count.
@@ -27,7 +27,6 @@ def live_runs(
 
 
 def _tree_runs(editor: TreeEditor, new: Set[Record]) -> Iterator[tuple[int, int]]:
-    """Yield the runs that a tree uses."""
     placement = editor.tree.descriptor.placement
     for block in (placement.little_table, placement.big_table):
         yield block, blocks_of(placement.table_size)

@@ -1,4 +1,4 @@
-"""How many parts of a compressed stream may hold nothing, one behind the other.
+"""Limit of consecutive empty parts in a compressed stream.
 
 Formats allow members, frames and blocks without content, as many as fit. A few bytes each, they
 cost time and give nothing; no writer makes more than a few.
@@ -9,7 +9,7 @@ from builder.errors import FormatError
 MOST = 1 << 16
 
 
-class Empties:
+class EmptyParts:
     """Counts parts that hold nothing."""
 
     def __init__(self, name: str) -> None:
@@ -20,11 +20,11 @@ class Empties:
         """Take the next part.
 
         Raises:
-            FormatError: it is one too many that holds nothing.
+            FormatError: too many empty parts in a row.
         """
         self._count = self._count + 1 if is_empty else 0
         if self._count > MOST:
             raise FormatError(
-                f"{self._name}: more than {MOST} parts in a row hold nothing",
+                f"{self._name}: more than {MOST} empty parts in a row",
                 hint="pack it again: unpack it with the tool of its format, then compress the disk",
             )

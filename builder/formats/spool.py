@@ -1,7 +1,7 @@
-"""Bytes that are put aside for a while: in memory, and beyond a bound in a file without a name.
+"""Spooled temporary storage: in memory, and beyond a limit in an anonymous temporary file.
 
-The file is made when it is needed, is never seen, and is gone with the process. What was written
-to it and is not needed any more stays there until it is closed.
+The file is created when it is needed, has no name, and goes with the process. Bytes that were
+written to it and dropped stay allocated until it is closed.
 """
 
 import tempfile
@@ -16,12 +16,12 @@ from builder.host import place_of, refusal
 _IN_MEMORY = 8 * MIB
 
 
-class Spill:
-    """A place for bytes.
+class Spool:
+    """Spooled temporary storage of byte strings.
 
     Args:
-        directory: Where the file may be.
-        in_memory: How many bytes are kept without one.
+        directory: Filesystem of the temporary file.
+        in_memory: Bytes that are kept in memory.
     """
 
     def __init__(self, directory: Path, *, in_memory: int = _IN_MEMORY) -> None:
@@ -30,7 +30,7 @@ class Spill:
         self._file: BinaryIO | None = None
         self._end = 0
 
-    def __enter__(self) -> "Spill":
+    def __enter__(self) -> "Spool":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,10 +38,10 @@ class Spill:
             self._file.close()
 
     def keep(self, data: bytes) -> Segment:
-        """Put bytes aside and return where they are now.
+        """Store bytes and return their place.
 
         Raises:
-            HostError: there is no room for them.
+            HostError: the disk is full.
         """
         if len(data) <= self._room:
             self._room -= len(data)
@@ -54,12 +54,11 @@ class Spill:
         return span
 
     def drop(self, kept: Segment) -> None:
-        """Forget bytes that are not needed any more."""
+        """Drop stored bytes."""
         if not isinstance(kept, Span):
             self._room += len(kept)
 
     def _open(self) -> BinaryIO:
-        """Open the file."""
         try:
             return tempfile.TemporaryFile(dir=self._directory, buffering=0)
         except OSError as error:
@@ -67,7 +66,7 @@ class Spill:
 
 
 def load(kept: Segment) -> bytes:
-    """Return bytes that were put aside.
+    """Return stored bytes.
 
     Raises:
         HostError: they cannot be read back.

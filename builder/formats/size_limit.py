@@ -1,4 +1,4 @@
-"""How far a stream may go that says it is a disk: not much farther than its partition table.
+"""Decompression-bomb guard: caps a disk stream at the size that its partition table declares.
 
 A few KiB of gzip or xz may unpack to terabytes. Zeros cost no room, but time; all else costs room.
 The table itself may say that the disk is endless, so it is looked at first: what is larger than
@@ -17,14 +17,14 @@ _MOST_DATA = 64 * MIB
 """Footers, a second table, what was there before: more than tools leave behind a table's end."""
 
 
-class Bound:
-    """Counts what lies behind the end that a disk's own table has."""
+class SizeLimit:
+    """Counts the bytes behind the end that a disk's own partition table declares."""
 
     def __init__(self, head: bytes, *, name: str) -> None:
         """Read the end from the first two sectors or more of a disk.
 
         Raises:
-            FormatError: it is farther than that of any disk that a target takes.
+            FormatError: the table ends behind 2 TiB, more than any target accepts.
         """
         self._end = max(claimed_size(head), end_of_entries(head[:SECTOR]))
         self._name = name
@@ -32,15 +32,15 @@ class Bound:
         if self._end > LARGEST_DISK:
             raise FormatError(
                 f"{name}: its partition table ends at byte {self._end};"
-                f" wanted {LARGEST_DISK} (2 TiB) at most, as no target takes more",
-                hint="give the image of a smaller disk; is the file what it should be?",
+                f" wanted {LARGEST_DISK} (2 TiB) at most, the limit of all targets",
+                hint="use the image of a smaller disk, and check that the file is the right one",
             )
 
     def check_size(self, size: int) -> None:
-        """Refuse a size that is said beforehand and goes far beyond the table.
+        """Refuse a declared size far beyond the end of the table.
 
         Raises:
-            FormatError: it does.
+            FormatError: the size exceeds the limit.
         """
         if size > self._end + _MOST_ZEROS:
             self._refuse(f"to {size} bytes")
@@ -49,7 +49,7 @@ class Bound:
         """Count a piece of at most 1 MiB that is to be written at ``offset``.
 
         Raises:
-            FormatError: too much has come that no disk with this table has.
+            FormatError: too much data lies behind the end of the table.
         """
         end = offset + len(data)
         if end <= self._end:
@@ -61,7 +61,7 @@ class Bound:
             self._refuse(f"to more than {_MOST_DATA // MIB} MiB of data behind it")
 
     def _refuse(self, how_far: str) -> None:
-        """Say that it is no disk."""
+        """Raise the error for a stream beyond its limit."""
         raise FormatError(
             f"{self._name}: its partition table ends at byte {self._end}, and it unpacks {how_far}",
             hint="unpack and cut it yourself if you trust it: truncate -s SIZE",

@@ -1,22 +1,22 @@
-"""Blocks for what is added to an ISO 9660 image: free runs among older additions, then the end."""
+"""Block allocator for additions to an ISO 9660 image: freed older additions, then the end."""
 
 from collections.abc import Iterable
 
 from builder.formats.iso9660.volume import blocks_of
 
 
-class Room:
-    """Gives out runs of blocks.
+class BlockAllocator:
+    """Allocates runs of blocks.
 
     Args:
-        first: First block that may be given out.
-        live: Runs of blocks behind it that are in use: first and count.
+        first: First block that may be allocated.
+        reachable: Runs of blocks behind it that are in use: first and count.
     """
 
-    def __init__(self, first: int, live: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, first: int, reachable: Iterable[tuple[int, int]] = ()) -> None:
         self.end = first
         self._free: list[tuple[int, int]] = []
-        for block, count in sorted(live):
+        for block, count in sorted(reachable):
             if block > self.end:
                 self._free.append((self.end, block))
             self.end = max(self.end, block + count)
