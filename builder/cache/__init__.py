@@ -36,7 +36,7 @@ VARIABLE = "PHOTON_BUILDER_CACHE"
 
 
 def default_directory() -> Path:
-    """Return the folder of the cache, as the environment says."""
+    """Return the directory of the cache, from the environment."""
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).expanduser()
     if xdg := os.environ.get("XDG_CACHE_HOME"):
@@ -45,7 +45,7 @@ def default_directory() -> Path:
 
 
 class Cache:
-    """Files by digest, in a folder that is made when the first one comes."""
+    """Files by digest, in a directory that is created on first use."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or default_directory()
@@ -53,7 +53,7 @@ class Cache:
         self._index = Index(self.directory / "index")
 
     def find(self, digests: Mapping[str, str]) -> Verified | None:
-        """Return the file that has all of ``digests``; without any, there is none.
+        """Return the file that has all of ``digests``; ``None`` without digests.
 
         A file that was changed since it was checked is hashed again.
         """
@@ -89,22 +89,22 @@ class Cache:
         *,
         name: Callable[[Mapping[str, str]], str] = lambda _: "",
     ) -> Verified:
-        """Copy a file that was fetched otherwise into the cache, under every kind of digest.
+        """Copy a file into the cache, under every kind of digest.
 
         Args:
             path: The file.
-            digests: What it must have.
-            name: Given all digests of the file, returns what the catalog calls it, or raises.
+            digests: Expected digests.
+            name: Returns the catalog's name for all digests of the file, or raises.
 
         Raises:
-            DigestMismatch: it lacks one of ``digests``.
-            HostError: it cannot be read, or the cache cannot be written.
+            DigestMismatch: one of ``digests`` differs.
+            HostError: the file cannot be read, or the cache cannot be written.
         """
         wanted = check_digests(digests or {})
         with host_errors(path, hint="check the path and its permissions"):
             if not path.is_file():
                 path.stat()
-                raise HostError(f"{path}: it is not a file; wanted one to add to the cache")
+                raise HostError(f"{path}: is not a regular file")
         with self._scratch() as copy:
             found = copy_and_digest(path, copy)
             check_found(path.name, wanted, found, str(path))
@@ -120,7 +120,7 @@ class Cache:
         url: str,
         known_as: str = "",
     ) -> Verified:
-        """Move a file of ``partial/`` to its place; ``digests`` were computed from its bytes.
+        """Move a file of ``partial/`` into the cache; ``digests`` were computed from its bytes.
 
         Raises:
             HostError: the cache cannot be written.
@@ -141,13 +141,13 @@ class Cache:
         return self._verified(entry)
 
     def _again(self, known: Entry, digests: Mapping[str, str]) -> Verified:
-        """Keep a file that came once more, under its other digests too."""
+        """Add further digests to a file that is already cached."""
         entry = with_digests(known, digests)
         self._index.write(entry)
         return self._verified(entry)
 
     def lock(self, key: str, waiting: Callable[[], object]) -> AbstractContextManager[Path]:
-        """Hold what ``key`` names, and give the path for its download.
+        """Lock ``key``, and yield the path for its download.
 
         Calls ``waiting`` once when another process holds it. The lock ends with the process.
 
@@ -157,10 +157,10 @@ class Cache:
         return self._locked(key, waiting)
 
     def folder(self, name: str) -> Path:
-        """Return a folder of the cache that others keep files in.
+        """Return a subdirectory of the cache for another module.
 
         Raises:
-            HostError: it cannot be made, or others may write the cache.
+            HostError: it cannot be created, or others may write the cache.
         """
         with host_errors(self.directory, hint=HINT):
             self._make_folders()
@@ -169,12 +169,12 @@ class Cache:
         return self.directory / name
 
     def ls(self) -> list[Entry]:
-        """Return what is in the cache, last used first."""
+        """Return the cached files, most recently used first."""
         found = upkeep.iter_entries(self._blobs, self._index)
         return sorted(found, key=self._index.last_use, reverse=True)
 
     def verify(self) -> Iterator[Checked]:
-        """Hash every file again; a damaged one is moved aside."""
+        """Check the digest of every file; damaged files are moved aside."""
         for entry in self.ls():
             yield upkeep.check_entry(entry, self._blobs / entry.sha256, self._set_aside)
 
@@ -186,13 +186,13 @@ class Cache:
         keep: Collection[str] = (),
         dry_run: bool = False,
     ) -> Swept:
-        """Remove files by age of last use, or down to a total; with neither, everything.
+        """Remove files by age of last use, or down to a total size; with neither, all files.
 
         Args:
-            max_age_days: Remove what was not used for so long.
-            max_bytes: Remove the longest unused until the rest fits.
-            keep: SHA-256 of files that stay.
-            dry_run: Only tell what would go.
+            max_age_days: Remove files that were not used for this many days.
+            max_bytes: Remove the least recently used files until the rest fits.
+            keep: SHA-256 of files to keep.
+            dry_run: Return the files, remove nothing.
 
         Raises:
             HostError: the cache cannot be written.
@@ -214,7 +214,7 @@ class Cache:
         return Swept(swept.removed, swept.freed + left_over)
 
     def _sound_entry(self, sha256: str) -> Entry | None:
-        """Return the entry of a file that is there and is what its name says."""
+        """Return the entry of a file whose digest matches its name."""
         try:
             status = (self._blobs / sha256).stat()
         except OSError:
@@ -233,7 +233,7 @@ class Cache:
         return fresh
 
     def _has_all(self, entry: Entry, wanted: Mapping[str, str]) -> bool:
-        """Whether a sound file has all digests; unknown ones are computed and remembered."""
+        """Return whether a valid file has all digests; unknown ones are computed and stored."""
         missing = set(wanted) - set(entry.digests)
         if missing:
             _, found = digest_file(self._blobs / entry.sha256, missing)
@@ -242,18 +242,17 @@ class Cache:
         return all(entry.digests[name] == value for name, value in wanted.items())
 
     def _remember(self, entry: Entry) -> None:
-        """Write an entry if the cache can be written; it is only a shortcut."""
+        """Write an entry if the cache is writable; it only saves time."""
         with contextlib.suppress(OSError):
             self._index.directory.mkdir(exist_ok=True)
             self._index.write(entry)
 
     def _verified(self, entry: Entry) -> Verified:
-        """Return the proof for an entry that was checked."""
         origin = entry.url or str(self._blobs / entry.sha256)
         return seal(self._blobs / entry.sha256, entry.sha256, entry.size, origin)
 
     def _set_aside(self, blob: Path) -> Path:
-        """Move a damaged file out of the way and return where it is now."""
+        """Move a damaged file aside and return its new path."""
         folder = self.directory / "damaged"
         folder.mkdir(exist_ok=True)
         return blob.replace(folder / f"{blob.name}.{time.time_ns()}")
@@ -269,7 +268,7 @@ class Cache:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """Give a new file in ``partial/`` that nobody else touches, removed if still there."""
+        """Yield a new file in ``partial/``, which is removed at the end if it still exists."""
         import tempfile
 
         with host_errors(self.directory, hint=HINT):
@@ -284,7 +283,7 @@ class Cache:
             (self.directory / "locks" / f"{Path(name).name}.lock").unlink(missing_ok=True)
 
     def _make_folders(self) -> None:
-        """Make the folders of the cache, each for us alone to write."""
+        """Create the directories of the cache, writable by the owner only."""
         check_owner(self.directory)
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         for folder in (".", "blobs", "blobs/sha256", "index", "partial", "locks"):

@@ -1,7 +1,7 @@
-"""What the cache knows of a file: one small JSON document under each of its digests.
+"""Index of the cache: a small JSON document for each digest of a file.
 
 The document under the SHA-256 is the one that counts; its time stamp is the last use. Documents
-that cannot be read are as good as absent: the file itself is hashed again.
+that cannot be read are ignored: the file itself is hashed again.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ class Entry(Struct, frozen=True):
     Attributes:
         sha256: Digest and name of the file.
         size: Its length.
-        filename: How its publisher calls it.
-        url: Where it came from.
-        time: When it came, seconds since the epoch.
+        filename: Name by its publisher.
+        url: Address that it came from.
+        time: Time of the download, seconds since the epoch.
         mtime_ns: Time stamp of the file when its digest was last computed.
         digests: Algorithm to every digest that is known.
-        known_as: What the catalog calls it, when somebody added it as a file of the catalog.
-        inode: Of the file then.
-        ctime_ns: When the file, its name or its time stamp was last changed then; nobody sets it.
+        known_as: Its name in the catalog, when it was added as one of its files.
+        inode: Inode of the file then.
+        ctime_ns: Change time (ctime) then, which users cannot set.
     """
 
     sha256: str
@@ -42,7 +42,7 @@ class Entry(Struct, frozen=True):
     ctime_ns: int = 0
 
     def is_of(self, status: os.stat_result) -> bool:
-        """Tell whether a file was not touched since its digest was computed."""
+        """Return whether a file is unchanged since its digest was computed."""
         known = self.size, self.mtime_ns, self.inode, self.ctime_ns
         return known == (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
@@ -54,7 +54,7 @@ class Index:
         self.directory = directory
 
     def read(self, algorithm: str, digest: str) -> Entry | None:
-        """Return the entry for a digest, ``None`` when there is none that makes sense."""
+        """Return the entry for a digest; ``None`` without a valid one."""
         try:
             return _parse_entry(self._path(algorithm, digest).read_bytes())
         except (OSError, ValueError, RecursionError):
@@ -76,24 +76,24 @@ class Index:
             Path(out.name).replace(self._path(algorithm, digest))
 
     def remove(self, entry: Entry) -> None:
-        """Forget an entry."""
+        """Remove an entry."""
         for algorithm, digest in entry.digests.items():
             self._path(algorithm, digest).unlink(missing_ok=True)
 
     def touch(self, sha256: str) -> None:
-        """Note that the file is being used; a cache that cannot be written goes without."""
+        """Record the use of the file, if the cache is writable."""
         with contextlib.suppress(OSError):
             os.utime(self._path("sha256", sha256))
 
     def last_use(self, entry: Entry) -> float:
-        """Return when the file was used last, seconds since the epoch."""
+        """Return the time of the last use, seconds since the epoch."""
         try:
             return self._path("sha256", entry.sha256).stat().st_mtime
         except OSError:
             return float(entry.time)
 
     def sweep(self, kept: frozenset[str]) -> None:
-        """Remove what belongs to no file in ``kept`` (SHA-256) any more."""
+        """Remove entries of files that are not in ``kept`` (SHA-256)."""
         for path in self.directory.iterdir():
             try:
                 stale = _parse_entry(path.read_bytes()).sha256 not in kept

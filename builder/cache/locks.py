@@ -1,4 +1,4 @@
-"""One at a time: advisory locks that end with the process that holds them, flock(2)."""
+"""Advisory locks that end with the process that holds them, flock(2)."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ def hold(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def hold_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock ``path`` and give ``True``, or give ``False`` when another holds it."""
+    """Hold the lock ``path`` and yield ``True``, or yield ``False`` when another holds it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
@@ -67,7 +67,7 @@ def _is_taken(descriptor: int) -> bool:
 
 
 def _is_named(descriptor: int, path: Path) -> bool:
-    """Whether the open file is still the one that ``path`` names."""
+    """Return whether the open file is still the one that ``path`` names."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

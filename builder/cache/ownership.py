@@ -1,6 +1,6 @@
-"""Whose a cache is: what others may write proves nothing.
+"""Ownership of the cache: files that other users may write are not trusted.
 
-A file in the cache counts as checked because nobody but its owner could have put it there.
+A cached file counts as checked because only its owner could have stored it.
 """
 
 import grp
@@ -15,10 +15,10 @@ _PARTS = (".", "blobs", "blobs/sha256", "index", "sample")
 
 
 def check_owner(directory: Path) -> None:
-    """Refuse a cache that somebody else may write.
+    """Refuse a cache that another user may write.
 
     Raises:
-        HostError: names the folder, and who may write it.
+        HostError: another user or group may write the directory.
     """
     for part in _PARTS:
         folder = directory / part
@@ -28,14 +28,14 @@ def check_owner(directory: Path) -> None:
             continue  # said when it is used
         if writer := _other_writer(status):
             raise HostError(
-                f"{folder}: {writer} may write it, so what is in this cache proves nothing",
-                hint=f"take it over: chown -R {os.geteuid()} {directory}; chmod -R go-w {directory}"
+                f"{folder}: {writer} may write it, so the cache cannot be trusted",
+                hint=f"run chown -R {os.geteuid()} {directory}; chmod -R go-w {directory}"
                 "; or choose another: export PHOTON_BUILDER_CACHE=DIR",
             )
 
 
 def _other_writer(status: os.stat_result) -> str:
-    """Return who besides us, and root, may write a folder; empty when nobody may."""
+    """Return the user or group that may write a directory besides us and root; else empty."""
     if status.st_uid not in {0, os.geteuid(), _caller()}:
         return f"user {_user(status.st_uid)}"
     if status.st_mode & stat.S_IWOTH:
@@ -46,13 +46,13 @@ def _other_writer(status: os.stat_result) -> str:
 
 
 def _caller() -> int:
-    """Return the user who called sudo(8), who may become us at any time; else ourselves."""
+    """Return the user who called sudo(8), else the effective user."""
     called = os.environ.get("SUDO_UID", "")
     return int(called) if called.isdecimal() and os.geteuid() == 0 else os.geteuid()
 
 
 def _is_private(gid: int, uid: int) -> bool:
-    """Tell the group that a user has alone, as most distributions make one for each user."""
+    """Return whether a group is the private group of a user."""
     try:
         group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
     except KeyError:

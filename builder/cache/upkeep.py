@@ -1,4 +1,4 @@
-"""Looking after the cache: what is in it, whether it is sound, what can go."""
+"""Maintenance of the cache: list, check and remove files."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +14,12 @@ SECONDS_A_DAY = 86_400
 
 
 class Checked(Struct, frozen=True):
-    """What hashing a file again showed.
+    """Result of checking a file.
 
     Attributes:
         entry: The file.
         found: The SHA-256 that it has now.
-        moved: Where a damaged file lies now; ``None`` for a sound one.
+        moved: New path of a damaged file; ``None`` for an intact one.
     """
 
     entry: Entry
@@ -28,11 +28,11 @@ class Checked(Struct, frozen=True):
 
 
 class Swept(Struct, frozen=True):
-    """What was removed.
+    """Removed files.
 
     Attributes:
-        removed: Files, longest unused first.
-        freed: Bytes, left-over downloads among them.
+        removed: Files, least recently used first.
+        freed: Bytes, partial downloads included.
     """
 
     removed: tuple[Entry, ...]
@@ -40,7 +40,7 @@ class Swept(Struct, frozen=True):
 
 
 def iter_entries(blobs: Path, index: Index) -> Iterator[Entry]:
-    """Yield an entry for every file; one that the index does not know has no name."""
+    """Yield an entry for every file; one that the index lacks has no name."""
     if not blobs.is_dir():
         return
     for path in sorted(blobs.iterdir()):
@@ -68,7 +68,7 @@ def check_entry(entry: Entry, blob: Path, set_aside: Callable[[Path], Path]) -> 
 def choose(
     entries: Sequence[Entry], index: Index, max_age_days: float | None, max_bytes: int | None
 ) -> list[Entry]:
-    """Return the entries that a limit removes, longest unused first; no limit removes all."""
+    """Return the entries that a limit removes, least recently used first; no limit removes all."""
     oldest_first = sorted(entries, key=index.last_use)
     if max_age_days is None and max_bytes is None:
         return oldest_first
@@ -84,7 +84,7 @@ def choose(
 
 
 def remove_idle(directory: Path, idle_seconds: float) -> int:
-    """Remove downloads that nobody holds, idle locks and damaged files; return bytes freed."""
+    """Remove unlocked downloads, idle locks and damaged files; return the bytes freed."""
     deadline = time.time() - idle_seconds
     freed = 0
     for lock in (directory / "locks").iterdir():
@@ -102,7 +102,7 @@ def remove_idle(directory: Path, idle_seconds: float) -> int:
 
 
 def _remove_unlocked(folder: Path, locks: Path, deadline: float) -> int:
-    """Remove old files of ``folder`` that have no lock at all."""
+    """Remove old files of ``folder`` that have no lock."""
     if not folder.is_dir():
         return 0
     return sum(
@@ -125,7 +125,7 @@ def _remove_older(path: Path, deadline: float) -> int:
 
 
 def idle_seconds(max_age_days: float | None, max_bytes: int | None) -> float:
-    """Return how long an unfinished download is kept: it can still be resumed."""
+    """Return how long an unfinished download is kept, to be resumed."""
     if max_age_days is not None:
         return max_age_days * SECONDS_A_DAY
     return 0.0 if max_bytes is None else 7.0 * SECONDS_A_DAY

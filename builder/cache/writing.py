@@ -1,11 +1,11 @@
-"""Bytes on their way into the cache: room, whole writes, the disk."""
+"""Writes files into the cache: free space, complete writes, digests."""
 
 import os
 import shutil
 from pathlib import Path
 from typing import Protocol
 
-from builder.digests import ALGORITHMS, PIECE, Trail
+from builder.digests import ALGORITHMS, PIECE, FollowingDigests
 from builder.errors import HostError
 from builder.host import host_errors
 
@@ -21,7 +21,7 @@ class RawWriter(Protocol):
 
 
 def write_all(out: RawWriter, piece: bytes) -> None:
-    """Write all of ``piece``; the system may take it in parts."""
+    """Write all of ``piece``, in several calls if needed."""
     rest = memoryview(piece)
     while rest:
         rest = rest[out.write(rest) or 0 :]
@@ -31,14 +31,14 @@ def check_room(folder: Path, size: int) -> None:
     """Check that ``size`` more bytes fit.
 
     Raises:
-        HostError: they do not.
+        HostError: less space is free.
     """
     with host_errors(folder, hint=HINT):
         free = shutil.disk_usage(folder).free
     if size > free:
         raise HostError(
             f"{folder}: {free / 1e6:.0f} MB free, wanted {size / 1e6:.0f} MB",
-            hint=f"make room (photon-builder cache gc), or {HINT}",
+            hint=f"free space (photon-builder cache gc), or {HINT}",
         )
 
 
@@ -51,7 +51,7 @@ def copy_and_digest(source: Path, target: Path) -> dict[str, str]:
         target.open("wb", buffering=0) as out,
     ):
         check_room(target.parent, os.fstat(file.fileno()).st_size)
-        trail = Trail(target, ALGORITHMS)
+        trail = FollowingDigests(target, ALGORITHMS)
         try:
             while piece := file.read(PIECE):
                 write_all(out, piece)

@@ -1,6 +1,6 @@
-"""Downloads: from a source with published digests to a verified file in the cache.
+"""Downloads files into the cache, verified by their published digests.
 
-Mirrors are tried in order; a broken download is continued, also by another run; digests are
+Mirrors are tried in order; a broken download is resumed, also by another run; digests are
 computed while the bytes arrive, and a file that lacks one never enters the cache. Proxies are
 those of the environment (``https_proxy``, ``no_proxy``).
 """
@@ -19,19 +19,19 @@ from builder.errors import DigestMismatch, FetchError, HostError
 from builder.fetch.addresses import local_path
 from builder.fetch.partial import Partial
 from builder.fetch.transfer import Transfer
-from builder.fetch.wire import MirrorError, Patience
+from builder.fetch.wire import MirrorError, RetryPolicy
 from builder.progress import Progress
 from builder.structs import Struct
 
-__all__ = ["Patience", "Verified", "fetch", "fetch_blob", "pin", "verify_file"]
+__all__ = ["RetryPolicy", "Verified", "fetch", "fetch_blob", "pin", "verify_file"]
 
-_PATIENT = Patience()
+_PATIENT = RetryPolicy()
 _RECORDED = (
     "photon-builder.lock has the digest of the file that was first seen: do not use another one "
     "before you know why it differs; if Photon replaced it, remove the entry {!r} from the lock "
     "file, and the next build records the new one"
 )
-_OFFLINE = "it is not in the cache, and the network must not be used"
+_OFFLINE = "not cached, and --offline forbids a download"
 
 
 def fetch(
@@ -40,20 +40,20 @@ def fetch(
     progress: Progress,
     *,
     offline: bool = False,
-    patience: Patience = _PATIENT,
+    policy: RetryPolicy = _PATIENT,
 ) -> Verified:
     """Return the file of ``source``, from the cache or from the first mirror that has it.
 
     Raises:
-        FetchError: no mirror has it; the message says of each why.
-        DigestMismatch: it is not the published file.
-        HostError: it cannot be stored.
+        FetchError: no mirror serves it; the message has the reason for each.
+        DigestMismatch: the file differs from the published one.
+        HostError: the file cannot be stored.
     """
     wanted = check_digests(source.digests)
     if not wanted:
         raise FetchError(
-            f"{source.filename}: no digest to check it against",
-            hint="give its sha256 in the spec, or let `photon-builder lock` record it",
+            f"{source.filename}: no digest to verify it by",
+            hint="add its sha256 to the spec, or run `photon-builder lock` to record it",
         )
     if found := cache.find(wanted):
         log.info("%s is in the cache: %s", source.filename, found.path)
@@ -64,7 +64,7 @@ def fetch(
     algorithm, digest = next(iter(wanted.items()))
     waiting = _announcement(source, progress)
     with cache.lock(f"{algorithm}-{digest}", waiting) as path:
-        return cache.find(wanted) or _Errand(source, wanted, cache, progress, patience).run(path)
+        return cache.find(wanted) or _Download(source, wanted, cache, progress, policy).run(path)
 
 
 def fetch_blob(
@@ -73,9 +73,9 @@ def fetch_blob(
     progress: Progress,
     *,
     offline: bool = False,
-    patience: Patience = _PATIENT,
+    policy: RetryPolicy = _PATIENT,
 ) -> Blob:
-    """Return ``blob`` with its bytes on this machine; one that has them comes back as it is.
+    """Return ``blob`` with its content downloaded, if it is not available locally.
 
     Raises:
         FetchError, DigestMismatch, HostError: as ``fetch``.
@@ -83,7 +83,7 @@ def fetch_blob(
     if not isinstance(blob.source, Download):
         return blob
     source = Source(blob.source.filename, (blob.source.url,), {"sha256": blob.sha256})
-    verified = fetch(source, cache, progress, offline=offline, patience=patience)
+    verified = fetch(source, cache, progress, offline=offline, policy=policy)
     return Blob(verified.sha256, verified.size, verified.path)
 
 
@@ -93,12 +93,12 @@ def pin(
     progress: Progress,
     *,
     offline: bool = False,
-    patience: Patience = _PATIENT,
+    policy: RetryPolicy = _PATIENT,
 ) -> Verified:
-    """Return a file whose digest nobody published, to record it: trust on first use.
+    """Return a file without a published digest, to record it: trust on first use.
 
-    One that was fetched from the same address before, or that was added to the cache as this
-    file, is not fetched again.
+    A file that was downloaded from the same address before, or added to the cache as this
+    file, is not downloaded again.
 
     Raises:
         FetchError, HostError: as ``fetch``.
@@ -111,20 +111,20 @@ def pin(
         raise _refusal(source, wanted, [_OFFLINE])
     key = sha256("\0".join(source.urls).encode()).hexdigest()
     with cache.lock(f"unpinned-{key}", _announcement(source, progress)) as path:
-        return _Errand(source, wanted, cache, progress, patience).run(path)
+        return _Download(source, wanted, cache, progress, policy).run(path)
 
 
-class _Errand(Struct, frozen=True):
-    """Everything that one download needs, with the lock held."""
+class _Download(Struct, frozen=True):
+    """One download, with its lock held."""
 
     source: Source
     wanted: Mapping[str, str]
     cache: Cache
     progress: Progress
-    patience: Patience
+    policy: RetryPolicy
 
     def run(self, path: Path) -> Verified:
-        """Try every mirror; a wrong file from one does not stop the others."""
+        """Try every mirror, also after one sent a wrong file."""
         reasons: list[str] = []
         mismatch: DigestMismatch | None = None
         for url in self.source.urls:
@@ -144,7 +144,7 @@ class _Errand(Struct, frozen=True):
             raise mismatch
         refused = _refusal(self.source, self.wanted, reasons)
         if kept := path.stat().st_size if path.exists() else 0:
-            refused.add_note(f"{kept / 1e6:.1f} MB of it are kept, and the next run goes on there")
+            refused.add_note(f"{kept / 1e6:.1f} MB were kept, the next run resumes")
         raise refused
 
     def _from(self, url: str, path: Path) -> Verified:
@@ -154,11 +154,13 @@ class _Errand(Struct, frozen=True):
         try:
             return self._download(url, path)
         except _SplicedError:
-            self.progress.phase(f"{shown(url)}: the file changed meanwhile; from the beginning")
+            self.progress.phase(
+                f"{shown(url)}: the file changed on the server; restarting from the beginning"
+            )
             return self._download(url, path)
 
     def _from_file(self, path: Path) -> Verified:
-        """Return a file of this machine or of its network drives."""
+        """Return a local file."""
         try:
             return self.cache.add_file(path, self.wanted)
         except HostError as error:
@@ -170,7 +172,7 @@ class _Errand(Struct, frozen=True):
         """Complete the partial file from one address and check it."""
         source = self.source
         with Partial(path, {"sha256", *self.wanted}) as partial:
-            Transfer(partial, source.size, self.progress, self.patience).run(url, source.filename)
+            Transfer(partial, source.size, self.progress, self.policy).run(url, source.filename)
             found = partial.finish()
             try:
                 check_found(source.filename, self.wanted, found, shown(url))
@@ -189,24 +191,25 @@ class _SplicedError(Exception):
 
 
 def _announcement(source: Source, progress: Progress) -> Callable[[], None]:
-    """Return what is said when another process is at the same download."""
+    """Return the notice that another process downloads the same file."""
     return lambda: progress.phase(
-        f"{source.filename}: another photon-builder is fetching it, waiting for that"
+        f"{source.filename}: waiting for another photon-builder that downloads it"
     )
 
 
 def _given(source: Source) -> str:
-    """Return what `cache add` is given for a file: what it is, when its name does not tell."""
+    """Return the arguments of `cache add` for a file."""
     told = source.key or next(iter(source.urls), source.filename)
     return source.filename if told == source.filename else f"{source.filename} --as {shown(told)}"
 
 
 def _refusal(source: Source, wanted: Mapping[str, str], reasons: Sequence[str]) -> FetchError:
-    """Return the error that says what was tried and what can be done without a network."""
-    tried = reasons or ["no address of it is known"]
+    """Return the error with all attempts and how to proceed without a network."""
+    tried = reasons or ["no known address"]
     digests = "".join(f"\n  wanted {name} {value}" for name, value in wanted.items())
     return FetchError(
-        f"{source.filename} cannot be fetched{digests}" + "".join(f"\n  {text}" for text in tried),
+        f"{source.filename} cannot be downloaded{digests}"
+        + "".join(f"\n  {text}" for text in tried),
         hint=f"got the file otherwise? `photon-builder cache add {_given(source)}`, then run "
         "this again; to try the tool without any download, use BASE=sample",
     )

@@ -1,4 +1,4 @@
-"""Addresses: where one may lead, and those that lie on this machine (RFC 3986, RFC 8089)."""
+"""Addresses: allowed redirects, local files and local hosts (RFC 3986, RFC 8089)."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,7 +13,7 @@ def local_path(url: str) -> Path | None:
 
 
 def may_lead(start: str, target: str) -> bool:
-    """Say whether an address may send us to another: by TLS, or from loopback to loopback."""
+    """Return whether an address may redirect to another: to https, or from loopback to loopback."""
     try:
         here, there = urlsplit(start), urlsplit(target)
         if there.scheme == "https":
@@ -26,9 +26,9 @@ def may_lead(start: str, target: str) -> bool:
 
 
 def may_forward(start: str, target: str) -> bool:
-    """Say whether a download may be forwarded: as ``may_lead``, or in the clear as it was before.
+    """Return whether a download may be redirected: as ``may_lead``, or from http to http.
 
-    What was asked for by TLS never comes in the clear, and no other host sends us to this one.
+    A download by https is never redirected to http, and no other host redirects to loopback.
     """
     try:
         here, there = urlsplit(start), urlsplit(target)
@@ -41,7 +41,7 @@ def may_forward(start: str, target: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine, without asking anybody."""
+    """Return whether a host is the local one, without a DNS query."""
     if host.lower() == "localhost":
         return True
     try:
@@ -51,7 +51,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_same_origin(one: str, other: str) -> bool:
-    """Tell whether two addresses have scheme, host and port in common."""
+    """Return whether two addresses have scheme, host and port in common."""
     try:
         first, second = ((x.scheme, x.hostname, x.port) for x in map(urlsplit, (one, other)))
     except ValueError:

@@ -60,7 +60,6 @@ def _of_file(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: Path) -> str:
-    """Return the text of a file."""
     try:
         return path.expanduser().read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -82,7 +81,7 @@ def _parse(source: str, text: str) -> dict[str, str]:
 
 
 def _login(entry: Mapping[str, Any]) -> str:
-    """Return the Base64 text of one entry; empty when it has none that a header can hold."""
+    """Return the Base64 text of one entry; empty when it has no valid one."""
     text = entry.get("auth")
     try:
         plain = b64decode(text, validate=True) if isinstance(text, str) else b""

@@ -1,4 +1,4 @@
-"""Requests and where they lead: to nobody whom the address before may not lead to.
+"""Requests that follow allowed redirects only.
 
 A token and a password stay with the origin that they are for (RFC 9110, 15.4).
 """
@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from builder import log
 from builder.addresses import shown
 from builder.fetch.addresses import is_same_origin
-from builder.fetch.wire import MirrorError, Patience, as_it_is
+from builder.fetch.wire import MirrorError, RetryPolicy, as_it_is
 from builder.structs import Struct
 
 if TYPE_CHECKING:
@@ -21,43 +21,43 @@ if TYPE_CHECKING:
 _MAX_REDIRECTS = 5
 
 
-class Ways(Struct, frozen=True):
-    """How requests are sent and followed.
+class RequestOptions(Struct, frozen=True):
+    """Options of requests and redirects.
 
     Attributes:
         session: Sends them.
-        patience: How long is waited.
-        may_lead: Says of two addresses whether the first may lead to the second.
-        logs_in: Whether a password in the address, or of its host in ``~/.netrc``, is sent.
+        policy: Timeouts.
+        may_lead: Returns whether an address may redirect to another.
+        logs_in: Send a password of the address, or of ``~/.netrc``.
     """
 
     session: "requests.Session"
-    patience: Patience
+    policy: RetryPolicy
     may_lead: Callable[[str, str], bool]
     logs_in: bool = False
 
 
-def follow(ways: Ways, url: str, headers: Mapping[str, str]) -> "requests.Response":
-    """Send a request and follow where it leads; the body is not read yet.
+def follow(options: RequestOptions, url: str, headers: Mapping[str, str]) -> "requests.Response":
+    """Send a request and follow redirects; the body is not read yet.
 
     Raises:
-        MirrorError: it leads to where it may not, or on and on.
+        MirrorError: a redirect is not allowed, or there are too many.
     """
     if not _is_valid(url):
         raise MirrorError("it is not a valid address")
-    logs_in = ways.logs_in and "Authorization" not in headers
+    logs_in = options.logs_in and "Authorization" not in headers
     start, auth = url, _login(url) if logs_in else as_it_is
     for _ in range(_MAX_REDIRECTS + 1):
-        response = _send(ways, url, headers, auth)
+        response = _send(options, url, headers, auth)
         log.debug("GET %s: %s", shown(url), response.status_code)
-        target = ways.session.get_redirect_target(response)
+        target = options.session.get_redirect_target(response)
         if target is None:
             return response
         response.close()
-        url = _target(ways, url, target)
+        url = _target(options, url, target)
         if not is_same_origin(url, start):
             headers, auth = with_grant(headers, ""), as_it_is
-    raise MirrorError(f"it redirects on and on, {_MAX_REDIRECTS} times; the last was {shown(url)}")
+    raise MirrorError(f"too many redirects ({_MAX_REDIRECTS}); the last was to {shown(url)}")
 
 
 def with_grant(headers: Mapping[str, str], grant: str) -> dict[str, str]:
@@ -66,27 +66,28 @@ def with_grant(headers: Mapping[str, str], grant: str) -> dict[str, str]:
     return plain | ({"Authorization": grant} if grant else {})
 
 
-def _send(ways: Ways, url: str, headers: Mapping[str, str], auth: "Auth") -> "requests.Response":
-    """Send one request."""
-    timeout = (ways.patience.connect, ways.patience.read)
-    return ways.session.get(
+def _send(
+    options: RequestOptions, url: str, headers: Mapping[str, str], auth: "Auth"
+) -> "requests.Response":
+    timeout = (options.policy.connect, options.policy.read)
+    return options.session.get(
         url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=auth
     )
 
 
-def _target(ways: Ways, url: str, location: str) -> str:
-    """Return where an answer leads."""
+def _target(options: RequestOptions, url: str, location: str) -> str:
+    """Return the target of a redirect."""
     target = urljoin(url, location) if _is_valid(location) else ""
     if not _is_valid(target):
-        raise MirrorError(f"it leads to {shown(location)}, which is not a valid address")
-    if not ways.may_lead(url, target):
+        raise MirrorError(f"it redirects to {shown(location)}, which is not a valid address")
+    if not options.may_lead(url, target):
         wanted = "https address" if urlsplit(url).scheme == "https" else "http or https address"
-        raise MirrorError(f"it leads to {shown(target)}; wanted an {wanted}")
+        raise MirrorError(f"it redirects to {shown(target)}; wanted an {wanted}")
     return target
 
 
 def _login(url: str) -> "Auth":
-    """Return what sends the password that an address has, or that ``~/.netrc`` has for its host."""
+    """Return the credentials of an address, or of its host in ``~/.netrc``."""
     from requests.auth import HTTPBasicAuth
     from requests.utils import get_auth_from_url, get_netrc_auth
 
@@ -96,7 +97,7 @@ def _login(url: str) -> "Auth":
 
 
 def _is_valid(url: str) -> bool:
-    """Tell what can be taken apart as an address."""
+    """Return whether a text can be parsed as an address."""
     try:
         port = urlsplit(url).port
     except ValueError:

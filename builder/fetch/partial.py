@@ -1,7 +1,7 @@
 """A download under way: a file that grows, its digests, and where it came from.
 
 Beside the file lies ``<name>.json`` with a digest of the address, which may hold a password, and
-the validator, so that another run can continue it; without that note it is continued all the same,
+the validator, so that another run can resume it; without that note it is resumed anyway,
 and the digest of the file decides.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Self
 
 from builder.cache.writing import HINT, write_all
-from builder.digests import Trail
+from builder.digests import FollowingDigests
 from builder.host import host_errors
 
 
 class Partial:
-    """The part of a file that is on this machine; belongs to the holder of its lock.
+    """A partial download; it belongs to the holder of its lock.
 
     Attributes:
         size: Bytes that are there.
@@ -33,7 +33,7 @@ class Partial:
         with host_errors(path, hint=HINT):
             path.touch()
             self._file = path.open("r+b", buffering=0)
-            self._trail = Trail(path, self._algorithms)
+            self._trail = FollowingDigests(path, self._algorithms)
             self._trail.reach(self._file.seek(0, os.SEEK_END))
         self.is_spliced = self.size > 0
 
@@ -46,7 +46,7 @@ class Partial:
 
     @property
     def size(self) -> int:
-        """Bytes that are there."""
+        """Bytes received so far."""
         return self._trail.size
 
     def append(self, piece: bytes) -> None:
@@ -56,17 +56,17 @@ class Partial:
         self._trail.reach(self.size + len(piece))
 
     def restart(self) -> None:
-        """Drop everything."""
+        """Truncate the file and restart the digests."""
         self._trail.drop()
         self.is_spliced = False
         with host_errors(self.path, hint=HINT):
             self._file.seek(0)
             self._file.truncate()
             self._note.unlink(missing_ok=True)
-            self._trail = Trail(self.path, self._algorithms)
+            self._trail = FollowingDigests(self.path, self._algorithms)
 
     def validator(self, url: str) -> str:
-        """Return what ``url`` said about the version that is here, empty when unknown."""
+        """Return the validator of the partial file at ``url``; empty when unknown."""
         try:
             match json.loads(self._note.read_bytes()):
                 case {"url": str(noted), "validator": str(validator)} if noted == _digest(url):
@@ -76,7 +76,7 @@ class Partial:
         return ""
 
     def note(self, url: str, validator: str, filename: str) -> None:
-        """Remember what the part is of, and where it came from."""
+        """Record the address and the validator beside the partial file."""
         told = {"url": _digest(url), "validator": validator, "name": filename}
         with host_errors(self._note, hint=HINT):
             self._note.write_text(json.dumps(told))
@@ -94,7 +94,7 @@ class Partial:
 
 
 def kept_parts(folder: Path, since: float) -> list[tuple[str, int]]:
-    """Return name and size of what came since a time and is not whole.
+    """Return name and size of partial downloads that were written since a time.
 
     Args:
         folder: The folder of partial files.
@@ -113,5 +113,5 @@ def kept_parts(folder: Path, since: float) -> list[tuple[str, int]]:
 
 
 def _digest(url: str) -> str:
-    """Return what tells an address from others without saying it."""
+    """Return a digest of an address, which may hold a password."""
     return sha256(url.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,10 +1,10 @@
-"""What requests and urllib3 raise, as reasons; their own sentences hold whole addresses."""
+"""Short reasons for exceptions of requests and urllib3, whose messages hold whole addresses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from builder.fetch.wire import MirrorError, PassingError
+from builder.fetch.wire import MirrorError, TransientError
 
 if TYPE_CHECKING:
     import requests
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what requests and urllib3 raise into reasons."""
+    """Turn exceptions of requests and urllib3 into transient or mirror errors."""
     import requests
     import urllib3.exceptions as wire
 
     try:
         yield
     except (requests.ReadTimeout, wire.ReadTimeoutError) as error:
-        raise PassingError("it stopped answering") from error
+        raise TransientError("it stopped answering") from error
     except requests.ConnectionError as error:
         raise _broken_connection(error) from error
     except (requests.exceptions.ChunkedEncodingError, wire.HTTPError) as error:
-        raise PassingError("the connection broke") from error
+        raise TransientError("the connection broke") from error
     except requests.RequestException as error:
         raise _unsent(error) from error
 
@@ -47,7 +47,7 @@ def _broken_connection(error: "requests.ConnectionError") -> MirrorError:
 
     match error:
         case exceptions.ConnectTimeout():
-            return MirrorError("no connection in time")
+            return MirrorError("connection timed out")
         case exceptions.SSLError():
             return MirrorError(f"no secure connection ({_cause(error)})")
         case exceptions.ProxyError():
@@ -63,11 +63,11 @@ def _broken_transfer(error: "requests.ConnectionError") -> MirrorError:
     reason = getattr(error.args[0], "reason", None) if error.args else None
     match reason:
         case wire.NameResolutionError():
-            return MirrorError("its name is not known: is there a network?")
+            return MirrorError("cannot resolve the host name: check the network")
         case wire.NewConnectionError():
             return MirrorError(f"no connection ({_cause(error)})")
         case _:
-            return PassingError("the connection broke")
+            return TransientError("the connection broke")
 
 
 def _cause(error: BaseException) -> str:

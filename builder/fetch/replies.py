@@ -1,4 +1,4 @@
-"""A file by HTTP, or the rest of it: what is asked for, and what the answer means.
+"""HTTP requests for a file or the rest of it, and their responses.
 
 Source: RFC 9110, sections 13.1.5 (If-Range) and 14 (range requests).
 """
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from builder.digests import PIECE
 from builder.fetch.addresses import may_forward
-from builder.fetch.following import Ways, follow, with_grant
+from builder.fetch.following import RequestOptions, follow, with_grant
 from builder.fetch.reasons import translated
 from builder.fetch.wire import (
     HEADERS,
-    PassingError,
-    Patience,
+    RetryPolicy,
+    TransientError,
     check_no_page,
     number,
     read_token,
@@ -36,29 +36,29 @@ _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
 class Reply(Struct, frozen=True):
-    """An answer that carries the file or its rest.
+    """A response with the file or the rest of it.
 
     Attributes:
-        offset: Where in the file its first byte belongs.
-        total: Length of the whole file, ``None`` when the server does not say.
+        offset: Offset of its first byte in the file.
+        total: Length of the whole file; ``None`` when the server does not state it.
         validator: Strong ETag or date, for If-Range; empty when there is none.
-        response: To read from.
-        patience: How slow it may be.
+        response: The response.
+        policy: Timeouts and lowest transfer rate.
     """
 
     offset: int
     total: int | None
     validator: str
     response: "requests.Response"
-    patience: Patience
+    policy: RetryPolicy
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body, undecoded.
 
         Raises:
-            PassingError: it comes too slowly, or breaks off.
+            TransientError: the transfer is too slow, or breaks off.
         """
-        pace = _Pace(self.patience)
+        pace = _Pace(self.policy)
         with translated():
             while True:
                 begun = time.monotonic()
@@ -70,32 +70,32 @@ class Reply(Struct, frozen=True):
 
 
 class _Pace:
-    """How fast a body comes, over the seconds that were spent on waiting for it."""
+    """Transfer rate of a body, over the time spent waiting for it."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
         self._size = 0
         self._seconds = 0.0
 
     def check(self, size: int, seconds: float) -> None:
-        """Count what came.
+        """Count received bytes.
 
         Raises:
-            PassingError: it is too little for the time that it took.
+            TransientError: the transfer rate is below the limit.
         """
         self._size += size
         self._seconds += seconds
-        if self._seconds >= self._patience.whole:
-            if self._size < self._patience.least * self._seconds:
-                raise PassingError(f"it sends less than {self._patience.least} bytes a second")
+        if self._seconds >= self._policy.whole:
+            if self._size < self._policy.least * self._seconds:
+                raise TransientError(f"it sends less than {self._policy.least} bytes a second")
             self._size, self._seconds = 0, 0.0
 
 
-class RangeError(PassingError):
-    """The server cannot continue where we stopped.
+class RangeError(TransientError):
+    """The server cannot resume at the requested offset.
 
     Attributes:
-        total: Length of the whole file, when the server says it.
+        total: Length of the whole file, when the server states it.
     """
 
     def __init__(self, total: int | None) -> None:
@@ -104,13 +104,13 @@ class RangeError(PassingError):
 
 
 @contextmanager
-def open_reply(url: str, offset: int, validator: str, patience: Patience) -> Iterator[Reply]:
-    """Ask for a file from ``offset`` on and give the answer.
+def open_reply(url: str, offset: int, validator: str, policy: RetryPolicy) -> Iterator[Reply]:
+    """Request a file from ``offset`` on and yield the response.
 
     Raises:
-        MirrorError: the file is not to be had here.
-        PassingError: it may be had later.
-        RangeError: it may be had from its beginning.
+        MirrorError: the server does not serve the file.
+        TransientError: a retry may succeed.
+        RangeError: only the whole file can be requested.
     """
     from builder.fetch.session import open_session
 
@@ -118,19 +118,19 @@ def open_reply(url: str, offset: int, validator: str, patience: Patience) -> Ite
     if offset:
         headers["Range"] = f"bytes={offset}-"
         headers |= {"If-Range": validator} if validator else {}
-    with open_session(patience.whole) as session, translated():
-        ways = Ways(session, patience, may_forward, logs_in=True)
-        response = follow(ways, url, headers)
-        if token := read_token(session, response, patience, realms=_REALMS):
+    with open_session(policy.whole) as session, translated():
+        options = RequestOptions(session, policy, may_forward, logs_in=True)
+        response = follow(options, url, headers)
+        if token := read_token(session, response, policy, realms=_REALMS):
             response.close()
             # Not from the start again: the token belongs to the host that asked for it.
-            response = follow(ways, response.url, with_grant(headers, f"Bearer {token}"))
+            response = follow(options, response.url, with_grant(headers, f"Bearer {token}"))
         with response:
-            yield parse_reply(response, offset, patience)
+            yield parse_reply(response, offset, policy)
 
 
-def parse_reply(response: "requests.Response", offset: int, patience: Patience) -> Reply:
-    """Return what the answer means."""
+def parse_reply(response: "requests.Response", offset: int, policy: RetryPolicy) -> Reply:
+    """Return the response as a ``Reply``."""
     match response.status_code:
         case 200:
             start, total = 0, number(response.headers.get("Content-Length"))
@@ -141,11 +141,11 @@ def parse_reply(response: "requests.Response", offset: int, patience: Patience) 
         case _:
             raise refusal(response)
     check_no_page(response, "the file")
-    return Reply(start, total, _validator(response), response, patience)
+    return Reply(start, total, _validator(response), response, policy)
 
 
 def _parse_range(response: "requests.Response", offset: int) -> tuple[int, int | None]:
-    """Return where a partial answer begins, and the length of the whole file."""
+    """Return the offset of a partial response, and the length of the whole file."""
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     if not found or number(found[1]) != offset:
         raise RangeError(None)
@@ -153,18 +153,18 @@ def _parse_range(response: "requests.Response", offset: int) -> tuple[int, int |
 
 
 def _parse_total(response: "requests.Response") -> int | None:
-    """Return the length that comes with 416."""
+    """Return the length in a response 416."""
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     return number(found[3]) if found else None
 
 
 def _validator(response: "requests.Response") -> str:
-    """Return what If-Range may be given: a strong ETag, else the date."""
+    """Return the validator for If-Range: a strong ETag, else the date."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def contradicts(asked: str, told: str) -> bool:
-    """Tell whether a validator is of another version of the file than the one asked for."""
+    """Return whether a validator belongs to another version of the file than requested."""
     is_of_a_kind = asked.startswith('"') == told.startswith('"')
     return bool(asked and told) and is_of_a_kind and asked != told

@@ -1,4 +1,4 @@
-"""Sessions of requests that end: a header that never comes whole is given up after a deadline.
+"""Sessions of requests with a deadline for the header of a response.
 
 The time-outs of sockets are between two parts of an answer, so a server that sends a byte now and
 then, or ``100 Continue`` for ever, is never too late for them. Imported late, as requests is.
@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 def open_session(seconds: float) -> requests.Session:
-    """Return a session whose answers have to begin within so many seconds."""
+    """Return a session whose responses must have a complete header within so many seconds."""
     session = _Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(seconds))
@@ -24,15 +24,15 @@ def open_session(seconds: float) -> requests.Session:
 
 
 class _Session(requests.Session):
-    """A session that leaves the answers alone that lead elsewhere: their bodies may be endless."""
+    """A session that does not follow redirects: the bodies of these may be endless."""
 
     def resolve_redirects(self, *_: object, **__: object) -> Iterator[requests.Response]:
-        """Follow nothing."""
+        """Yield nothing: redirects are not followed."""
         return iter(())
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections with a deadline, to proxies too."""
+    """Creates connections with a deadline, to proxies too."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def _pool(
     """Return a class of pools whose connections have a deadline."""
 
     def getresponse(self: HTTPConnection) -> HTTPResponse:
-        """Return the answer when its header is whole, or break the connection off."""
+        """Return the response when its header is complete, or close the connection."""
         timer = threading.Timer(seconds, _shut, (self.sock,))
         timer.daemon = True
         timer.start()
@@ -69,6 +69,6 @@ def _pool(
 
 
 def _shut(connection: socket.socket) -> None:
-    """End a connection, and whatever waits for it."""
+    """Close a connection, and wake up its readers."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

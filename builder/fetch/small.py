@@ -5,14 +5,14 @@ from http import HTTPStatus
 from builder.addresses import shown
 from builder.errors import FetchError, HostError
 from builder.fetch.addresses import local_path, may_forward
-from builder.fetch.following import Ways, follow
+from builder.fetch.following import RequestOptions, follow
 from builder.fetch.reasons import translated
 from builder.fetch.wire import (
     HEADERS,
     MirrorError,
-    PassingError,
-    Patience,
     Retries,
+    RetryPolicy,
+    TransientError,
     check_no_page,
     read_small,
     refusal,
@@ -20,11 +20,11 @@ from builder.fetch.wire import (
 from builder.host import refusal as host_refusal
 from builder.progress import Progress
 
-_PATIENT = Patience()
+_PATIENT = RetryPolicy()
 
 
 def read_document(
-    url: str, limit: int, progress: Progress, *, patience: Patience = _PATIENT
+    url: str, limit: int, progress: Progress, *, policy: RetryPolicy = _PATIENT
 ) -> bytes:
     """Return a file of at most ``limit`` bytes; transient errors are retried.
 
@@ -44,24 +44,24 @@ def read_document(
         return content
     from builder.fetch.session import open_session
 
-    retries = Retries(url, patience, progress)
+    retries = Retries(url, policy, progress)
     progress.phase(f"reading {shown(url)}")
-    with open_session(patience.whole) as session:
-        ways = Ways(session, patience, may_forward, logs_in=True)
+    with open_session(policy.whole) as session:
+        options = RequestOptions(session, policy, may_forward, logs_in=True)
         try:
             while True:
                 try:
                     with translated():
-                        return _read(ways, url, limit)
-                except PassingError as error:
+                        return _read(options, url, limit)
+                except TransientError as error:
                     retries.wait(error)
         except MirrorError as error:
             raise FetchError(f"{shown(url)}: {error}", hint="check the network") from error
 
 
-def _read(ways: Ways, url: str, limit: int) -> bytes:
-    with follow(ways, url, HEADERS) as response:
+def _read(options: RequestOptions, url: str, limit: int) -> bytes:
+    with follow(options, url, HEADERS) as response:
         if response.status_code != HTTPStatus.OK:
             raise refusal(response)
         check_no_page(response, "a file of a repository")
-        return read_small(response, limit, ways.patience)
+        return read_small(response, limit, options.policy)

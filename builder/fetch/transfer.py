@@ -1,4 +1,4 @@
-"""One mirror: a file from one address, with patience, from where the last attempt stopped."""
+"""Downloads a file from one address, with retries and resume."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from builder.cache.writing import check_room
 from builder.fetch.partial import Partial
 from builder.fetch.replies import RangeError, Reply, contradicts, open_reply
-from builder.fetch.wire import MirrorError, PassingError, Patience, Retries
+from builder.fetch.wire import MirrorError, Retries, RetryPolicy, TransientError
 from builder.progress import Advance, Progress
 
 
@@ -14,41 +14,41 @@ class Transfer:
     """Fills a partial file from addresses, one after the other."""
 
     def __init__(
-        self, partial: Partial, size: int | None, progress: Progress, patience: Patience
+        self, partial: Partial, size: int | None, progress: Progress, policy: RetryPolicy
     ) -> None:
         self._partial = partial
         self._size = size
         self._progress = progress
-        self._patience = patience
+        self._policy = policy
 
     def run(self, url: str, filename: str) -> None:
-        """Complete the file from ``url``, trying again when that may help.
+        """Complete the file from ``url``; transient errors are retried.
 
         Raises:
-            MirrorError: it is not to be had there.
-            HostError: it cannot be written.
+            MirrorError: the mirror does not serve the file.
+            HostError: the file cannot be written.
         """
-        retries = Retries(url, self._patience, self._progress)
+        retries = Retries(url, self._policy, self._progress)
         done = self._is_complete()
         while not done:
             before = self._partial.size
             try:
                 self._attempt(url, filename)
                 done = True
-            except PassingError as error:
+            except TransientError as error:
                 retries.wait(error, self._partial.size - before)
 
     def _is_complete(self) -> bool:
-        """Whether all bytes are there already; more than all are thrown away."""
+        """Return whether the file is complete; a longer one is truncated."""
         if self._size is not None and self._partial.size > self._size:
             self._partial.restart()
         return self._size is not None and 0 < self._partial.size == self._size
 
     def _attempt(self, url: str, filename: str) -> None:
-        """Ask once and take what comes."""
+        """Send one request and store the body."""
         offset, validator = self._partial.size, self._partial.validator(url)
         try:
-            with open_reply(url, offset, validator, self._patience) as reply:
+            with open_reply(url, offset, validator, self._policy) as reply:
                 self._prepare(url, reply, filename)
                 self._receive(reply, filename)
         except RangeError as error:
@@ -57,12 +57,12 @@ class Transfer:
                 raise
 
     def _prepare(self, url: str, reply: Reply, filename: str) -> None:
-        """Check an answer against what is known, and make the partial file ready for it."""
+        """Check a response, and prepare the partial file for it."""
         validator = self._partial.validator(url)
         if self._size is not None and reply.total not in {None, self._size}:
             raise MirrorError(f"it offers {reply.total} bytes, wanted {self._size}")
         if reply.offset > 0 and contradicts(validator, reply.validator):
-            self._partial.restart()  # whatever If-Range asked for: it is another version
+            self._partial.restart()  # another version, although If-Range was sent
             raise RangeError(None)
         if reply.offset != self._partial.size:
             self._partial.restart()
@@ -73,7 +73,7 @@ class Transfer:
         self._partial.note(url, reply.validator, filename)
 
     def _receive(self, reply: Reply, filename: str) -> None:
-        """Write the body of an answer."""
+        """Append the body of a response to the partial file."""
         total = self._size if self._size is not None else reply.total
         with self._count(filename, total) as advance:
             for piece in reply.pieces():
@@ -82,11 +82,11 @@ class Transfer:
                 if total is not None and self._partial.size > total:
                     raise MirrorError(f"it sends more than the {total} bytes that are wanted")
         if total is not None and self._partial.size < total:
-            raise PassingError(f"it broke off after {self._partial.size} of {total} bytes")
+            raise TransientError(f"it broke off after {self._partial.size} of {total} bytes")
 
     @contextmanager
     def _count(self, filename: str, total: int | None) -> Iterator[Advance]:
-        """Show a counter that begins with what is there."""
+        """Show a counter that starts at the bytes received before."""
         had = self._partial.size
         resumed = f", resumed at {had / 1e6:.1f} MB" if had else ""
         with self._progress.count(f"{filename}{resumed}", total, done=had) as advance:

@@ -1,4 +1,4 @@
-"""HTTP as far as every exchange needs it: patience, requests, refusals, small answers, tokens.
+"""HTTP basics of every request: retries, errors, small responses, tokens.
 
 Source: RFC 9110, sections 10.2.3 (Retry-After) and 15 (status codes); RFC 6750, section 3 (Bearer
 challenge), and the token specification of the distribution project. This package is the only
@@ -34,17 +34,17 @@ _MAX_TOKEN = 1 << 16
 _MAX_DIGITS = 18
 
 
-class Patience(Struct, frozen=True):
-    """How long a slow or failing server is borne with; all but the first are in seconds.
+class RetryPolicy(Struct, frozen=True):
+    """Retries and timeouts; all but the first are in seconds.
 
     Attributes:
-        attempts: Failures in a row, without a mebibyte gained, before a mirror is given up.
-        connect: Until a connection stands.
-        read: Between two parts of an answer.
-        first_wait: Before the second attempt; doubled each time.
-        longest_wait: Between two attempts, whatever the server asks for.
-        whole: Until all of an answer is there that is small by its nature: its header, a token.
-        least: Bytes a second that a file has to come with, measured over ``whole``.
+        attempts: Consecutive failures, without 1 MiB received, before a mirror is abandoned.
+        connect: Timeout of a connection attempt.
+        read: Timeout between two parts of a response.
+        first_wait: Delay before the second attempt; doubled each time.
+        longest_wait: Longest delay, whatever Retry-After asks for.
+        whole: Timeout of a complete small response: a header, a token.
+        least: Lowest transfer rate in bytes per second, measured over ``whole``.
     """
 
     attempts: int = 5
@@ -57,14 +57,14 @@ class Patience(Struct, frozen=True):
 
 
 class MirrorError(Exception):
-    """A mirror does not have the file, or not for us; another may."""
+    """A mirror does not serve the file; another may."""
 
 
-class PassingError(MirrorError):
-    """Something that may be over in a moment.
+class TransientError(MirrorError):
+    """A transient error: worth retrying.
 
     Attributes:
-        wait_seconds: How long the server asks to wait.
+        wait_seconds: Delay that the server asks for (Retry-After).
     """
 
     def __init__(self, reason: str, wait_seconds: float = 0) -> None:
@@ -73,89 +73,89 @@ class PassingError(MirrorError):
 
 
 class Retries:
-    """Attempts at one address: how often, and how long to wait between them."""
+    """Counts attempts at one address, and waits between them."""
 
-    def __init__(self, url: str, patience: Patience, progress: Progress) -> None:
+    def __init__(self, url: str, policy: RetryPolicy, progress: Progress) -> None:
         self._url = url
-        self._patience = patience
+        self._policy = policy
         self._progress = progress
         self._failures = 0
 
-    def wait(self, error: PassingError, gained: int = 0) -> None:
-        """Wait as long as the server asks, else longer each time; never all clients at once.
+    def wait(self, error: TransientError, gained: int = 0) -> None:
+        """Wait as long as the server asks, else with exponential backoff and jitter.
 
         Args:
-            error: What went wrong this time.
-            gained: Bytes that came before; a mebibyte begins the count anew.
+            error: The error of this attempt.
+            gained: Bytes received in this attempt; 1 MiB resets the count.
 
         Raises:
-            PassingError: it went wrong too often.
+            TransientError: too many attempts failed.
         """
         self._failures = 1 if gained >= PIECE else self._failures + 1
-        if self._failures >= self._patience.attempts:
-            raise PassingError(f"{error}, {self._failures} times") from error
-        backoff = self._patience.first_wait * 2 ** (self._failures - 1)
+        if self._failures >= self._policy.attempts:
+            raise TransientError(f"{error}, {self._failures} times") from error
+        backoff = self._policy.first_wait * 2 ** (self._failures - 1)
         jittered = backoff * SystemRandom().uniform(0.5, 1)
-        seconds = min(max(jittered, error.wait_seconds), self._patience.longest_wait)
+        seconds = min(max(jittered, error.wait_seconds), self._policy.longest_wait)
         self._progress.phase(f"{shown(self._url)}: {error}; trying again in {seconds:.1f} s")
         time.sleep(seconds)
 
 
 def refusal(response: "requests.Response", who: str = "it") -> MirrorError:
-    """Return what an answer means that carries nothing of what was asked for."""
+    """Return the error for a response without the requested content."""
     reason = f"{who} answers {response.status_code} {response.reason or ''}".rstrip()
     if response.status_code in _PASSING:
-        return PassingError(reason, _parse_wait(response))
+        return TransientError(reason, _parse_wait(response))
     return MirrorError(reason)
 
 
 def check_no_page(response: "requests.Response", wanted: str) -> None:
-    """Refuse the web page that a portal or a server at its wits' end sends instead."""
+    """Refuse the web page of a captive portal or an overloaded server."""
     if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
         raise MirrorError(f"it answers with a web page instead of {wanted}")
 
 
-def read_small(response: "requests.Response", limit: int, patience: Patience) -> bytes:
-    """Return a body that is small by its nature.
+def read_small(response: "requests.Response", limit: int, policy: RetryPolicy) -> bytes:
+    """Return the body of a small response.
 
     Raises:
-        MirrorError: it has more than ``limit`` bytes.
-        PassingError: it does not come in time, or not whole.
+        MirrorError: the body has more than ``limit`` bytes.
+        TransientError: it is incomplete, or took too long.
     """
     length = number(response.headers.get("Content-Length"))
     if length is not None and length > limit:
         raise MirrorError(f"it offers {length} bytes; wanted at most {limit}")
-    body, end = bytearray(), time.monotonic() + patience.whole
+    body, end = bytearray(), time.monotonic() + policy.whole
     while piece := response.raw.read1(PIECE, decode_content=False):
         body += piece
         if len(body) > limit:
             raise MirrorError(f"it sends more than {limit} bytes; wanted no more")
         if time.monotonic() > end:
-            raise PassingError("it answers too slowly")
+            raise TransientError("it answers too slowly")
     return bytes(body)
 
 
 def read_token(
     session: "requests.Session",
     response: "requests.Response",
-    patience: Patience,
+    policy: RetryPolicy,
     *,
     realms: Mapping[str, str] | None = None,
     login: str = "",
 ) -> str:
-    """Return the token that a container registry gives to whoever asks, if it wants one.
+    """Return the token that a container registry requires, empty when it requires none.
 
     A password of ``~/.netrc`` is never sent: it would become a token for another host.
 
     Args:
-        session: Asks.
-        response: What wants a token, or not.
-        patience: How long is waited.
+        session: Sends the request.
+        response: The response that may ask for a token.
+        policy: Timeouts.
         realms: Hosts whose tokens are at another host, when only these may be; ``None``: any may.
         login: ``user:password`` in Base64, for a registry that knows its users.
 
     Raises:
-        MirrorError: the realm must not be asked, or refuses.
+        MirrorError: the realm is not allowed, or refuses.
     """
     fields = _parse_challenge(response)
     realm = fields.pop("realm", "")
@@ -165,7 +165,7 @@ def read_token(
     with session.get(
         realm,
         params=fields,
-        timeout=(patience.connect, patience.read),
+        timeout=(policy.connect, policy.read),
         headers=HEADERS | ({"Authorization": f"Basic {login}"} if login else {}),
         stream=True,
         allow_redirects=False,
@@ -173,26 +173,26 @@ def read_token(
     ) as answer:
         if answer.status_code != HTTPStatus.OK:
             raise refusal(answer, f"{shown(realm)}, which has its tokens,")
-        return _parse_token(read_small(answer, _MAX_TOKEN, patience))
+        return _parse_token(read_small(answer, _MAX_TOKEN, policy))
 
 
 def wants_login(response: "requests.Response") -> bool:
-    """Tell whether an answer asks for a user and a password, and not for a token."""
+    """Return whether a response asks for Basic authentication."""
     return bool(_BASIC.match(response.headers.get("WWW-Authenticate", "")))
 
 
 def _parse_challenge(response: "requests.Response") -> dict[str, str]:
-    """Return the fields of a Bearer challenge, none when the answer holds none."""
+    """Return the fields of a Bearer challenge; empty without one."""
     challenge = response.headers.get("WWW-Authenticate", "")
     is_one = response.status_code == HTTPStatus.UNAUTHORIZED
     return dict(_CHALLENGE.findall(challenge)) if is_one and _BEARER.match(challenge) else {}
 
 
 def _check_realm(url: str, realm: str, realms: Mapping[str, str] | None) -> None:
-    """Refuse to ask for a token where it must not be asked for.
+    """Check the address of a token server.
 
     Raises:
-        MirrorError: names the address.
+        MirrorError: the address is not https, or not of the registry's host.
     """
     if not may_lead(url, realm):
         raise MirrorError(f"it wants a token from {shown(realm)}; wanted an https address")
@@ -207,7 +207,7 @@ def as_it_is(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
 
 
 def _parse_token(body: bytes) -> str:
-    """Return the token of an answer, an empty text when it has none that a header can hold."""
+    """Return the token of a response; empty when it has no valid one."""
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
@@ -218,7 +218,7 @@ def _parse_token(body: bytes) -> str:
 
 
 def _parse_wait(response: "requests.Response") -> float:
-    """Return how many seconds the server asks to wait."""
+    """Return the delay of Retry-After in seconds."""
     from email.utils import parsedate_to_datetime
 
     text = response.headers.get("Retry-After", "").strip()
@@ -231,6 +231,6 @@ def _parse_wait(response: "requests.Response") -> float:
 
 
 def number(text: str | None) -> int | None:
-    """Return a decimal number of sane length, ``None`` for anything else."""
+    """Return a decimal number of at most 18 digits, else ``None``."""
     is_number = text is not None and text.isascii() and text.isdigit()
     return int(text) if text and is_number and len(text) <= _MAX_DIGITS else None

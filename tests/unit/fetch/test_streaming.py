@@ -3,16 +3,16 @@
 import pytest
 
 from builder.errors import FetchError
-from builder.fetch.passing import read_patiently
-from builder.fetch.wire import Patience
+from builder.fetch.streaming import read_with_retries
+from builder.fetch.wire import RetryPolicy
 from builder.progress import Silent
 from tests.support.server import Behaviour, closed_port, serve
 
-HASTY = Patience(attempts=3, first_wait=0.01, longest_wait=0.01)
+HASTY = RetryPolicy(attempts=3, first_wait=0.01, longest_wait=0.01)
 
 
 def read(url: str) -> bytes | None:
-    return read_patiently(url, Silent(), patience=HASTY)
+    return read_with_retries(url, Silent(), policy=HASTY)
 
 
 def test_a_file_is_read_though_the_server_is_busy_or_breaks_off() -> None:
