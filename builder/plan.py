@@ -23,7 +23,7 @@ from builder.errors import (
     SpecError,
 )
 from builder.facts import Facts, facts_of
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Reasoned, Context, Feature, Requested
 from builder.image_archive import Archive
 from builder.plain import row_of
 from builder.secret import Secrets, collecting
@@ -191,14 +191,14 @@ def _steps(
         context = replace(base, directory=overlay.directory)
         for feature in features:
             if feature.key in overlay.values:
-                wishes = _wishes(feature, overlay.values[feature.key], context)
+                wishes = _requested(feature, overlay.values[feature.key], context)
                 yield from _placed(wishes, feature.key, overlay, problems)
         if overlay.files is not None:
             yield from _placed(_of_tree(overlay.files, context), "files", overlay, problems)
     yield from _defaults(spec, features, base)
 
 
-def _of_tree(folder: Path, context: Context) -> Iterator[Wish]:
+def _of_tree(folder: Path, context: Context) -> Iterator[Requested]:
     """Return what the folder of an overlay's files asks for."""
     from builder.features.companions import with_companions
     from builder.features.tree import tree_changes
@@ -234,12 +234,12 @@ def _defaults(spec: Spec, features: tuple[Feature, ...], base: Context) -> Itera
     for feature in features:
         if feature.default is None or feature.key in given:
             continue
-        for because in map(_because, _wishes(feature, feature.default, base)):
+        for because in map(_because, _requested(feature, feature.default, base)):
             if not isinstance(because, Diagnostic):
                 yield Step(because.change, f"default: {feature.key}", None, because.reason)
 
 
-def _wishes(feature: Feature, value: Any, context: Context) -> Iterator[Wish]:  # noqa: ANN401 - any valid value
+def _requested(feature: Feature, value: Any, context: Context) -> Iterator[Requested]:  # noqa: ANN401 - any valid value
     """Yield a feature's wishes; what was raised comes last."""
     try:
         yield from feature.changes(value, context)
@@ -248,7 +248,7 @@ def _wishes(feature: Feature, value: Any, context: Context) -> Iterator[Wish]:  
 
 
 def _placed(
-    wishes: Iterable[Wish], key: str, overlay: Overlay, problems: list[Diagnostic]
+    wishes: Iterable[Requested], key: str, overlay: Overlay, problems: list[Diagnostic]
 ) -> Iterator[Step]:
     """Give wishes their origin and place; faults go to ``problems``."""
     for wish in wishes:
@@ -263,9 +263,9 @@ def _placed(
             )
 
 
-def _because(wish: Wish) -> Because | Diagnostic:
+def _because(wish: Requested) -> Reasoned | Diagnostic:
     """Return a wish with a reason, an empty one if need be."""
-    return wish if isinstance(wish, Because | Diagnostic) else Because(wish)
+    return wish if isinstance(wish, Reasoned | Diagnostic) else Reasoned(wish)
 
 
 def _contradiction(first: Step, second: Step, subject: str) -> Diagnostic:

@@ -14,7 +14,7 @@ from builder.image_names import Pin
 from builder.structs import Struct, field
 
 
-class Because(Struct, frozen=True):
+class Reasoned(Struct, frozen=True):
     """A change together with the reason that a plan prints beside it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Context(Struct, frozen=True):
 WITH_DEFAULT = ("clock", "identity", "repositories", "ssh_client")
 """Keys that mean something though no overlay has them."""
 
-Wish = Change | Because | Diagnostic
+Requested = Change | Reasoned | Diagnostic
 """What a feature yields: a change, a change with its reason, or what is wrong with the value."""
 
 
@@ -78,7 +78,7 @@ class Feature(Struct, frozen=True):
     key: str
     summary: str
     schema: Mapping[str, Any]
-    changes: Callable[[Any, Context], Iterable[Wish]]
+    changes: Callable[[Any, Context], Iterable[Requested]]
     example: str
     default: Any = None
     for_boards: bool = False

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.features.sources import read_text
 from builder.guest import ca_certificates as store
 
@@ -14,13 +14,13 @@ SCHEMA = {
     "minItems": 1,
     "uniqueItems": True,
     "description": "Certificates to trust: paths of PEM files on this machine, or PEM texts. "
-    "curl, tdnf, OpenSSL and dockerd heed them; containers have stores of their own.",
+    "curl, tdnf, OpenSSL and dockerd use them; containers have stores of their own.",
     "items": {"type": "string", "minLength": 1},
 }
 _INLINE = "-----BEGIN "
 
 
-def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
+def changes(value: Sequence[str], context: Context) -> Iterator[Requested]:
     """Yield a file a certificate, and what adds them to the stores at boot."""
     for index, given in enumerate(value):
         text: str | Diagnostic = given
@@ -38,9 +38,9 @@ def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
         for certificate in found:
             yield WriteFile(store.file_path(certificate), Blob.text(certificate))
     reason = "the stores are written anew by upgrades, so they are looked at in every boot"
-    yield Because(WriteFile(store.SCRIPT, Blob.text(store.SCRIPT_TEXT), 0o755), reason)
-    yield Because(WriteFile(store.UNIT_PATH, Blob.text(store.UNIT_TEXT)), reason)
-    yield Because(SetUnitState(store.UNIT, UnitState.ENABLED), reason)
+    yield Reasoned(WriteFile(store.SCRIPT, Blob.text(store.SCRIPT_TEXT), 0o755), reason)
+    yield Reasoned(WriteFile(store.UNIT_PATH, Blob.text(store.UNIT_TEXT)), reason)
+    yield Reasoned(SetUnitState(store.UNIT, UnitState.ENABLED), reason)
 
 
 FEATURE = Feature(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from builder.blob import Blob
 from builder.changes import Owner, WriteFile
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.guestpath import guest
 
 SCHEMA = {
@@ -27,17 +27,17 @@ _MARK = "set when the image was built\n"
 """Something, so that an empty file of the base is written anew, and with it its time."""
 
 
-def changes(value: str, context: Context) -> Iterator[Wish]:
+def changes(value: str, context: Context) -> Iterator[Requested]:
     """Yield the files whose times systemd reads."""
     if value == "build":
-        yield from wish_epoch(context, "a board has no clock of its own, and TLS needs the time")
+        yield from epoch_changes(context, "a board has no clock of its own, and TLS needs the time")
 
 
-def wish_epoch(context: Context, reason: str) -> Iterator[Wish]:
+def epoch_changes(context: Context, reason: str) -> Iterator[Requested]:
     """Yield what makes the first boot begin at the time of the build."""
-    yield Because(WriteFile(EPOCH, Blob.of(b"")), reason)
+    yield Reasoned(WriteFile(EPOCH, Blob.of(b"")), reason)
     if context.release in _OLD_RELEASES:
-        yield Because(WriteFile(STAMP, Blob.text(_MARK), owner=_OWNER), reason)
+        yield Reasoned(WriteFile(STAMP, Blob.text(_MARK), owner=_OWNER), reason)
 
 
 FEATURE = Feature(

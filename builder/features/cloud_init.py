@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.errors import Diagnostic, Severity
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.guestpath import guest
 
 SCHEMA = {
@@ -29,7 +29,7 @@ SCHEMA = {
 CLOUD = guest("/etc/cloud/cloud.cfg.d/99-photon-builder-datasources.cfg")
 
 
-def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Requested]:
     """Yield the list, on one line: ds-identify, a shell script, reads no other."""
     brought = "cloud-init" in context.overlay.get("packages", ())
     if context.facts.cloud_init is None and not brought:

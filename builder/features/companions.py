@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from builder.blob import Blob
 from builder.changes import EnsureLine, MakeSymlink, WriteFile
 from builder.errors import Diagnostic, Severity
-from builder.features import Because, Context, Wish
-from builder.features.host_keys import is_host_key, wish_kept
+from builder.features import Reasoned, Context, Requested
+from builder.features.host_keys import is_host_key, kept_changes
 from builder.guestpath import GuestPath, guest, parent
 
 _SSHD = "/etc/ssh/sshd_config.d"
@@ -16,11 +16,11 @@ _SYSCTL = "/etc/sysctl.d"
 _SUFFIX = ".conf"
 
 
-def with_companions(wishes: Iterable[Wish], context: Context) -> Iterator[Wish]:
+def with_companions(wishes: Iterable[Requested], context: Context) -> Iterator[Requested]:
     """Yield wishes, each followed by what its file needs to be read, kept or applied."""
     for wish in wishes:
         yield wish
-        change = wish.change if isinstance(wish, Because) else wish
+        change = wish.change if isinstance(wish, Reasoned) else wish
         match change:
             case WriteFile(path=path, content=content):
                 yield from _of_path(path, context)
@@ -34,18 +34,18 @@ def with_companions(wishes: Iterable[Wish], context: Context) -> Iterator[Wish]:
                 pass
 
 
-def _of_path(path: GuestPath, context: Context) -> Iterator[Wish]:
+def _of_path(path: GuestPath, context: Context) -> Iterator[Requested]:
     """Yield what goes by the place of a file."""
     if is_host_key(path):
-        yield from wish_kept(context)
+        yield from kept_changes(context)
     if parent(path) == _SSHD:
         yield _included(path, context)
     if parent(path) == _SSH and path.endswith(_SUFFIX):
         include = EnsureLine(_SSH_CONFIG, f"Include {_SSH}/*{_SUFFIX}", before="")
-        yield Because(include, f"Photon's ssh_config does not read {_SSH}")
+        yield Reasoned(include, f"Photon's ssh_config does not read {_SSH}")
 
 
-def _included(path: GuestPath, context: Context) -> Wish:
+def _included(path: GuestPath, context: Context) -> Requested:
     """Return the line by which sshd reads a file, or why it never would."""
     from builder.features.ssh import CONFIG, INCLUDE, WITHOUT_INCLUDE
 
@@ -65,18 +65,18 @@ def _included(path: GuestPath, context: Context) -> Wish:
             severity=Severity.ERROR if known else Severity.WARNING,
         )
     include = EnsureLine(CONFIG, INCLUDE, before="", mode=0o600)
-    return Because(include, f"Photon's sshd_config does not read {_SSHD}")
+    return Reasoned(include, f"Photon's sshd_config does not read {_SSHD}")
 
 
-def _of_text(path: GuestPath, content: Blob, context: Context) -> Iterator[Wish]:
+def _of_text(path: GuestPath, content: Blob, context: Context) -> Iterator[Requested]:
     """Yield what goes by the text of a file."""
     if parent(path) != _SYSCTL or not path.endswith(_SUFFIX):
         return
-    from builder.features.sysctl import wish_last
+    from builder.features.sysctl import last_changes
 
     with content.open() as stream:
         text = stream.read().decode(errors="replace")
     for line in text.splitlines():
         key, equals, setting = line.strip().partition("=")
         if equals and not key.startswith(("#", ";")):
-            yield from wish_last(key.strip(), setting.strip(), context)
+            yield from last_changes(key.strip(), setting.strip(), context)

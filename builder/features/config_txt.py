@@ -6,7 +6,7 @@ from typing import Any
 from builder.changes import SetFirmware
 from builder.engine.text import config_txt
 from builder.errors import Diagnostic, KeyPath
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 
 _LINE = {
     "type": "string",
@@ -51,7 +51,7 @@ _CHAIN = frozenset({"cmdline", "initramfs", "ramfsfile"})
 _UART = ("enable_uart", "0")
 
 
-def changes(value: Mapping[str, Mapping[str, Any]], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Mapping[str, Any]], _: Context) -> Iterator[Requested]:
     """Yield one change a setting, so that overlays may each bring some."""
     for section, settings in value.items():
         if not config_txt.is_filter(section):

@@ -7,7 +7,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import ROOT, EnsureLine, MakeDirectory, MakeSymlink, Owner, Remove
 from builder.errors import Diagnostic
-from builder.features import Context, Wish
+from builder.features import Context, Requested
 from builder.features.secret_files import text_file
 from builder.features.sources import at, guest_path, local_path
 from builder.features.tree import Attributes, content_change, file_change, tree_changes
@@ -19,7 +19,7 @@ FORMS = ("content", "source", "symlink", "directory", "lines", "absent")
 _NEVER = frozenset("\n\r\0")
 
 
-def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def entry_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the changes of one entry, with faults below it."""
     path = guest_path(entry["path"], "path")
     mode = _mode(entry["mode"]) if "mode" in entry else None
@@ -53,8 +53,7 @@ def _breaks(form: str, path: GuestPath) -> str:
 
 def _form_changes(
     form: str, entry: Mapping[str, Any], path: GuestPath, given: Attributes, context: Context
-) -> Iterator[Wish]:
-    """Yield the changes of an entry of one form."""
+) -> Iterator[Requested]:
     match form:
         case "content":
             yield text_file(entry[form], path, given, context, form)
@@ -77,7 +76,7 @@ def _form_changes(
             yield Remove(path)
 
 
-def _line_changes(lines: list[str], path: GuestPath, given: Attributes) -> Iterator[Wish]:
+def _line_changes(lines: list[str], path: GuestPath, given: Attributes) -> Iterator[Requested]:
     """Yield a change a line; mode and owner are for a file that the base does not have."""
     made = content_change(Blob.of(b""), path, given)
     if isinstance(made, Diagnostic):

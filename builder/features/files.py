@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Requested
 from builder.features.companions import with_companions
 from builder.features.entries import entry_changes
 from builder.features.references import text_or_reference
@@ -45,7 +45,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wish]:
+def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Requested]:
     """Yield the changes of each entry."""
     for index, entry in enumerate(value):
         for wish in with_companions(entry_changes(entry, context), context):

@@ -5,8 +5,8 @@ from typing import Any
 
 from builder.changes import Require
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish
-from builder.features.openings import rule, wish_opening
+from builder.features import Context, Feature, Requested
+from builder.features.openings import opening_changes, rule
 from builder.guest import firewall
 
 _PORT = {
@@ -41,7 +41,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield a rule an opening and protocol version."""
     if value.get("ping"):
         yield rule(firewall.IP4SAVE, firewall.PING)
@@ -56,7 +56,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
                 str(error), "FWL002", "try 80/tcp, from: 192.168.1.0/24", ("open", index)
             )
             continue
-        yield from wish_opening(opening, context, path=("open", index))
+        yield from opening_changes(opening, context, path=("open", index))
     yield has_firewall()
 
 

@@ -7,7 +7,7 @@ from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.engine.text.systemd import ETC
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.features.references import text_or_reference
 from builder.features.scripts import read_script
 from builder.features.secret_files import variables_file
@@ -46,7 +46,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wish]:
+def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Requested]:
     """Yield a script and a unit for each entry."""
     before = ""
     for index, entry in enumerate(value):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from builder.changes import AddGroup
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 
 SCHEMA = {
     "type": "object",
@@ -20,7 +20,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Mapping[str, int], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, int], _: Context) -> Iterator[Requested]:
     """Yield the groups."""
     for name, gid in value.items():
         yield AddGroup(name, gid)

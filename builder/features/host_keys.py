@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.features import Because, Context
+from builder.features import Context, Reasoned
 from builder.guestpath import GuestPath, guest
 
 CLOUD = guest("/etc/cloud/cloud.cfg.d/99-photon-builder-host-keys.cfg")
@@ -17,10 +17,10 @@ def is_host_key(path: GuestPath) -> bool:
     return bool(_KEY.fullmatch(path))
 
 
-def wish_kept(context: Context) -> Iterator[Because]:
+def kept_changes(context: Context) -> Iterator[Reasoned]:
     """Yield cloud-init's leave to keep host keys, where there may be a cloud-init."""
     if context.facts.cloud_init is not None:
-        yield Because(
+        yield Reasoned(
             WriteFile(CLOUD, Blob.text("ssh_deletekeys: false\n")),
             "cloud-init would delete the host keys on the first boot and make others",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from builder.changes import EnsureLine
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Requested
 from builder.guest import hosts
 
 SCHEMA = {
@@ -24,7 +24,7 @@ _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
 
-def changes(value: Mapping[str, str | Sequence[str]], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, str | Sequence[str]], _: Context) -> Iterator[Requested]:
     """Yield a line an address, or what is wrong with it."""
     for address, given in value.items():
         names = [given] if isinstance(given, str) else list(given)

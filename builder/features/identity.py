@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from builder.blob import Blob
 from builder.changes import Remove, WriteFile
-from builder.features import Because, Context, Feature, Wish
-from builder.features.host_keys import wish_kept
+from builder.features import Context, Feature, Reasoned, Requested
+from builder.features.host_keys import kept_changes
 from builder.guestpath import guest
 
 SCHEMA = {
@@ -26,15 +26,15 @@ GONE = (
 )
 
 
-def changes(value: str, context: Context) -> Iterator[Wish]:
+def changes(value: str, context: Context) -> Iterator[Requested]:
     """Yield an empty machine id and the removal of what the first boot makes anew."""
     if value == "keep":
-        yield from wish_kept(context)
+        yield from kept_changes(context)
         return
     reason = "machines from one image must not share it"
-    yield Because(WriteFile(guest("/etc/machine-id"), Blob.of(b""), 0o444), reason)
+    yield Reasoned(WriteFile(guest("/etc/machine-id"), Blob.of(b""), 0o444), reason)
     for path in GONE:
-        yield Because(Remove(guest(path)), reason)
+        yield Reasoned(Remove(guest(path)), reason)
 
 
 FEATURE = Feature("identity", "What is unique", SCHEMA, changes, "reset", default="reset")

@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Requested
 from builder.guestpath import guest
 from builder.sizes import format_size, parse_size, size_schema
 
@@ -25,7 +25,7 @@ SCHEMA = {
 FILE = guest("/etc/systemd/journald.conf.d/90-photon-builder.conf")
 
 
-def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], _: Context) -> Iterator[Requested]:
     """Yield one drop-in."""
     lines = ["[Journal]"]
     if storage := value.get("storage"):

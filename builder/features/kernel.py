@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from builder.changes import SetKernelArguments
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 
 _WORDS = {
     "type": "array",
@@ -24,7 +24,7 @@ _OWN = frozenset({"root", "init", "initrd", "rootfstype"})
 """What the base's own boot loader decides; another value would not boot."""
 
 
-def changes(value: Mapping[str, Sequence[str]], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Sequence[str]], _: Context) -> Iterator[Requested]:
     """Yield the arguments to add and to remove."""
     for verb in ("add", "remove"):
         for index, word in enumerate(value.get(verb, ())):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.features.package_source import wish_packages
 from builder.guestpath import guest
 
@@ -17,7 +17,7 @@ FILE = guest("/etc/vconsole.conf")
 _PACKAGE = "kbd"
 
 
-def changes(value: str, context: Context) -> Iterator[Wish]:
+def changes(value: str, context: Context) -> Iterator[Requested]:
     """Yield the setting, and the package with the keymaps when the base may lack it."""
     yield WriteFile(FILE, Blob.text(f"KEYMAP={value}\n"))
     is_there = context.facts.has_package(_PACKAGE)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.errors import Diagnostic, Severity
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.guestpath import guest
 
 _NAME = r"^[A-Za-z0-9_.@-]+$"
@@ -25,7 +25,7 @@ SCHEMA = {
 _PACKAGES = frozenset({"glibc-lang", "glibc-i18n"})
 
 
-def changes(value: str | Mapping[str, str], context: Context) -> Iterator[Wish]:
+def changes(value: str | Mapping[str, str], context: Context) -> Iterator[Requested]:
     """Yield locale.conf, and a warning for what Photon's bases do not bring."""
     variables = {"LANG": value} if isinstance(value, str) else dict(sorted(value.items()))
     there = context.facts.locales

@@ -7,7 +7,7 @@ from builder.changes import EnsureLine, RequireModule
 from builder.errors import Diagnostic, KeyPath, Severity
 from builder.facts.alternatives import base_with, has_module
 from builder.facts.kernels import known_modules
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.guest import patterns
 from builder.guestpath import guest
 from builder.suggest import nearest
@@ -45,7 +45,7 @@ _KERNEL = "linux"
 _CLOSE = 0.85
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield one line a module, so that overlays may each bring some."""
     for index, module in enumerate(value.get("load", ())):
         yield from _faults(module, context, ("load", index))

@@ -6,7 +6,7 @@ from typing import Any
 from builder.changes import EnsureLine, MakeDirectory, Require, SetUnitState, UnitState
 from builder.engine.text import packages
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Feature, Wish, form
+from builder.features import Context, Feature, Reasoned, Requested, form
 from builder.features.sources import at, guest_path
 from builder.guest import fstab, mount_types
 
@@ -40,7 +40,7 @@ _OF_THE_BASE = frozenset(
 _NONE = "none"
 
 
-def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wish]:
+def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Requested]:
     """Yield the line, the mount point and the needs of each mount."""
     seen: set[str] = set()
     for index, entry in enumerate(value):
@@ -48,12 +48,11 @@ def changes(value: Sequence[Mapping[str, Any]], context: Context) -> Iterator[Wi
         if path != _NONE and path in seen:
             yield Diagnostic(f"{path} is mounted twice", "MNT004", "drop one", (index, "path"))
         seen.add(path)
-        for wish in _wish_mount(entry, context):
+        for wish in _one_mount_changes(entry, context):
             yield at(wish, index) if isinstance(wish, Diagnostic) else wish
 
 
-def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
-    """Yield what one mount needs."""
+def _one_mount_changes(entry: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     kind, source = entry["type"], entry["source"]
     if message := mount_types.find_source_fault(kind, source):
         yield Diagnostic(message, "MNT002", path=("source",))
@@ -80,7 +79,7 @@ def _wish_mount(entry: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     yield EnsureLine(fstab.FSTAB, fstab.format_mount(mount), replaces=fstab.line_of_path(path))
     if kind in mount_types.NETWORK_TYPES:
         state = SetUnitState("remote-fs.target", UnitState.ENABLED, if_present=True)
-        yield Because(state, f"{path} is mounted over the network")
+        yield Reasoned(state, f"{path} is mounted over the network")
     if helper and not comes:
         message = f"the base has no {helper.path}, without which {kind} cannot be mounted"
         yield Require(helper.path, message, helper.code, f"add packages: [{helper.package}]")

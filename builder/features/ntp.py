@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic, Severity
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.guestpath import guest
 
 _SERVERS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
@@ -27,7 +27,7 @@ _SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-
 _KEYS = {"servers": "NTP", "fallback": "FallbackNTP"}
 
 
-def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Requested]:
     """Yield the drop-in and the daemon that reads it."""
     lines = ["[Time]"]
     for key, name in _KEYS.items():
@@ -40,7 +40,7 @@ def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wi
         if key in value:
             lines.append(f"{name}={' '.join(value[key])}")
     yield WriteFile(FILE, Blob.text("".join(f"{line}\n" for line in lines)))
-    yield Because(SetUnitState(_UNIT, UnitState.ENABLED), "it asks the servers under `ntp`")
+    yield Reasoned(SetUnitState(_UNIT, UnitState.ENABLED), "it asks the servers under `ntp`")
     for package, daemon in _OTHERS.items():
         brought = package in context.overlay.get("packages", ())
         if (brought or context.facts.has_package(package)) and not _is_off(daemon, context):

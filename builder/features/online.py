@@ -11,7 +11,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.engine.text.systemd import ETC
-from builder.features import Because, Context, Wish
+from builder.features import Reasoned, Context, Requested
 from builder.guest import mount_types, networkd
 from builder.guestpath import join
 
@@ -25,7 +25,7 @@ _NEEDING = ("first_boot",)
 """Keys whose units wait for a network."""
 
 
-def wish_wait(context: Context) -> Iterator[Wish]:
+def wish_wait(context: Context) -> Iterator[Requested]:
     """Yield the drop-in that shortens the wait, when the spec gives a reason to."""
     words, reasons = [], []
     if "wifi" in context.overlay:
@@ -39,7 +39,7 @@ def wish_wait(context: Context) -> Iterator[Wish]:
     if words:
         text = f"[Service]\nExecStart=\nExecStart={_PROGRAM} {' '.join(words)}\n"
         path = join(ETC, f"{_UNIT}.d", "10-photon-builder.conf")
-        yield Because(WriteFile(path, Blob.text(text)), "; ".join(reasons))
+        yield Reasoned(WriteFile(path, Blob.text(text)), "; ".join(reasons))
 
 
 def _is_local(context: Context) -> bool:

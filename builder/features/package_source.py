@@ -2,7 +2,7 @@
 
 from builder.blob import Blob
 from builder.changes import InstallPackages
-from builder.features import Because, Context
+from builder.features import Context, Reasoned
 
 _DRIFTING = frozenset({"5.0-GA"})
 """Bases whose enabled repository has packages that need more than the base."""
@@ -15,7 +15,7 @@ def wish_packages(
     files: tuple[tuple[str, Blob], ...] = (),
     reason: str = "",
     path: tuple[str | int, ...] = (),
-) -> Because:
+) -> Reasoned:
     """Return the wish to install packages, the way the spec's ``repositories`` say.
 
     Args:
@@ -34,7 +34,7 @@ def wish_packages(
         online=settings.get("install") == "online",
         may_update=bool(settings.get("may_update")),
     )
-    return Because(change, "; ".join(filter(None, (reason, why))), path)
+    return Reasoned(change, "; ".join(filter(None, (reason, why))), path)
 
 
 def _choose_source(context: Context) -> tuple[str, str]:

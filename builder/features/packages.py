@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from builder.blob import Blob
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.features.package_source import wish_packages
 from builder.features.sources import read_blob
 
@@ -28,7 +28,7 @@ _LEAD = b"\xed\xab\xee\xdb"
 """The first bytes of every RPM, rpm(8) "Package file format"."""
 
 
-def changes(value: Sequence[str], context: Context) -> Iterator[Wish]:
+def changes(value: Sequence[str], context: Context) -> Iterator[Requested]:
     """Yield one wish for all packages, as their dependencies are solved together."""
     files: list[tuple[str, Blob]] = []
     for index, text in enumerate(value):

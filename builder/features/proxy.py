@@ -7,7 +7,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.guestpath import guest
 
 _URL = {"type": "string", "description": "Address such as `http://proxy.home.arpa:3128`."}
@@ -37,7 +37,7 @@ _CLOUD = ("169.254.169.254", "metadata.google.internal", "168.63.129.16")
 """Where clouds tell a machine of itself; no proxy reaches that for it."""
 
 
-def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], _: Context) -> Iterator[Requested]:
     """Yield the variables for the manager of services and for shells."""
     for key in ("http", "https"):
         text = value.get(key, "")
@@ -57,12 +57,12 @@ def changes(value: Mapping[str, Any], _: Context) -> Iterator[Wish]:
             )
     names = _variables(value)
     words = " ".join(f'"{name}={text}"' for name, text in names.items())
-    yield Because(
+    yield Reasoned(
         WriteFile(MANAGER, Blob.text(f"[Manager]\nDefaultEnvironment={words}\n")),
         "every service gets it: dockerd, tdnf, first-boot scripts",
     )
     exports = "".join(f'export {name}="{text}"\n' for name, text in names.items())
-    yield Because(WriteFile(PROFILE, Blob.text(exports)), "login shells get it")
+    yield Reasoned(WriteFile(PROFILE, Blob.text(exports)), "login shells get it")
 
 
 def _variables(value: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import ReplaceText, SetUnitState, UnitState, WriteFile
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.guest.repositories import FILES, KEY, OLD_KEY, UNIT, UNIT_PATH, UNIT_TEXT, key_line
 
 SCHEMA = {
@@ -57,29 +57,29 @@ _SEVERAL_KEYS = 3
 """First version of tdnf that takes several keys a repository."""
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield a replacement for each host that is gone, and the key that is missing."""
     if value.get("fix_host", True):
         for old, new in MOVED:
-            yield Because(ReplaceText(FILES, old, new), f"{old} no longer serves packages")
+            yield Reasoned(ReplaceText(FILES, old, new), f"{old} no longer serves packages")
     if value.get("fix_key", True) and not context.facts.has_key_4096:
-        yield from _wish_key(context)
+        yield from _key_changes(context)
 
 
-def _wish_key(context: Context) -> Iterator[Wish]:
+def _key_changes(context: Context) -> Iterator[Requested]:
     """Yield the key of today, for a base that has the one of 2008 alone."""
     reason = "packages are signed by it since 2024, and this base has the key before it alone"
     content = Blob.of(_KEY_FILE.read_bytes())
-    yield Because(WriteFile(KEY, content, unless=KEY), reason)
+    yield Reasoned(WriteFile(KEY, content, unless=KEY), reason)
     found = re.match(r"\d+", context.facts.version_of("tdnf"))
     is_old = int(found[0] if found else 0) < _SEVERAL_KEYS
     keys = (KEY,) if is_old else (OLD_KEY, KEY)
     why = "tdnf before 3.0.0 takes one key a repository" if is_old else reason
-    yield Because(ReplaceText(FILES, key_line(OLD_KEY), key_line(*keys)), why)
+    yield Reasoned(ReplaceText(FILES, key_line(OLD_KEY), key_line(*keys)), why)
     if is_old:
         why = "tdnf before 3.0.0 leaves it to rpm to import keys"
-        yield Because(WriteFile(UNIT_PATH, Blob.text(UNIT_TEXT)), why)
-        yield Because(SetUnitState(UNIT, UnitState.ENABLED), why)
+        yield Reasoned(WriteFile(UNIT_PATH, Blob.text(UNIT_TEXT)), why)
+        yield Reasoned(SetUnitState(UNIT, UnitState.ENABLED), why)
 
 
 FEATURE = Feature(

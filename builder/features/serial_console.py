@@ -6,7 +6,7 @@ from typing import Any
 from builder.changes import SetFirmware, SetKernelArguments
 from builder.errors import Diagnostic
 from builder.facts.alternatives import base_with, has_option
-from builder.features import Because, Context, Feature, Wish, form
+from builder.features import Context, Feature, Reasoned, Requested, form
 
 SCHEMA = {
     "type": "object",
@@ -31,7 +31,7 @@ _PORTS = ("ttyS0", "ttyS1", "ttyAMA0", "ttyAMA1")
 _DRIVERS = {"ttyAMA": "SERIAL_AMBA_PL011_CONSOLE", "ttyS": "SERIAL_8250_CONSOLE"}
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the UART and the kernel's console; systemd starts a login on every console."""
     port = value["port"]
     if port not in _PORTS:
@@ -47,7 +47,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
         hint = f"write port: ttyS0; {base_with(base, has_option(option))} has it"
         yield Diagnostic(message, "SER002", hint, ("port",))
     speed = value.get("speed", 115200)
-    yield Because(SetFirmware("all", "enable_uart=1", "enable_uart"), "it powers the serial port")
+    yield Reasoned(SetFirmware("all", "enable_uart=1", "enable_uart"), "it powers the serial port")
     yield SetKernelArguments((f"console={port},{speed}n8",))
 
 

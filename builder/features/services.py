@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from builder.changes import UnitState
 from builder.engine.text.unit_names import complete_name, is_name
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish
-from builder.features.unit_states import wish_state
+from builder.features import Context, Feature, Requested
+from builder.features.unit_states import state_changes
 
 _UNITS = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 _STATES = {
@@ -30,7 +30,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Requested]:
     """Yield one state a unit."""
     seen: dict[str, str] = {}
     for verb, state in _STATES.items():
@@ -46,7 +46,7 @@ def changes(value: Mapping[str, Sequence[str]], context: Context) -> Iterator[Wi
                 yield Diagnostic(message, "SVC011", "drop one", path)
             else:
                 seen[unit] = verb
-                yield from wish_state(unit, state, context)
+                yield from state_changes(unit, state, context)
 
 
 FEATURE = Feature(

@@ -5,9 +5,9 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
-from builder.features import Because, Context, Feature, Wish
-from builder.features.openings import wish_opening
-from builder.features.unit_states import SSHD, wish_state
+from builder.features import Context, Feature, Reasoned, Requested
+from builder.features.openings import opening_changes
+from builder.features.unit_states import SSHD, state_changes
 from builder.guest import firewall, patterns
 from builder.guestpath import guest
 
@@ -44,7 +44,7 @@ _SFTP = f"^{patterns.BLANK}*[Ss]ubsystem{patterns.BLANK}+sftp{patterns.BLANK}"
 _SFTP_LINES = {True: "Subsystem sftp internal-sftp", False: "# no sftp: the spec has it off"}
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the server's settings, its units, and the firewall rule of another port."""
     settings = dict(_settings(value, context))
     if settings and context.release in WITHOUT_INCLUDE:
@@ -58,11 +58,11 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
     if "sftp" in value:
         sftp = _SFTP_LINES[value["sftp"]]
         yield EnsureLine(CONFIG, sftp, before="", replaces=_SFTP, mode=0o600)
-    yield from wish_server("ssh is configured, so it shall run", context)
+    yield from server_changes("ssh is configured, so it shall run", context)
     port = value.get("port", _STANDARD_PORT)
     if port != _STANDARD_PORT:
         reason = f"sshd listens on {port}; Photon's firewall opens 22 only"
-        yield from wish_opening(firewall.Opening(port, port), context, reason, ("port",))
+        yield from opening_changes(firewall.Opening(port, port), context, reason, ("port",))
 
 
 def _settings(value: Mapping[str, Any], context: Context) -> Iterator[tuple[str, str]]:
@@ -80,11 +80,11 @@ def _settings(value: Mapping[str, Any], context: Context) -> Iterator[tuple[str,
         yield "AllowTcpForwarding", "yes" if value["tcp_forwarding"] else "no"
 
 
-def wish_server(reason: str, context: Context) -> Iterator[Wish]:
+def server_changes(reason: str, context: Context) -> Iterator[Requested]:
     """Yield the units of the server; newer installers mask it."""
-    yield from wish_state(SSHD, UnitState.ENABLED, context, reason)
+    yield from state_changes(SSHD, UnitState.ENABLED, context, reason)
     keygen = SetUnitState("sshd-keygen.service", UnitState.ENABLED, if_present=True)
-    yield Because(keygen, "it makes the host keys on the first boot")
+    yield Reasoned(keygen, "it makes the host keys on the first boot")
 
 
 FEATURE = Feature("ssh", "The ssh server", SCHEMA, changes, "{permit_root: keys, password: false}")

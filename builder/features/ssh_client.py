@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from builder.changes import ReplaceText
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.guestpath import guest
 
 SCHEMA = {
@@ -23,11 +23,11 @@ FILE = guest("/etc/ssh/ssh_config")
 GONE = ("arcfour256,", "arcfour128,")
 
 
-def changes(value: Mapping[str, bool], _: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, bool], _: Context) -> Iterator[Requested]:
     """Yield a replacement for each cipher that is gone."""
     if value.get("fix_ciphers", True):
         for cipher in GONE:
-            yield Because(ReplaceText(FILE, cipher, ""), "ssh does not start with it")
+            yield Reasoned(ReplaceText(FILE, cipher, ""), "ssh does not start with it")
 
 
 FEATURE = Feature(

@@ -7,7 +7,7 @@ from builder.blob import Blob
 from builder.changes import EnsureLine, SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic
 from builder.facts.alternatives import base_with, has_option
-from builder.features import Because, Context, Feature, Wish
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.guest import card, fstab
 from builder.guest import swap as guest_swap
 from builder.sizes import mib_of, size_schema
@@ -43,7 +43,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Value, context: Context) -> Iterator[Wish]:
+def changes(value: Value, context: Context) -> Iterator[Requested]:
     """Yield what turns swap on, and who grows the root of a board on its first boot."""
     given: Mapping[str, Any] = value if isinstance(value, Mapping) else {"size": value}
     kind, size = given.get("kind", "file"), given.get("size")
@@ -79,18 +79,18 @@ def _faults(
         yield Diagnostic("a swap file needs a size", "SWAP001", "add size: 512M")
 
 
-def _board_changes(kind: str) -> Iterator[Wish]:
+def _board_changes(kind: str) -> Iterator[Requested]:
     """Yield who gets the rest of the card on the first boot: the root, or a swap partition."""
     enabled = SetUnitState(card.UNIT, UnitState.ENABLED)
     if kind == "partition":
-        yield Because(enabled, "it makes the swap partition on the first boot")
+        yield Reasoned(enabled, "it makes the swap partition on the first boot")
         return
     reason = "the root takes the whole card, and no swap partition is made"
-    yield Because(WriteFile(card.GROW, Blob.text(card.GROW_TEXT), 0o755), reason)
-    yield Because(WriteFile(card.UNIT_PATH, Blob.text(card.UNIT_TEXT)), reason)
-    yield Because(enabled, reason)
+    yield Reasoned(WriteFile(card.GROW, Blob.text(card.GROW_TEXT), 0o755), reason)
+    yield Reasoned(WriteFile(card.UNIT_PATH, Blob.text(card.UNIT_TEXT)), reason)
+    yield Reasoned(enabled, reason)
     line = f"# no swap partition: swap is {kind}"
-    yield Because(EnsureLine(fstab.FSTAB, line, replaces=card.SWAP_LINES), reason)
+    yield Reasoned(EnsureLine(fstab.FSTAB, line, replaces=card.SWAP_LINES), reason)
 
 
 FEATURE = Feature("swap", "Swap space", SCHEMA, changes, "2GiB")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from builder.changes import MakeSymlink, Require
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Requested
 from builder.guestpath import guest
 
 SCHEMA = {
@@ -13,7 +13,7 @@ SCHEMA = {
 }
 
 
-def changes(zone: str, _: Context) -> Iterator[Wish]:
+def changes(zone: str, _: Context) -> Iterator[Requested]:
     """Yield the link, and the zone that the base must have."""
     yield MakeSymlink(guest("/etc/localtime"), f"../usr/share/zoneinfo/{zone}")
     yield Require(

@@ -8,7 +8,7 @@ from pathlib import Path
 from builder.blob import Blob
 from builder.changes import ROOT, MakeDirectory, MakeSymlink, Owner, WriteFile
 from builder.errors import Diagnostic
-from builder.features import Wish
+from builder.features import Requested
 from builder.features.sources import RELATIVE
 from builder.guest import modes
 from builder.guestpath import GuestPath, guest, join
@@ -30,7 +30,7 @@ class Attributes(Struct, frozen=True):
 
 def tree_changes(
     directory: Path, at: GuestPath = _TOP, attributes: Attributes | None = None
-) -> Iterator[Wish]:
+) -> Iterator[Requested]:
     """Yield a change for each file and link below ``directory``, and for its empty folders.
 
     Folders that hold something are left to be made on the way, as the base has them.
@@ -51,8 +51,7 @@ def tree_changes(
             yield MakeDirectory(at, wanted, given.owner or ROOT)
 
 
-def _entry_changes(path: Path, at: GuestPath, given: Attributes) -> Iterator[Wish]:
-    """Yield the changes for one entry of a folder."""
+def _entry_changes(path: Path, at: GuestPath, given: Attributes) -> Iterator[Requested]:
     kind = path.lstat().st_mode
     if stat.S_ISLNK(kind):
         yield MakeSymlink(at, str(path.readlink()))

@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import SetUnitState, UnitState
 from builder.engine.text.unit_names import complete_name
-from builder.features import Because, Context, Wish
+from builder.features import Context, Reasoned, Requested
 
 SSHD = "sshd.service"
 SSHD_SOCKET = "sshd.socket"
@@ -20,15 +20,17 @@ _BY_CLOUD_INIT = (
 )
 
 
-def wish_state(unit: str, state: UnitState, context: Context, reason: str = "") -> Iterator[Wish]:
+def state_changes(
+    unit: str, state: UnitState, context: Context, reason: str = ""
+) -> Iterator[Requested]:
     """Yield the state of a unit, and of those that would undo it."""
     wanted = unit in _WANTED_BY_CLOUD_INIT and _has_cloud_init(context)
     if wanted and state is UnitState.DISABLED:
         state, reason = UnitState.MASKED, reason or _BY_CLOUD_INIT.format(unit)
-    yield Because(SetUnitState(unit, state), reason)
+    yield Reasoned(SetUnitState(unit, state), reason)
     if unit == SSHD and SSHD_SOCKET not in named_units(context.overlay):
         other = UnitState.MASKED if state is UnitState.MASKED else UnitState.DISABLED
-        yield Because(SetUnitState(SSHD_SOCKET, other, if_present=True), _BY_SOCKET)
+        yield Reasoned(SetUnitState(SSHD_SOCKET, other, if_present=True), _BY_SOCKET)
 
 
 def _has_cloud_init(context: Context) -> bool:

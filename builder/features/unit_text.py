@@ -1,4 +1,4 @@
-"""What systemd would pass over in the text of a unit."""
+"""Lines of a unit file that systemd would ignore."""
 
 from collections.abc import Iterator
 

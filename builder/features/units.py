@@ -8,9 +8,9 @@ from builder.changes import UnitState, WriteFile
 from builder.engine.text.systemd import ETC, parse_install
 from builder.engine.text.unit_names import complete_name, is_name
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.features.sources import read_text
-from builder.features.unit_states import wish_state
+from builder.features.unit_states import state_changes
 from builder.features.unit_text import iter_faults
 from builder.guestpath import join
 
@@ -37,7 +37,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the files of each unit, and its state when one is asked for."""
     for given, settings in value.items():
         unit = complete_name(given)
@@ -46,18 +46,18 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
                 f"{given!r} is not a valid unit name", "UNIT001", "try hello.service", (given,)
             )
             continue
-        yield from _wish_file(unit, given, settings, context)
+        yield from _file_changes(unit, given, settings, context)
         for name, text in sorted(settings.get("dropins", {}).items()):
             yield from iter_faults(text, unit, context, (given, "dropins", name))
             yield WriteFile(join(ETC, f"{unit}.d", name), Blob.text(_ended(text)))
         if "enable" in settings:
             state = UnitState.ENABLED if settings["enable"] else UnitState.DISABLED
-            yield from wish_state(unit, state, context)
+            yield from state_changes(unit, state, context)
 
 
-def _wish_file(
+def _file_changes(
     unit: str, key: str, settings: Mapping[str, Any], context: Context
-) -> Iterator[Wish]:
+) -> Iterator[Requested]:
     """Yield the unit file, given inline or as a file of this machine."""
     given = [way for way in ("content", "source") if way in settings]
     if len(given) > 1:

@@ -27,7 +27,7 @@ Tell: TypeAlias = Callable[[Row, BuilderError | None], object]
 """Told of each artifact as soon as it is known what became of it, and of what went wrong."""
 
 
-class Wish(Struct, frozen=True):
+class Requested(Struct, frozen=True):
     """A spec of the night.
 
     Attributes:
@@ -75,7 +75,7 @@ class _Before(Struct, frozen=True):
         return {row.artifact for row in self.rows.values()}
 
 
-def run_night(wishes: Sequence[Wish], builds: Builds, options: Options) -> Summary:
+def run_night(wishes: Sequence[Requested], builds: Builds, options: Options) -> Summary:
     """Build what the specs ask for and publish it; what fails loses nothing else.
 
     Raises:
@@ -113,7 +113,7 @@ def _look(builds: Builds) -> _Before:
     return _Before(folder, name, {row.key: row for row in read_rows(folder)})
 
 
-def _rows(wishes: Sequence[Wish], before: _Before, draft: Path, options: Options) -> Iterator[Row]:
+def _rows(wishes: Sequence[Requested], before: _Before, draft: Path, options: Options) -> Iterator[Row]:
     """Yield what became of everything, in the order of the specs, then what was not asked for."""
     decided = list(_decide(wishes, before, options.tell))
     asked_for = [each for each in decided if isinstance(each, Request)]
@@ -138,7 +138,7 @@ def _rows(wishes: Sequence[Wish], before: _Before, draft: Path, options: Options
                 yield replace(row, state=State.KEPT, exit_code=0, errors=(), problems=(), reason="")
 
 
-def _decide(wishes: Sequence[Wish], before: _Before, tell: Tell) -> Iterator[Row | Request]:
+def _decide(wishes: Sequence[Requested], before: _Before, tell: Tell) -> Iterator[Row | Request]:
     """Yield what became of each artifact, or the request for what has to be built."""
     makers: dict[str, str] = {}
     for wish in wishes:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 from builder.changes import Change, EnsureLine, MakeSymlink, SetUnitState, WriteFile
 from builder.errors import Diagnostic
 from builder.facts import Facts, facts_of
-from builder.features import Because, Context, Feature
+from builder.features import Reasoned, Context, Feature
 from builder.image_names import Pin
 
 
@@ -74,8 +74,8 @@ def wish(
     known.setdefault("facts", facts_of(known.get("release", ""), arch=known.get("arch", "x86_64")))
     context = Context("homelab", directory, overlay=whole, **known)
     found = list(feature.changes(value, context))
-    whys = [w for w in found if isinstance(w, Because)]
-    changes = [w.change if isinstance(w, Because) else w for w in found]
+    whys = [w for w in found if isinstance(w, Reasoned)]
+    changes = [w.change if isinstance(w, Reasoned) else w for w in found]
     return Wishes(
         tuple(change for change in changes if not isinstance(change, Diagnostic)),
         tuple(why.reason for why in whys),

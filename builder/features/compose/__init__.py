@@ -5,13 +5,13 @@ from typing import Any
 
 from builder.documents import load_document
 from builder.errors import Diagnostic, SpecError
-from builder.features import Because, Context, Feature, Wish, form
-from builder.features.compose.files import wish_files
-from builder.features.compose.host import wish_host
-from builder.features.compose.pins import wish_pins
-from builder.features.compose.ports import wish_ports
+from builder.features import Reasoned, Context, Feature, Requested, form
+from builder.features.compose.files import file_changes
+from builder.features.compose.host import host_changes
+from builder.features.compose.pins import pin_changes
+from builder.features.compose.ports import port_changes
 from builder.features.compose.preload import wish_network, wish_preload
-from builder.features.compose.secrets import wish_secrets
+from builder.features.compose.secrets import secret_changes
 from builder.features.projects import make_project
 from builder.features.references import REFERENCE
 from builder.features.sources import RELATIVE, at, local_path
@@ -52,20 +52,20 @@ SCHEMA = {
 }
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the files and the unit of each project, then what the host owes them."""
     for name, settings in value.items():
-        for wish in _wish_project(name, settings, context):
+        for wish in _project_changes(name, settings, context):
             match wish:
                 case Diagnostic() as fault:
                     yield fault if fault.place else at(fault, name)
-                case Because(change, reason, path):
-                    yield Because(change, reason, (name, *path))
+                case Reasoned(change, reason, path):
+                    yield Reasoned(change, reason, (name, *path))
                 case change:
-                    yield Because(change, path=(name,))
+                    yield Reasoned(change, path=(name,))
 
 
-def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def _project_changes(name: str, settings: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield what one project needs, with paths below its name."""
     file = local_path(settings["file"], context)
     if not file.is_file():
@@ -80,15 +80,15 @@ def _wish_project(name: str, settings: Mapping[str, Any], context: Context) -> I
         return
     project = make_project(name, document, file, settings.get("env", {}), context)
     yield from project.faults
-    yield from wish_files(project)
-    yield from wish_secrets(project, settings.get("secrets", {}), context)
+    yield from file_changes(project)
+    yield from secret_changes(project, settings.get("secrets", {}), context)
     is_shipped = bool(settings.get("preload"))
-    yield from wish_pins(project, context, is_shipped=is_shipped)
+    yield from pin_changes(project, context, is_shipped=is_shipped)
     if is_shipped:
         yield from wish_preload(project, context)
     yield from wish_network(name, settings, context)
-    yield from wish_host(project, context)
-    yield from wish_ports(project, context)
+    yield from host_changes(project, context)
+    yield from port_changes(project, context)
 
 
 FEATURE = Feature(

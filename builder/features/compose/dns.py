@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from builder.blob import Blob
 from builder.changes import MakeSymlink, WriteFile
-from builder.features import Because, Context, Wish
+from builder.features import Reasoned, Context, Requested
 from builder.features.projects import Project
 from builder.guest import firewall
 from builder.guest.compose import Published, is_on_host_network, iter_services
@@ -18,13 +18,13 @@ _DNS = 53
 _STUB = "127.0.0.53"
 
 
-def wish_dns(project: Project, published: Iterable[Published], context: Context) -> Iterator[Wish]:
+def dns_changes(project: Project, published: Iterable[Published], context: Context) -> Iterator[Requested]:
     """Yield what frees port 53 of systemd-resolved, and keeps the host's own names."""
     reason = _published(project, published) or _opened(project, context)
     if reason:
-        yield Because(WriteFile(RESOLVED, Blob.text(_RESOLVED_TEXT)), reason)
+        yield Reasoned(WriteFile(RESOLVED, Blob.text(_RESOLVED_TEXT)), reason)
         why = f"{reason}, so resolved's stub is off and the host asks its upstreams"
-        yield Because(MakeSymlink(RESOLV_CONF, _UPSTREAMS), why)
+        yield Reasoned(MakeSymlink(RESOLV_CONF, _UPSTREAMS), why)
 
 
 def _published(project: Project, published: Iterable[Published]) -> str:

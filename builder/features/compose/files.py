@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from builder.blob import Blob
 from builder.changes import MakeDirectory, WriteFile, replace
 from builder.errors import Diagnostic
-from builder.features import Because, Wish
+from builder.features import Reasoned, Requested
 from builder.features.projects import Project
 from builder.features.tree import HEAD_BYTES, Attributes, file_change, tree_changes
 from builder.guest import modes
@@ -16,23 +16,23 @@ from builder.guestpath import join
 _PRIVATE = 0o600
 
 
-def wish_files(project: Project) -> Iterator[Wish]:
+def file_changes(project: Project) -> Iterator[Requested]:
     """Yield the compose file, byte for byte, its `.env`, and the files it takes along.
 
     A container may run as anybody and has to read its keys, so these are kept from others by the
     project's folder, which a mount passes by.
     """
     folder = project_directory(project.name)
-    taken = [wish for path, at in _local_files(project) for wish in _wish_one(project, path, at)]
+    taken = [wish for path, at in _local_files(project) for wish in _one_changes(project, path, at)]
     if any(isinstance(wish, WriteFile) and wish.secret for wish in taken):
         why = f"{project.file.name} has secrets beside itself"
-        yield Because(MakeDirectory(folder, 0o700), why)
+        yield Reasoned(MakeDirectory(folder, 0o700), why)
     yield WriteFile(join(folder, "compose.yaml"), Blob.file(project.file))
     if project.env:
         yield WriteFile(join(folder, ".env"), Blob.text(project.env), _PRIVATE, secret=True)
     reason = f"{project.file.name} takes it from beside itself"
     for wish in taken:
-        yield wish if isinstance(wish, Diagnostic | Because) else Because(wish, reason)
+        yield wish if isinstance(wish, Diagnostic | Reasoned) else Reasoned(wish, reason)
 
 
 def _local_files(project: Project) -> list[tuple[str, bool]]:
@@ -43,7 +43,7 @@ def _local_files(project: Project) -> list[tuple[str, bool]]:
     return sorted({**found, ".env": False}.items())
 
 
-def _wish_one(project: Project, relative: str, is_secret: bool) -> Iterator[Wish]:
+def _one_changes(project: Project, relative: str, is_secret: bool) -> Iterator[Requested]:
     """Yield the changes for one file or folder that a project takes along."""
     top = project.file.parent
     source, target = top / relative, join(project_directory(project.name), relative)
@@ -57,7 +57,7 @@ def _wish_one(project: Project, relative: str, is_secret: bool) -> Iterator[Wish
         yield replace(wish, secret=True) if is_secret and isinstance(wish, WriteFile) else wish
 
 
-def _readable(wish: Wish) -> Wish:
+def _readable(wish: Requested) -> Requested:
     """Return the change of a private key as one that a container can read."""
     if not isinstance(wish, WriteFile) or wish.mode != _PRIVATE or modes.is_secret(wish.path):
         return wish

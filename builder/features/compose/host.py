@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from builder.blob import Blob, Download
 from builder.changes import MakeSymlink, SetUnitState, UnitState, WriteFile
 from builder.engine.text.systemd import ETC
-from builder.features import Because, Context, Wish
-from builder.features.clock import wish_epoch
-from builder.features.compose.needs import wish_needs
+from builder.features import Reasoned, Context, Requested
+from builder.features.clock import epoch_changes
+from builder.features.compose.needs import need_changes
 from builder.features.compose.preload import ships_any
-from builder.features.docker.engine import wish_engine
+from builder.features.docker.engine import engine_changes
 from builder.features.projects import Project
 from builder.guest.compose import units as compose_units
 from builder.guestpath import guest, join
@@ -27,16 +27,16 @@ _WAIT = "systemd-time-wait-sync.service"
 _WAIT_TEXT = "[Service]\nTimeoutStartSec=90\n"
 
 
-def wish_host(project: Project, context: Context) -> Iterator[Wish]:
+def host_changes(project: Project, context: Context) -> Iterator[Requested]:
     """Yield the host's side of a project."""
     name = project.name
     reason = f"compose.{name} needs docker"
-    yield from wish_engine(context, reason)
-    yield from _wish_units(name, context)
-    yield from _wish_clock(context)
+    yield from engine_changes(context, reason)
+    yield from _unit_changes(name, context)
+    yield from _clock_changes(context)
     if _plugin(context) == _STATIC:
-        yield from _wish_plugin(name, context)
-    yield from wish_needs(project, context)
+        yield from _plugin_changes(name, context)
+    yield from need_changes(project, context)
 
 
 def _plugin(context: Context) -> str:
@@ -44,7 +44,7 @@ def _plugin(context: Context) -> str:
     return str(context.overlay.get("docker", {}).get("compose_plugin", _STATIC))
 
 
-def _wish_units(name: str, context: Context) -> Iterator[Wish]:
+def _unit_changes(name: str, context: Context) -> Iterator[Requested]:
     """Yield the template unit and the instance that runs the project."""
     standalone = _plugin(context) == _STATIC
     text = compose_units.format_unit(
@@ -54,23 +54,23 @@ def _wish_units(name: str, context: Context) -> Iterator[Wish]:
         online=not ships_any(context),
     )
     reason = f"it runs compose.{name}"
-    yield Because(WriteFile(compose_units.PATH, Blob.text(text)), "it runs every compose project")
+    yield Reasoned(WriteFile(compose_units.PATH, Blob.text(text)), "it runs every compose project")
     retry = WriteFile(compose_units.RETRY_PATH, Blob.text(compose_units.format_retry_unit()))
-    yield Because(retry, "it tries again when a project, docker or a mount fails")
-    yield Because(SetUnitState(compose_units.unit_of(name), UnitState.ENABLED), reason)
+    yield Reasoned(retry, "it tries again when a project, docker or a mount fails")
+    yield Reasoned(SetUnitState(compose_units.unit_of(name), UnitState.ENABLED), reason)
 
 
-def _wish_clock(context: Context) -> Iterator[Wish]:
+def _clock_changes(context: Context) -> Iterator[Requested]:
     """Yield what gives a machine without a clock a time at which certificates are valid."""
     reason = "images are pulled over TLS, which needs the time"
-    yield from wish_epoch(context, reason)
+    yield from epoch_changes(context, reason)
     dropin = join(ETC, f"{_WAIT}.d", "10-photon-builder.conf")
-    yield Because(WriteFile(dropin, Blob.text(_WAIT_TEXT)), "an offline network must not block")
+    yield Reasoned(WriteFile(dropin, Blob.text(_WAIT_TEXT)), "an offline network must not block")
     for unit in ("systemd-timesyncd.service", _WAIT):
-        yield Because(SetUnitState(unit, UnitState.ENABLED, if_present=True), reason)
+        yield Reasoned(SetUnitState(unit, UnitState.ENABLED, if_present=True), reason)
 
 
-def _wish_plugin(name: str, context: Context) -> Iterator[Wish]:
+def _plugin_changes(name: str, context: Context) -> Iterator[Requested]:
     """Yield the pinned static plugin, and a command of its own name."""
     reason = f"compose.{name} needs `docker compose`; docker.compose_plugin: base keeps the base's"
     filename = f"docker-compose-linux-{context.arch}"
@@ -79,6 +79,6 @@ def _wish_plugin(name: str, context: Context) -> Iterator[Wish]:
     old = context.release in compose_units.OLD_RELEASES
     unless = None if old else compose_units.PACKAGED_PLUGIN
     plugin = WriteFile(guest(compose_units.PLUGIN), blob, 0o755, unless=unless)
-    yield Because(plugin, reason)
+    yield Reasoned(plugin, reason)
     link = MakeSymlink(guest("/usr/local/bin/docker-compose"), compose_units.PLUGIN, unless)
-    yield Because(link, reason)
+    yield Reasoned(link, reason)

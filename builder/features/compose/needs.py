@@ -7,7 +7,7 @@ from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.documents import load_document
 from builder.errors import Diagnostic, SpecError
-from builder.features import Because, Context, Wish
+from builder.features import Reasoned, Context, Requested
 from builder.features.projects import Project, make_project
 from builder.features.sources import local_path
 from builder.guest import engine, mount_needs
@@ -20,7 +20,7 @@ from builder.structs import replace
 _MOUNTS = "20-photon-builder-mounts.conf"
 
 
-def wish_needs(project: Project, context: Context) -> Iterator[Wish]:
+def need_changes(project: Project, context: Context) -> Iterator[Requested]:
     """Yield the units that a project waits for, and its drop-in that names them."""
     before: list[str] = []
     reasons: list[str] = []
@@ -40,14 +40,14 @@ def wish_needs(project: Project, context: Context) -> Iterator[Wish]:
             text = compose_shared.format_unit(shared.kind)
             reason = f"compose.{project.name} uses the {shared.kind} {shared.name}: {who} it"
             unit = WriteFile(compose_shared.unit_path(shared.kind), Blob.text(text))
-            yield Because(unit, reason)
+            yield Reasoned(unit, reason)
     paths = [str(project_directory(project.name)), *iter_host_paths(project.expanded, project.read)]
-    yield from _wish_dropin(project.name, before, paths, (reasons, context))
+    yield from _dropin_changes(project.name, before, paths, (reasons, context))
 
 
-def _wish_dropin(
+def _dropin_changes(
     name: str, before: list[str], paths: list[str], why: tuple[list[str], Context]
-) -> Iterator[Wish]:
+) -> Iterator[Requested]:
     """Yield the drop-in of a project's unit, when there is something to wait for."""
     reasons, context = why
     mounts = context.overlay.get("mounts", ())
@@ -60,10 +60,10 @@ def _wish_dropin(
         text = "".join(f"After={unit}\n" for unit in units)
         order = engine.dropin("docker.service", f"30-photon-builder-compose-{name}.conf")
         reason = f"docker starts the containers of compose.{name} again at boot"
-        yield Because(WriteFile(order, Blob.text(f"[Unit]\n{text}")), reason)
+        yield Reasoned(WriteFile(order, Blob.text(f"[Unit]\n{text}")), reason)
     if lines:
         path = engine.dropin(compose_units.unit_of(name))
-        yield Because(WriteFile(path, Blob.text(f"[Unit]\n{''.join(lines)}")), "; ".join(reasons))
+        yield Reasoned(WriteFile(path, Blob.text(f"[Unit]\n{''.join(lines)}")), "; ".join(reasons))
 
 
 def _iter_made(project: Project, context: Context) -> Iterator[tuple[str, compose_shared.Shared]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from builder.blob import Blob
 from builder.changes import Remove, WriteFile
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Wish
+from builder.features import Reasoned, Context, Requested
 from builder.features.projects import Project
 from builder.guest.compose import project_directory
 from builder.guest.compose.dotenv import parse_env
@@ -16,7 +16,7 @@ from builder.image_names import PLATFORMS, ImageName, Pin, parse_image_name
 _FILES = "COMPOSE_FILE"
 
 
-def wish_pins(project: Project, context: Context, *, is_shipped: bool) -> Iterator[Wish]:
+def pin_changes(project: Project, context: Context, *, is_shipped: bool) -> Iterator[Requested]:
     """Yield the file by which compose runs what the lock file names, and nothing else.
 
     An image that was loaded is known by its tag alone: Docker's own store keeps no digest of it.
@@ -37,9 +37,9 @@ def wish_pins(project: Project, context: Context, *, is_shipped: bool) -> Iterat
     text = format_override(images, pulls=not is_shipped)
     listed = ", ".join(sorted({f"{name.text} is {pin.digest}" for _, name, pin in pinned}))
     reason = f"compose reads it after compose.yaml; by the lock file {listed}"
-    yield Because(WriteFile(join(folder, OVERRIDE), Blob.text(text)), reason)
+    yield Reasoned(WriteFile(join(folder, OVERRIDE), Blob.text(text)), reason)
     for other in OTHER_OVERRIDES:
-        yield Because(Remove(join(folder, other)), f"compose reads one such file: {OVERRIDE}")
+        yield Reasoned(Remove(join(folder, other)), f"compose reads one such file: {OVERRIDE}")
 
 
 def _pinned(project: Project, context: Context) -> Iterator[tuple[Used, ImageName, Pin]]:

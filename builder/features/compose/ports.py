@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.errors import Severity
-from builder.features import Because, Context, Wish
-from builder.features.compose.dns import wish_dns
-from builder.features.openings import rule, wish_opening
+from builder.features import Reasoned, Context, Requested
+from builder.features.compose.dns import dns_changes
+from builder.features.openings import rule, opening_changes
 from builder.features.projects import Project
 from builder.guest import firewall
 from builder.guest.compose import (
@@ -21,7 +21,7 @@ from builder.guest.compose import (
 _PORT_HINT = "write host:container, such as 8080:80 or 127.0.0.1:8080:80/udp"
 
 
-def wish_ports(project: Project, context: Context) -> Iterator[Wish]:
+def port_changes(project: Project, context: Context) -> Iterator[Requested]:
     """Yield the rules and settings that follow from the project's ports."""
     try:
         published = list(iter_published(project.expanded))
@@ -30,29 +30,29 @@ def wish_ports(project: Project, context: Context) -> Iterator[Wish]:
         return
     bridge = f"containers of compose.{project.name} reach the host by its bridges"
     for line in firewall.DOCKER_BRIDGES:
-        yield Because(rule(firewall.IP4SAVE, line), bridge)
+        yield Reasoned(rule(firewall.IP4SAVE, line), bridge)
     ping = rule(firewall.IP4SAVE, firewall.PING)
-    yield Because(ping, f"compose.{project.name} serves others, who may ping it")
+    yield Reasoned(ping, f"compose.{project.name} serves others, who may ping it")
     for name, service in iter_services(project.expanded):
         if is_on_host_network(service):
             exposed, wishes = _host_network(project, name, service, context)
             published += exposed
             yield from wishes
-    yield from wish_dns(project, published, context)
+    yield from dns_changes(project, published, context)
 
 
 def _host_network(
     project: Project, name: str, service: Mapping[str, Any], context: Context
-) -> tuple[list[Published], list[Wish]]:
+) -> tuple[list[Published], list[Requested]]:
     """Return the ports of a service on the host's network, and the rules for them."""
     try:
         exposed = list(iter_exposed(name, service))
     except PortError as error:
         return [], [project.find(error.path, "CMP022", str(error), _PORT_HINT)]
-    wishes: list[Wish] = [
+    wishes: list[Requested] = [
         wish
         for port in exposed
-        for wish in wish_opening(
+        for wish in opening_changes(
             firewall.Opening(port.first, port.last, port.protocol),
             context,
             f"compose.{project.name}: {name} listens on the host's own {port}",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Wish
+from builder.features import Reasoned, Context, Requested
 from builder.features.docker.shipped_files import wish_archives
 from builder.features.docker.shipping import find_image
 from builder.features.online import wish_wait
@@ -15,7 +15,7 @@ from builder.image_archive import Image
 from builder.structs import replace
 
 
-def wish_preload(project: Project, context: Context) -> Iterator[Wish]:
+def wish_preload(project: Project, context: Context) -> Iterator[Requested]:
     """Yield the archives of a project's images, and the faults of those that have none."""
     found: dict[str, Image] = {}
     for used in project.images:
@@ -29,12 +29,12 @@ def wish_preload(project: Project, context: Context) -> Iterator[Wish]:
     yield from wish_wait(context)
 
 
-def wish_network(name: str, settings: Mapping[str, object], context: Context) -> Iterator[Wish]:
+def wish_network(name: str, settings: Mapping[str, object], context: Context) -> Iterator[Requested]:
     """Yield what makes a project wait for the network, when others do not."""
     if ships_any(context) and not settings.get("preload"):
         path = compose_units.network_path(name)
         text = Blob.text(compose_units.NETWORK)
-        yield Because(WriteFile(path, text), f"compose.{name} pulls its images")
+        yield Reasoned(WriteFile(path, text), f"compose.{name} pulls its images")
 
 
 def ships_any(context: Context) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import MakeDirectory
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Wish
+from builder.features import Reasoned, Context, Requested
 from builder.features.projects import Project
 from builder.features.secret_files import text_file
 from builder.features.tree import Attributes
@@ -18,13 +18,13 @@ _READABLE = 0o644
 """Containers run as anybody; the project's folder keeps others away, and a mount passes it by."""
 
 
-def wish_secrets(project: Project, given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def secret_changes(project: Project, given: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the file of each secret that the spec gives, or what is wrong with it."""
     files = files_of(project.expanded, "secrets")
     folder = project_directory(project.name)
     if given:
         reason = f"{project.file.name} has secrets beside itself"
-        yield Because(MakeDirectory(folder, 0o700), reason)
+        yield Reasoned(MakeDirectory(folder, 0o700), reason)
     for name, reference in given.items():
         path = ("secrets", name)
         need = files.get(name)
@@ -43,4 +43,4 @@ def wish_secrets(project: Project, given: Mapping[str, Any], context: Context) -
             there, readable = join(folder, need.relative), Attributes(_READABLE)
             made = text_file(reference, there, readable, context, *path)
             why = f"{project.file.name} reads it as the secret {name}"
-            yield made if isinstance(made, Diagnostic) else Because(made, why)
+            yield made if isinstance(made, Diagnostic) else Reasoned(made, why)

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.changes import SetUnitState, UnitState
-from builder.features import Context, Feature, Wish
+from builder.features import Context, Feature, Requested
 from builder.features.docker.daemon import check_daemon
-from builder.features.docker.engine import wish_engine
+from builder.features.docker.engine import engine_changes
 from builder.features.docker.images import wish_images
 from builder.features.docker.keys import check_keys
 
@@ -36,7 +36,7 @@ SCHEMA = {
 }
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the engine's state and settings, and the images that it is given."""
     yield from wish_images(value.get("images", ()), context)
     if not value.get("enable", True):
@@ -44,7 +44,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
             yield SetUnitState(unit, UnitState.DISABLED, if_present=True)
         return
     own = value.get("daemon", {})
-    yield from wish_engine(context, "docker is asked for", own)
+    yield from engine_changes(context, "docker is asked for", own)
     yield from check_daemon(own, context)
     yield from check_keys(own, context)
 

@@ -6,7 +6,7 @@ from typing import Any
 from builder.changes import Require
 from builder.errors import Diagnostic, Severity
 from builder.facts import Facts
-from builder.features import Context, Wish
+from builder.features import Context, Requested
 from builder.features.sources import guest_path
 from builder.guest import engine
 
@@ -20,7 +20,7 @@ _ACTIVATED = "fd://"
 _BUILDKIT = ("features", "buildkit")
 
 
-def check_daemon(given: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def check_daemon(given: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield what is wrong with settings of daemon.json, and the files that they need."""
     facts = context.facts
     if given.get("log-driver") == "local" and facts.release:
@@ -42,7 +42,7 @@ def _check_driver(facts: Facts) -> Iterator[Diagnostic]:
         yield Diagnostic(message, "DKR001", hint, ("daemon", "log-driver"))
 
 
-def _check_file(key: str, value: str, facts: Facts) -> Iterator[Wish]:
+def _check_file(key: str, value: str, facts: Facts) -> Iterator[Requested]:
     """Yield the need for a file that a key names."""
     where = ("daemon", key)
     if key == engine.PROFILE_KEY and value in _WORDS:
@@ -87,7 +87,7 @@ def _check_hosts(given: Mapping[str, Any], context: Context) -> Iterator[Diagnos
 
 
 def _lacks_socket(facts: Facts) -> bool:
-    """Say whether the base's engine is not started by a socket."""
+    """Return whether the base's engine is not started by a socket."""
     return "docker.socket" not in facts.docker.units
 
 

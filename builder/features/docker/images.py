@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Wish
+from builder.features import Reasoned, Context, Requested
 from builder.features.docker.shipped_files import wish_archives
 from builder.features.docker.shipping import find_image
 from builder.guest.compose.images import Used
@@ -11,7 +11,7 @@ from builder.image_archive import Image
 from builder.structs import replace
 
 
-def wish_images(texts: Sequence[str], context: Context) -> Iterator[Wish]:
+def wish_images(texts: Sequence[str], context: Context) -> Iterator[Requested]:
     """Yield the archives of images, and the diagnostics of those that have none."""
     found: list[Image] = []
     for number, text in enumerate(texts):
@@ -21,4 +21,4 @@ def wish_images(texts: Sequence[str], context: Context) -> Iterator[Wish]:
         else:
             found.append(image)
     for wish in wish_archives(found, context, "docker.images names it"):
-        yield Because(wish.change, wish.reason, ("images",)) if isinstance(wish, Because) else wish
+        yield Reasoned(wish.change, wish.reason, ("images",)) if isinstance(wish, Reasoned) else wish

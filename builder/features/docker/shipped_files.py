@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from builder.blob import Blob, Download
 from builder.changes import MakeDirectory, SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Wish
-from builder.features.docker.engine import wish_engine
+from builder.features import Reasoned, Context, Requested
+from builder.features.docker.engine import engine_changes
 from builder.features.docker.shipping import shipped
 from builder.guest import preload
 from builder.guestpath import join
@@ -16,7 +16,7 @@ _MODE = 0o600
 _REPACKED = "its layers in zstd are packed anew with gzip: the base's docker reads no zstd"
 
 
-def wish_archives(images: Iterable[Image], context: Context, reason: str) -> Iterator[Wish]:
+def wish_archives(images: Iterable[Image], context: Context, reason: str) -> Iterator[Requested]:
     """Yield the archives of some images, and what loads those of the whole spec.
 
     Equal wishes of several projects become one.
@@ -29,15 +29,15 @@ def wish_archives(images: Iterable[Image], context: Context, reason: str) -> Ite
             if image.top != archive.image.top or image.variant != archive.image.variant:
                 yield _two_images(image, archive.image)
             why = f"{reason}; {_REPACKED}" if archive.is_repacked else reason
-            yield Because(_write(name, archive), why)
+            yield Reasoned(_write(name, archive), why)
     if wanted:
         yield from _wish_loading(names, archives, context)
-        yield from wish_engine(context, reason)
+        yield from engine_changes(context, reason)
 
 
 def _wish_loading(
     names: list[str], archives: tuple[Archive, ...], context: Context
-) -> Iterator[Wish]:
+) -> Iterator[Requested]:
     """Yield the unit that loads the archives, and what it reads."""
     rows = (
         preload.Row(
@@ -54,11 +54,11 @@ def _wish_loading(
         (preload.UNIT_PATH, unit, 0o644),
         (preload.RETRY_PATH, preload.RETRY_UNIT, 0o644),
     )
-    yield Because(MakeDirectory(preload.FOLDER, 0o700), "images may be private")
+    yield Reasoned(MakeDirectory(preload.FOLDER, 0o700), "images may be private")
     reason = "it loads the images that lie inside, and removes their archives"
     for path, text, mode in texts:
-        yield Because(WriteFile(path, Blob.text(text), mode), reason)
-    yield Because(SetUnitState(preload.UNIT, UnitState.ENABLED), reason)
+        yield Reasoned(WriteFile(path, Blob.text(text), mode), reason)
+    yield Reasoned(SetUnitState(preload.UNIT, UnitState.ENABLED), reason)
 
 
 def _write(name: str, archive: Archive) -> WriteFile:

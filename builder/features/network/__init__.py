@@ -5,8 +5,8 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.features import Because, Context, Feature, Wish
-from builder.features.network.daemons import wish_daemons
+from builder.features import Reasoned, Context, Feature, Requested
+from builder.features.network.daemons import daemon_changes
 from builder.features.openings import wish_ipv6
 from builder.guest import networkd
 from builder.guest.interfaces import iter_faults, make_links
@@ -71,7 +71,7 @@ SCHEMA = {
 CLOUD = guest("/etc/cloud/cloud.cfg.d/99-photon-builder-network.cfg")
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield a file an interface, and what keeps others from writing theirs."""
     faults = list(iter_faults(value))
     yield from faults
@@ -83,11 +83,11 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
             yield from wish_ipv6(context, (key,))
         text = networkd.format_network(link, release=context.release)
         yield WriteFile(networkd.file_path(key, "network"), Blob.text(text))
-    yield Because(
+    yield Reasoned(
         WriteFile(CLOUD, Blob.text("network: {config: disabled}\n")),
         "cloud-init would write a network of its own on the first boot",
     )
-    yield from wish_daemons()
+    yield from daemon_changes()
 
 
 FEATURE = Feature(

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from builder.changes import SetUnitState, UnitState
-from builder.features import Because, Wish
+from builder.features import Reasoned, Requested
 
 
-def wish_daemons() -> Iterator[Wish]:
+def daemon_changes() -> Iterator[Requested]:
     """Yield what starts networkd and resolved, where the base has them."""
     for unit in ("systemd-networkd.service", "systemd-resolved.service"):
         state = SetUnitState(unit, UnitState.ENABLED, if_present=True)
-        yield Because(state, "it brings the interfaces and the name servers up")
+        yield Reasoned(state, "it brings the interfaces and the name servers up")

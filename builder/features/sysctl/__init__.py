@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 
 from builder.changes import EnsureLine
-from builder.features import Because, Context, Feature, Wish, form
+from builder.features import Reasoned, Context, Feature, Requested, form
 from builder.features.sysctl.faults import iter_faults
 from builder.guest import patterns
 from builder.guestpath import guest
@@ -29,16 +29,16 @@ _APPLY = "ExecStartPost=-/usr/lib/systemd/systemd-sysctl --prefix={}"
 """Of one parameter alone: Docker may have set others since sysctl.d was applied first."""
 
 
-def changes(value: Mapping[str, str | int], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, str | int], context: Context) -> Iterator[Requested]:
     """Yield one line a parameter, so that overlays may each bring some."""
     for key, setting in sorted(value.items()):
         yield from iter_faults(key, setting)
         yield EnsureLine(FILE, f"{key} = {setting}", replaces=patterns.key_line(key))
-        for wish in wish_last(key, setting, context):
-            yield Because(wish.change, wish.reason, (key,))
+        for wish in last_changes(key, setting, context):
+            yield Reasoned(wish.change, wish.reason, (key,))
 
 
-def wish_last(key: str, setting: str | int, context: Context) -> Iterator[Because]:
+def last_changes(key: str, setting: str | int, context: Context) -> Iterator[Reasoned]:
     """Yield what applies a parameter again after Photon's packet filter, which sets some, too."""
     if context.facts.has_unit(_FIREWALL) is False:
         return
@@ -46,8 +46,8 @@ def wish_last(key: str, setting: str | int, context: Context) -> Iterator[Becaus
     for name, value in context.facts.firewall.sysctls.items():
         if fnmatch.fnmatchcase(name, pattern) and str(setting).strip() != str(value):
             reason = f"{_FIREWALL} sets {name} to {value} at each boot, after sysctl.d is applied"
-            yield Because(EnsureLine(AFTER_FIREWALL, "[Service]", before=""), reason)
-            yield Because(EnsureLine(AFTER_FIREWALL, _APPLY.format(name)), reason)
+            yield Reasoned(EnsureLine(AFTER_FIREWALL, "[Service]", before=""), reason)
+            yield Reasoned(EnsureLine(AFTER_FIREWALL, _APPLY.format(name)), reason)
 
 
 FEATURE = Feature("sysctl", "Kernel parameters", SCHEMA, changes, "{net.ipv4.ip_forward: 1}")

@@ -5,14 +5,14 @@ from typing import Any
 
 from builder.changes import AddUser
 from builder.errors import Diagnostic
-from builder.features import Context, Feature, Wish, form
+from builder.features import Context, Feature, Requested, form
 from builder.features.sources import guest_path
 from builder.features.users import sudo
-from builder.features.users.cloud import wish_root_kept
-from builder.features.users.joined_groups import wish_groups
-from builder.features.users.passwords import wish_password
-from builder.features.users.public_keys import wish_keys, wish_root_keys
-from builder.features.users.sudo import wish_sudo
+from builder.features.users.cloud import root_kept_changes
+from builder.features.users.joined_groups import group_changes
+from builder.features.users.passwords import password_changes
+from builder.features.users.public_keys import key_changes, root_key_changes
+from builder.features.users.sudo import sudo_changes
 from builder.guestpath import GuestPath
 
 _NAME = r"^[a-z_][a-z0-9_-]{0,31}$"
@@ -50,23 +50,23 @@ SCHEMA = {
 _ROOT_ONLY = ("password", "expire", "ssh_keys")
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield accounts, passwords and keys, and cloud-init's leave to keep root's."""
     for user, settings in value.items():
         home = guest_path(_home(user, settings), user, "home")
         if isinstance(home, Diagnostic):
             yield home
             continue
-        yield from wish_groups(user, settings, context)
-        yield from _wish_account(user, settings, home)
-        yield from wish_password(user, settings, context)
-        yield from wish_keys(user, settings, home, context)
+        yield from group_changes(user, settings, context)
+        yield from _account_changes(user, settings, home)
+        yield from password_changes(user, settings, context)
+        yield from key_changes(user, settings, home, context)
         if user != "root":
-            yield from wish_sudo(user, settings, context)
+            yield from sudo_changes(user, settings, context)
     root = value.get("root", {})
-    yield from wish_root_kept(root, context)
+    yield from root_kept_changes(root, context)
     if root.get("ssh_keys"):
-        yield from wish_root_keys(context)
+        yield from root_key_changes(context)
 
 
 def _home(user: str, settings: Mapping[str, Any]) -> str:
@@ -74,7 +74,7 @@ def _home(user: str, settings: Mapping[str, Any]) -> str:
     return "/root" if user == "root" else str(settings.get("home", f"/home/{user}"))
 
 
-def _wish_account(user: str, settings: Mapping[str, Any], home: GuestPath) -> Iterator[Wish]:
+def _account_changes(user: str, settings: Mapping[str, Any], home: GuestPath) -> Iterator[Requested]:
     """Yield the account; root's is in every base."""
     if user == "root":
         for key in sorted(settings.keys() - set(_ROOT_ONLY)):

@@ -1,11 +1,11 @@
-"""What cloud-init must be told of accounts, to leave them as they are; no feature of its own."""
+"""Settings of cloud-init that keep it from changing accounts; no feature of its own."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.features import Because, Context
+from builder.features import Context, Reasoned
 from builder.guestpath import guest
 
 CLOUD = guest("/etc/cloud/cloud.cfg.d/99-photon-builder-users.cfg")
@@ -14,7 +14,7 @@ _ROOT = "{name: root, lock_passwd: false}"
 _ENABLED = "disable_root: false\n"
 
 
-def wish_root_kept(root: Mapping[str, Any], context: Context) -> Iterator[Because]:
+def root_kept_changes(root: Mapping[str, Any], context: Context) -> Iterator[Reasoned]:
     """Yield cloud-init's leave to keep root's password and keys.
 
     ``users`` is a list, and the one that is read last takes the place of all others: an image
@@ -28,4 +28,4 @@ def wish_root_kept(root: Mapping[str, Any], context: Context) -> Iterator[Becaus
     reason = "cloud-init would lock root again"
     if others and "password" in root:
         reason += "; `default` is the account that the cloud's portal names"
-    yield Because(WriteFile(CLOUD, Blob.text(text)), reason)
+    yield Reasoned(WriteFile(CLOUD, Blob.text(text)), reason)

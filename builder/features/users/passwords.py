@@ -6,7 +6,7 @@ from typing import Any
 from builder.changes import SetPassword
 from builder.engine.text.accounts import LOCKED, NEVER_DAYS
 from builder.errors import Diagnostic, Severity, SpecError
-from builder.features import Context, Wish
+from builder.features import Context, Requested
 from builder.features.sources import at
 from builder.guest.password import check_hash, derived_salt, hash_password
 from builder.guest.weak import weakness
@@ -21,7 +21,7 @@ _FIRST_LOGIN = "first-login"
 _WEAK = frozenset({"changeme", "password", "photon", "root", "admin", "123456"})
 
 
-def wish_password(user: str, value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def password_changes(user: str, value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield a user's password with its ageing, or what is wrong with it."""
     if "password" not in value:
         if "expire" in value:

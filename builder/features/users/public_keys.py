@@ -1,4 +1,4 @@
-"""What a list of ssh keys means, and what sshd must be told; no feature of its own."""
+"""Changes for a list of ssh keys, and the settings of sshd for them; no feature of its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import EnsureLine, MakeDirectory, Owner, WriteFile
 from builder.errors import Diagnostic
-from builder.features import Because, Context, Wish
+from builder.features import Context, Reasoned, Requested
 from builder.features.sources import read_text
-from builder.features.ssh import CONFIG, INCLUDE, KEYS_DROPIN, WITHOUT_INCLUDE, wish_server
+from builder.features.ssh import CONFIG, INCLUDE, KEYS_DROPIN, WITHOUT_INCLUDE, server_changes
 from builder.guest.authorized_keys import find_fault, key_lines
 from builder.guestpath import GuestPath, join
 
@@ -17,30 +17,30 @@ _FEW_ATTEMPTS = "MaxAuthTries 2"
 _BASE_PERMIT = "^PermitRootLogin[ \t]+(no|yes)"
 
 
-def wish_keys(
+def key_changes(
     user: str, settings: Mapping[str, Any], home: GuestPath, context: Context
-) -> Iterator[Wish]:
+) -> Iterator[Requested]:
     """Yield a line a key, in a directory that sshd trusts."""
     owner = Owner(settings.get("uid", 0), settings.get("gid", 0 if user == "root" else "users"))
     keys = list(_iter_keys(settings.get("ssh_keys", ()), user, context))
     if keys:
         yield MakeDirectory(join(home, ".ssh"), 0o700, owner)
-        yield from _wish_attempts(context)
+        yield from _attempts_changes(context)
     path = join(home, ".ssh", "authorized_keys")
     for key in keys:
         yield key if isinstance(key, Diagnostic) else EnsureLine(path, key, mode=0o600, owner=owner)
 
 
-def _wish_attempts(context: Context) -> Iterator[Because]:
+def _attempts_changes(context: Context) -> Iterator[Reasoned]:
     """Yield OpenSSH's own limit where Photon's is so low that agents run into it."""
     if _FEW_ATTEMPTS in context.facts.sshd_lines:
-        yield Because(
+        yield Reasoned(
             EnsureLine(CONFIG, "MaxAuthTries 6", replaces=f"^{_FEW_ATTEMPTS}[ \t]*$", mode=0o600),
             "Photon 3.0 allows two attempts, and an agent may offer two other keys first",
         )
 
 
-def wish_root_keys(context: Context) -> Iterator[Wish]:
+def root_key_changes(context: Context) -> Iterator[Requested]:
     """Yield what root's keys need of the server; what an ``ssh`` key says comes first."""
     if "ssh" in context.overlay:
         return
@@ -52,13 +52,13 @@ def wish_root_keys(context: Context) -> Iterator[Wish]:
     if context.release in WITHOUT_INCLUDE:
         # An explicit `ssh` of another overlay applies after these and at the top, so it wins.
         permit, *more = lines
-        yield Because(EnsureLine(CONFIG, permit, before="", replaces=_BASE_PERMIT), reason)
-        yield from (Because(EnsureLine(CONFIG, line), reason) for line in more)
+        yield Reasoned(EnsureLine(CONFIG, permit, before="", replaces=_BASE_PERMIT), reason)
+        yield from (Reasoned(EnsureLine(CONFIG, line), reason) for line in more)
     else:
         text = "".join(f"{line}\n" for line in lines)
-        yield Because(WriteFile(KEYS_DROPIN, Blob.text(text), 0o600), reason)
-        yield Because(EnsureLine(CONFIG, INCLUDE, before="", mode=0o600), reason)
-    yield from wish_server(reason, context)
+        yield Reasoned(WriteFile(KEYS_DROPIN, Blob.text(text), 0o600), reason)
+        yield Reasoned(EnsureLine(CONFIG, INCLUDE, before="", mode=0o600), reason)
+    yield from server_changes(reason, context)
 
 
 def _iter_keys(given: Sequence[str], user: str, context: Context) -> Iterator[str | Diagnostic]:

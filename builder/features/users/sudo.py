@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import MakeDirectory, WriteFile
-from builder.features import Because, Context
+from builder.features import Context, Reasoned
 from builder.features.package_source import wish_packages
 from builder.guestpath import guest, join
 
@@ -15,21 +15,21 @@ SCHEMA = {
     "`nopasswd` does not. Brings sudo where the base lacks it.",
 }
 DIRECTORY = guest("/etc/sudoers.d")
-"""Read by Photon's /etc/sudoers; names with a dot are passed over."""
+"""Read by Photon's /etc/sudoers; names with a dot are skipped."""
 
 PACKAGE = "sudo"
 _COMMANDS = {True: "ALL", "nopasswd": "NOPASSWD: ALL"}
 
 
-def wish_sudo(user: str, settings: Mapping[str, Any], context: Context) -> Iterator[Because]:
+def sudo_changes(user: str, settings: Mapping[str, Any], context: Context) -> Iterator[Reasoned]:
     """Yield an account's rule, and the package when the base may lack it."""
     commands = _COMMANDS.get(settings.get("sudo", False))
     if commands is None:
         return
     path = (user, "sudo")
-    yield Because(MakeDirectory(DIRECTORY, 0o750), "", path)
+    yield Reasoned(MakeDirectory(DIRECTORY, 0o750), "", path)
     rule = Blob.text(f"{user} ALL=(ALL) {commands}\n")
-    yield Because(WriteFile(join(DIRECTORY, f"90-photon-builder-{user}"), rule, 0o440), "", path)
+    yield Reasoned(WriteFile(join(DIRECTORY, f"90-photon-builder-{user}"), rule, 0o440), "", path)
     is_there = context.facts.has_package(PACKAGE)
     if not is_there:
         lacks = "may lack" if is_there is None else "lacks"

@@ -6,8 +6,8 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic, SpecError
-from builder.features import Because, Context, Feature, Wish
-from builder.features.network.daemons import wish_daemons
+from builder.features import Reasoned, Context, Feature, Requested
+from builder.features.network.daemons import daemon_changes
 from builder.features.online import INTERFACE, wish_wait
 from builder.features.sources import at
 from builder.features.wifi.networks import NETWORK, make_network
@@ -35,7 +35,7 @@ SCHEMA = {
 _NOT_CODES = {"UK": "GB", "EN": "GB", "EU": "that of the country itself", "SW": "SE or CH"}
 
 
-def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
+def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the configuration, the unit, and how the interface gets an address."""
     if meant := _NOT_CODES.get(value["country"]):
         message = f"{value['country']} is not the code of a country"
@@ -55,8 +55,8 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Wish]:
             release=context.release,
         )
         path = networkd.file_path(INTERFACE, "network")
-        yield Because(WriteFile(path, Blob.text(made)), "the network hands out addresses")
-    yield from wish_daemons()
+        yield Reasoned(WriteFile(path, Blob.text(made)), "the network hands out addresses")
+    yield from daemon_changes()
     yield from wish_wait(context)
 
 
