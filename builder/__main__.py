@@ -27,7 +27,7 @@ def main() -> None:
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before the command line could take care of it
-        sys.stderr.write("\ninterrupted: nothing was left half-made\n")
+        sys.stderr.write("\ninterrupted: no partial files were left\n")
         code = 130
     _leave(code)
 

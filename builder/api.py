@@ -185,7 +185,7 @@ def inspect(artifact: str | Path, *, packages: bool = False) -> dict[str, Any]:
         packages: Whether to list the packages that are installed in it, too.
 
     Raises:
-        FormatError: it is nothing known, or damaged.
+        FormatError: the format is unknown, or the file is damaged.
         HostError: it cannot be read.
     """
     from builder.images import describe, open_image

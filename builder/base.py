@@ -1,4 +1,4 @@
-"""Where an artifact starts from: the base that a spec names, found, fetched and checked.
+"""The base of an artifact: found in the catalog, downloaded and checked.
 
 The digest is checked while the base is being copied, in the same pass; nothing is published
 before it holds.
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 _SAMPLE_TIMESTAMP = 1_600_000_000
 SAMPLE_NAME = "the sample base"
-"""What the sample is called, in provenance too; that of a chosen release goes on behind it."""
+"""Name of the sample, in provenance too; a chosen release is appended."""
 
 MAP = "bmap-sha256"
 """Name in the records of the digest of a block map, which stands for all of a sparse file."""
 
 
 class Origin(Struct, frozen=True):
-    """A base that has been chosen, but not looked at yet.
+    """A base that was chosen, but not opened yet.
 
     Attributes:
-        text: For people: a file name, an address, ``sample``.
-        identity: What tells this base from any other, for deciding that nothing changed;
-            empty for a file without a digest: its content tells.
-        release: Photon release, empty when it is not known before the base is opened.
+        text: Name for messages: a file name, an address, ``sample``.
+        identity: Identifies the base, to decide whether an artifact is up to date;
+            empty for a file without a digest.
+        release: Photon release; empty when it is unknown before the base is opened.
         arch: Architecture.
-        source: What has to be in the cache; ``None`` for a file or the sample.
-        path: A file on this machine.
-        digests: Algorithm to lowercase hex: what the file must have.
-        facts: What is known of it, by the catalog or by the name of the file.
+        source: The file to download; ``None`` for a local file or the sample.
+        path: A local file.
+        digests: Expected digests: algorithm to lowercase hex.
+        facts: Facts of the base, by the catalog or by the file's name.
     """
 
     text: str
@@ -61,25 +61,25 @@ class Origin(Struct, frozen=True):
 
     @property
     def is_sample(self) -> bool:
-        """Whether it is a sample, which does not boot."""
+        """Return whether it is a sample, which does not boot."""
         return self.text.startswith(SAMPLE_NAME)
 
     @property
     def shown(self) -> str:
-        """What people read of it, with what they must know of the sample."""
+        """Name for messages, which states that the sample does not boot."""
         return f"{self.text}, which does not boot" if self.is_sample else self.text
 
 
 class Opened(Struct, frozen=True):
-    """A base on this machine whose digests are being computed.
+    """A local base whose digests are being computed.
 
     Attributes:
-        origin: What was asked for.
+        origin: The chosen base.
         path: The file.
-        known: Digests that were checked when the file entered the cache, which holds no other.
-        pending: Algorithm to wanted digest (empty: just record it) and its computation.
-        map: What a file that is mostly holes holds, being found out; its digest is pending too.
-        state: Of the file before anybody read it; ``None`` for the sample, which proves nothing.
+        known: Digests that were checked when the file entered the cache.
+        pending: Algorithm to expected digest (empty: only record it) and its computation.
+        map: Block map of a sparse file, being computed; its digest is pending too.
+        state: State of the file before it was read; ``None`` for the sample.
     """
 
     origin: Origin
@@ -91,36 +91,36 @@ class Opened(Struct, frozen=True):
 
     @property
     def is_pinned(self) -> bool:
-        """Whether there is a digest that the file must have."""
+        """Return whether the file has an expected digest."""
         return bool(self.known) or any(wanted for wanted, _ in self.pending.values())
 
     def check(self) -> dict[str, str]:
-        """Wait for the digests and return them; for when everything has been read.
+        """Wait for the digests and return them, after everything was read.
 
         Raises:
-            DigestMismatch: the file is not the one that was published.
-            HostError: what was digested and what was read need not be the same.
+            DigestMismatch: a digest differs from the expected one.
+            HostError: the file changed while it was read.
         """
         if self.state is not None and state_of(self.path) != self.state:
             raise HostError(
                 f"{self.origin.text}: was changed or replaced while it was read",
-                hint="run the build again when nothing writes to it any more",
+                hint="run the build again when no other program writes to it",
             )
         found = {name: digest.hexdigest() for name, (_, digest) in self.pending.items()}
         for name, (wanted, _) in self.pending.items():
             if wanted and found[name] != wanted:
                 raise DigestMismatch(
                     f"{self.origin.text}: its {name} is {found[name]}, wanted {wanted}",
-                    hint="do not use this file: fetch it again, and compare the published digest",
+                    hint="do not use this file: download it again, and compare its digest",
                 )
         return {**self.known, **found}
 
 
 def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
-    """Return what a spec's ``base`` means for a target, without network.
+    """Return the base of a spec for a target, without network.
 
     Raises:
-        BuilderError: the catalog has no such artifact, or the file is not there.
+        BuilderError: the catalog has no such artifact, or the file is missing.
     """
     match base:
         case SampleBase(release):
@@ -146,12 +146,12 @@ def find_base(base: Base, target: Target, locked: Lock | None = None) -> Origin:
 
 
 def find_facts(spec: Spec, targets: Iterable[Target], locked: Lock) -> dict[str, Facts]:
-    """Return what is known of the base of each target, without those whose base is not found."""
+    """Return the facts of the base of each target; targets without a base are left out."""
     found = {}
     for target in targets:
         try:
             found[target.name] = find_base(spec.base, target, locked).facts
-        except BuilderError:  # said with its reason when the target is planned
+        except BuilderError:  # reported when the target is planned
             continue
     return found
 
@@ -159,10 +159,10 @@ def find_facts(spec: Spec, targets: Iterable[Target], locked: Lock) -> dict[str,
 def open_base(
     origin: Origin, target: Target, cache: Cache, progress: Progress, *, offline: bool = False
 ) -> Opened:
-    """Return the base on this machine, fetched if need be, its digests being computed.
+    """Return the base as a local file, downloaded if needed, its digests being computed.
 
     Raises:
-        FetchError: it cannot be fetched.
+        FetchError: the download failed.
         HostError: it cannot be read.
     """
     if origin.source is not None:
@@ -182,7 +182,7 @@ def open_base(
 
 
 def identify(path: Path) -> dict[str, str]:
-    """Return the digest that tells a file without a published one from any other.
+    """Return the digest that identifies a file without a published one.
 
     That of its block map when most of it is holes, else its SHA-256.
     """
@@ -192,7 +192,7 @@ def identify(path: Path) -> dict[str, str]:
 
 
 def _is_sparse(path: Path) -> bool:
-    """Tell a file that is mostly holes; where that is not known, no file is."""
+    """Return whether a file is mostly holes; ``False`` where the system cannot tell."""
     status = path.stat()
     return getattr(status, "st_blocks", status.st_size) * 512 < status.st_size // 2
 
@@ -220,7 +220,7 @@ def _opened(
 
 
 def _url_origin(base: UrlBase, target: Target) -> Origin:
-    """Return the origin for a file at an address; what the address must not tell is left out."""
+    """Return the origin for a file at an address; credentials in it are left out."""
     address, digests, name = shown(base.url), base.digests, filename_of(base.url)
     source = Source(
         name,
@@ -236,7 +236,6 @@ def _url_origin(base: UrlBase, target: Target) -> Origin:
 
 
 def _file_origin(base: FileBase, target: Target) -> Origin:
-    """Return the origin for a file on this machine."""
     path, digests = base.path, base.digests
     try:
         path.stat()
@@ -264,7 +263,6 @@ def _file_origin(base: FileBase, target: Target) -> Origin:
 
 
 def _identity(digests: Mapping[str, str]) -> str:
-    """Return the digests as one text."""
     return " ".join(f"{name}:{value}" for name, value in sorted(digests.items()))
 
 
@@ -279,7 +277,7 @@ def _sample_origin(release: str, target: Target) -> Origin:
 
 
 def _sample(facts: Facts, target: Target, directory: Path) -> Path:
-    """Return the sample base of a target, made once for each state of what it is made from."""
+    """Return the sample base of a target, which is cached by the digest of its inputs."""
     return made_once(
         directory / f"{target.name}-{facts.revision}-{sample_revision()}",
         lambda fd: target.sample(fd, _SAMPLE_TIMESTAMP, facts),
@@ -287,7 +285,7 @@ def _sample(facts: Facts, target: Target, directory: Path) -> Path:
 
 
 def made_once(path: Path, make: Callable[[int], None]) -> Path:
-    """Return ``path``, filled by ``make`` in one step if it is not there yet."""
+    """Return ``path``, which ``make`` fills atomically if it is missing."""
     if not path.is_file():
         with stage(path.parent) as staging:
             make(staging.fd)

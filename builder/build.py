@@ -18,6 +18,7 @@ from builder.artifact import (
 )
 from builder.base import Opened, Origin, find_base, identify, open_base
 from builder.cache import Cache
+from builder.display_names import RenamedProgress, display_name
 from builder.errors import Diagnostic, Severity
 from builder.features import features_of
 from builder.formats.disk import GIB
@@ -33,7 +34,6 @@ from builder.request import Outcome, Request
 from builder.spec import Spec
 from builder.structs import replace
 from builder.support import check_support, features_for
-from builder.told_name import Renaming, naming
 
 if TYPE_CHECKING:
     from builder.leaks import Leak
@@ -161,7 +161,7 @@ def _why_to_build(artifact: Path, record: Mapping[str, Any], key: str, origin: O
 
 
 def _is_same_base(origin: Origin, record: Mapping[str, Any]) -> bool:
-    """Tell whether a file without a digest in the spec is the one that ``record`` names."""
+    """Return whether a file without a digest in the spec is the one that ``record`` names."""
     if origin.path is None or origin.digests:
         return True
     base = record.get("base")
@@ -177,8 +177,8 @@ def _build(
     if origin.source is None:
         return _make(request, plan, opened, tools)
     name = origin.source.filename
-    with naming(opened.path, name):
-        tools = (cache, Renaming(progress, opened.path, name), key)
+    with display_name(opened.path, name):
+        tools = (cache, RenamedProgress(progress, opened.path, name), key)
         return _make(request, plan, opened, tools)
 
 
@@ -209,7 +209,7 @@ def _make(
         publish(staging, what, lambda: progress.phase(f"waiting for {request.output}: {_HELD}"))
     texts = {path.name: text.encode() for path, text in what.texts.items()}
     leaks = leaks_of((*proof.leaks, *leaks_beside(wanted, texts)), artifact.name)
-    warnings = tuple(problem for problem in leaks if request.spec.heeds(problem))
+    warnings = tuple(problem for problem in leaks if request.spec.reports(problem))
     return Outcome(artifact, made.sha256, made.size, built=True, warnings=warnings)
 
 

@@ -63,5 +63,4 @@ def _faults_of_row(row: object, at: KeyPath) -> Iterator[Diagnostic]:
 
 
 def _fault(message: str, path: KeyPath) -> Diagnostic:
-    """Return a fault of the catalog."""
     return Diagnostic(message, "CAT001", _HINT, path)

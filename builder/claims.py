@@ -1,4 +1,4 @@
-"""What a spec says of a finished file, and in which way a file is otherwise."""
+"""Compares a finished artifact with its spec."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -23,17 +23,17 @@ from builder.verify import verify as prove
 
 _LATEST = 1 << 36
 _MOST = 5
-"""Changes that are named one by one."""
+"""Number of changes that a message lists."""
 
 
 class Claim(Struct, frozen=True):
-    """What a spec says of a file.
+    """The expected content of an artifact.
 
     Attributes:
-        request: What would build it.
+        request: The request that builds it.
         record: The provenance of the file.
-        wanted: What it should hold; ``None`` when nobody can tell any more.
-        edited: How the plan differs from that of the build; ``None`` when nothing recorded it.
+        wanted: Expected content; ``None`` when it cannot be reproduced.
+        edited: Difference to the plan of the build; ``None`` without a record.
     """
 
     request: Request
@@ -43,14 +43,14 @@ class Claim(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What a verification found.
+    """Result of a verification.
 
     Attributes:
-        kind: Container of the file.
-        steps: Changes of the plan that are in it.
-        leaks: Where secrets stand outside of their place.
+        kind: Container format.
+        steps: Number of planned changes that are present.
+        leaks: Secrets in files that are not meant for them.
         is_compared: Whether it was compared with a plan.
-        edited: How the spec was edited since the build, in words; empty when it was not.
+        edited: Difference of the spec since the build, as text; empty without one.
     """
 
     kind: str
@@ -63,17 +63,17 @@ class Verdict(Struct, frozen=True):
 def verify(
     artifact: Path, request: Request | None, progress: Progress, packages: Collection[str] = ()
 ) -> Verdict:
-    """Prove a file: its container is valid and, given a request, the plan holds.
+    """Verify an artifact: its container and, given a request, its planned changes.
 
     Args:
         artifact: The file.
-        request: What would build it.
-        progress: Told how far it is.
-        packages: What must be installed in it, as `rpm -q` takes names.
+        request: The request that builds it.
+        progress: Shows the progress.
+        packages: Packages that must be installed, as `rpm -q` takes names.
 
     Raises:
-        VerifyError: the container is damaged, the plan does not hold or a package is missing; the
-            message names what differs.
+        VerifyError: the container is damaged, a change or a package is missing; the
+            message lists the differences.
     """
     claim = _claim(request, artifact, progress) if request else None
     wanted = claim.wanted if claim else None
@@ -101,7 +101,7 @@ def _prove_packages(artifact: Path, packages: Collection[str]) -> None:
             found = f"; installed are {', '.join(like[:_MOST])}" if like else ""
             raise VerifyError(
                 f"{artifact}: the package {query} is not installed{found}",
-                hint=f"`photon-builder inspect {artifact} --packages` lists what is installed",
+                hint=f"`photon-builder inspect {artifact} --packages` lists the installed packages",
             )
 
 
@@ -117,7 +117,7 @@ def _beside(artifact: Path, wanted: Wanted | None) -> tuple[Leak, ...]:
 
 
 def _claim(request: Request, artifact: Path, progress: Progress) -> Claim:
-    """Return what a spec says of a file."""
+    """Return the expected content of an artifact."""
     record = read_provenance(artifact)
     plan, _ = prepare(request)
     told = record.get("timestamp")
@@ -135,10 +135,10 @@ def _time_of(artifact: Path) -> int:
 
 
 def _known(request: Request, plan: Plan, artifact: Path, progress: Progress) -> Plan | None:
-    """Return what of a plan can be compared, ``None`` when nobody can tell any more.
+    """Return the part of a plan that can be compared; ``None`` when it cannot be reproduced.
 
-    A payload can be compared as a whole only: everything in it has to be known, what was
-    downloaded too, and nothing in it may have been drawn.
+    A payload can be compared only as a whole: all of it must be reproducible, downloads
+    included, without random values.
     """
     known = plan.without_drawn()
     if request.target.work_out is not None:
@@ -149,7 +149,7 @@ def _known(request: Request, plan: Plan, artifact: Path, progress: Progress) -> 
 
 
 def _explained(missing: tuple[str, ...], artifact: Path, claim: Claim | None) -> VerifyError:
-    """Return why a sound file is not what a spec says: the spec was edited, or the file was."""
+    """Return the error for a valid file that differs from its spec: which of both was edited."""
     path = claim.request.spec.path if claim else ""
     told = claim.record.get("artifact") if claim else None
     recorded = told.get("sha256") if isinstance(told, dict) else None
@@ -162,20 +162,19 @@ def _explained(missing: tuple[str, ...], artifact: Path, claim: Claim | None) ->
         why = f"it was built from another spec, or {path} was edited since"
     return VerifyError(
         f"{artifact} is not what {path} says: {why}. In the file: {'; '.join(missing)}",
-        hint=f"build it again: photon-builder build {path}; without a spec, verify proves the "
-        "file alone",
+        hint=f"run `photon-builder build {path}`; without a spec, `verify` checks the file alone",
     )
 
 
 def _edited(difference: Difference | None) -> str:
-    """Return what was edited in a spec since the build; nothing when nothing was."""
+    """Return the difference of a spec since the build as text; empty without one."""
     return "; ".join(_words(difference)) if difference else ""
 
 
 def _words(difference: Difference) -> Iterator[str]:
-    """Yield what was added, changed and dropped."""
+    """Yield the added, changed and removed changes."""
     rows = (("new", difference.added), ("changed", difference.changed))
-    for word, subjects in (*rows, ("no longer asked for", difference.removed)):
+    for word, subjects in (*rows, ("no longer requested", difference.removed)):
         names = [name_of(subject) for subject in sorted(subjects)]
         more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
         if names:

@@ -46,7 +46,7 @@ class Verified:
             raise TypeError("a Verified comes from verify_file, the cache or fetch, after a check")
 
 
-class Trail:
+class FollowingDigests:
     """Computes digests of a file that grows, each in a thread that reads behind whoever writes.
 
     Nothing is kept for a thread that falls behind: it reads the file, which is in memory still.
@@ -65,7 +65,9 @@ class Trail:
         self._has_ended = False
         self._is_dropped = False
         self._changed = threading.Condition()
-        self._lanes = [_Lane(name, path.open("rb", buffering=0)) for name in sorted({*algorithms})]
+        self._lanes = [
+            _DigestThread(name, path.open("rb", buffering=0)) for name in sorted({*algorithms})
+        ]
         for lane in self._lanes:
             lane.start(self._wait_beyond)
 
@@ -91,7 +93,6 @@ class Trail:
         self._end(is_dropped=True)
 
     def _end(self, *, is_dropped: bool) -> None:
-        """End the threads."""
         with self._changed:
             self._has_ended = True
             self._is_dropped |= is_dropped
@@ -107,7 +108,7 @@ class Trail:
             return position if self._is_dropped else self.size
 
 
-class _Lane:
+class _DigestThread:
     """One algorithm and its thread."""
 
     def __init__(self, name: str, file: FileIO) -> None:
@@ -182,7 +183,7 @@ def digest_file(path: Path, algorithms: Iterable[str]) -> tuple[int, dict[str, s
         HostError: it cannot be read.
     """
     with host_errors(path, hint="check the path and its permissions"):
-        trail = Trail(path, algorithms)
+        trail = FollowingDigests(path, algorithms)
         try:
             trail.reach(path.stat().st_size)
             return trail.size, trail.finish()

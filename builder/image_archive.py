@@ -195,7 +195,6 @@ def _json(value: object) -> bytes:
 
 
 def _length(content: bytes | Descriptor) -> int:
-    """Return the bytes of a member."""
     return len(content) if isinstance(content, bytes) else content.size
 
 

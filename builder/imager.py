@@ -1,4 +1,4 @@
-"""The list from which Raspberry Pi Imager offers our images: ``os_list.json``.
+"""``os_list.json``: the repository file of Raspberry Pi Imager.
 
 Sources: raspberrypi/rpi-imager, ``doc/json-schema/os-list-schema.json``, and the list that it
 reads by default, for ``devices`` (tags of boards) and ``image_download_sha256``. A person starts
@@ -22,15 +22,15 @@ from builder.targets import Target, discover
 NAME = "os_list.json"
 _LATEST = 1 << 36
 _ICON = "icons/use_custom.png"
-"""One that Imager carries with itself; its schema wants one."""
+"""An icon that Imager includes; its schema requires one."""
 
 
 def list_images(folder: Path, url: str) -> dict[str, Any]:
     """Return the list of the card images in a folder; it may be empty.
 
     Args:
-        folder: Where artifacts lie, with their records.
-        url: Where the folder can be had.
+        folder: Directory of artifacts and their provenance.
+        url: Public address of the folder.
 
     Raises:
         FormatError: an image whose content was not recorded is damaged.
@@ -89,13 +89,13 @@ def _date(record: Mapping[str, Any], path: Path) -> str:
 
 
 def _block_map(path: Path, address: str) -> Mapping[str, str]:
-    """Return where the block map of an image can be had, if it has one."""
+    """Return the address of the block map of an image, if it has one."""
     name = f"{path.name}.bmap"
     return {"bmap_url": f"{address}.bmap"} if path.with_name(name).is_file() else {}
 
 
 def _content(path: Path) -> Mapping[str, Any]:
-    """Return size and digest of what an image unpacks to, which takes a while."""
+    """Return size and digest of the unpacked image, which takes a while."""
     from builder.formats.compression import iter_unpacked
 
     digest, size = hashlib.sha256(), 0

@@ -131,7 +131,7 @@ def _leak(search: _Search, path: GuestPath) -> Leak | None:
 
 
 def _is_open(tree: Tree, path: GuestPath) -> bool:
-    """Say whether everybody may pass through the folders above a file."""
+    """Return whether everybody may pass through the folders above a file."""
     parts = path.strip("/").split("/")[:-1]
     above = [guest("/" + "/".join(parts[: number + 1])) for number in range(len(parts))]
     nodes = [tree.lstat(folder) for folder in above if tree.holds_modes(folder)]

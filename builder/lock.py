@@ -1,11 +1,11 @@
-"""The lock file: digests that nobody published, recorded when first seen.
+"""The lock file: digests of bases without a published one, and of container images.
 
 ``photon-builder.lock`` lies beside the spec and belongs into version control: digests of bases
 without a published one, what the tags of container images meant, and the RPM files that packages
 became. From then on a base is checked against it like a published one, and the guest pulls exactly
 the images, and installs exactly the files, that it names. What it
-cannot do: tell whether the first download was the right one. It says so in the version history of
-the user, who can see when a digest changed.
+cannot do: prove that the first download was the right one. But the version history of
+the user shows when a digest changed.
 """
 
 import json
@@ -25,16 +25,16 @@ from builder.structs import Struct, asdict, field
 NAME = "photon-builder.lock"
 _SCHEMA = "photon-builder/lock/v1"
 _DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading raises where a value is missing, or is another one."""
+"""Exceptions for a missing or invalid value."""
 
 
 class Lock(Struct, frozen=True):
-    """What a lock file records.
+    """The content of a lock file.
 
     Attributes:
         files: Address of a base without credentials and the query's values, or its published
             file name, to algorithm to digest.
-        images: Full name of a container image, its tag included, to what it meant.
+        images: Full name of a container image, its tag included, to its pin.
         packages: Base and names of packages to all the files that they need there.
     """
 
@@ -44,11 +44,11 @@ class Lock(Struct, frozen=True):
 
 
 def read_lock(directory: Path) -> Lock:
-    """Return what the lock file of a folder of specs records; nothing when there is none.
+    """Return the lock file of a directory of specs; empty when it is missing.
 
     Raises:
-        SpecError: it is damaged; everything wrong is listed with its line.
-        HostError: it cannot be read.
+        SpecError: the file is damaged; every problem is listed with its line.
+        HostError: the file cannot be read.
     """
     path = directory / NAME
     try:
@@ -75,7 +75,7 @@ def read_lock(directory: Path) -> Lock:
 
 
 def write_lock(directory: Path, lock: Lock) -> Path:
-    """Write the lock file of a folder of specs, sorted, a digest a line."""
+    """Write the lock file of a directory of specs, sorted, one digest per line."""
     path = directory / NAME
     record: dict[str, Any] = {
         "schema": _SCHEMA,
@@ -96,7 +96,7 @@ def amend_lock(
     images: Mapping[str, Pin] | None = None,
     packages: Mapping[str, tuple[PackageFile, ...]] | None = None,
 ) -> Path:
-    """Add to the lock file of a folder, whoever else does so meanwhile."""
+    """Add entries to the lock file of a directory, under a lock."""
     with locked(directory):
         known = read_lock(directory)
         merged = Lock(
@@ -108,20 +108,20 @@ def amend_lock(
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs of an object; a key that is there twice raises ValueError."""
+    """Return the pairs of an object; a duplicate key raises ValueError."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("duplicate key")
     return found
 
 
 def _key(name: str) -> str:
-    """Return what a base is called; earlier versions wrote down the whole of an address."""
+    """Return the key of a base; earlier versions recorded the whole address."""
     return shown(name) if "://" in name else name
 
 
 def _image_record(pin: Pin) -> dict[str, Any]:
-    """Return what the file has of an image: a blob a line."""
+    """Return the record of an image: one blob per line."""
     variants = {
         platform: {
             **({"index": str(variant.index)} if variant.index else {}),
@@ -137,7 +137,7 @@ def _image_record(pin: Pin) -> dict[str, Any]:
 
 
 def _parse_image(item: tuple[str, Any]) -> tuple[str, Pin]:
-    """Return the name of an image and its pin; anything that is none raises ValueError."""
+    """Return the name of an image and its pin; an invalid record raises ValueError."""
     name, value = item
     plain = str(parse_image_name(name)).partition("@")[0]
     platforms = {str(platform): str(digest) for platform, digest in value["platforms"].items()}

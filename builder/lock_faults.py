@@ -160,7 +160,6 @@ _SECTIONS: Mapping[str, Callable[[str, object], Iterator[Diagnostic]]] = {
 
 
 def _kind(value: object) -> str:
-    """Return what kind of value it is."""
     kinds: Mapping[type, str] = {dict: "a mapping", list: "a list", str: "text", bool: "a truth"}
     if value is None:
         return "nothing"

@@ -43,7 +43,6 @@ def configure(level: str) -> None:
 
 
 def _logger() -> "logging.Logger":
-    """Return the one logger."""
     import logging
 
     return logging.getLogger(NAME)

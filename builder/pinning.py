@@ -38,7 +38,6 @@ def resolve(name: ImageName, registries: Registries) -> Pin:
 def _platforms(
     found: Index | Manifest, name: ImageName, answer: Answer, registries: Registries
 ) -> Mapping[str, str]:
-    """Return platform to the digest of its manifest."""
     match found:
         case Index(platforms):
             return platforms

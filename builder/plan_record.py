@@ -1,4 +1,4 @@
-"""What a build records of its plan, and how a later plan differs from it."""
+"""The record of a plan in provenance, and the difference of a later plan."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ class Difference(Struct, frozen=True):
     """How a plan differs from that of the last build.
 
     Attributes:
-        added: Subjects of changes that the last build did not make.
-        changed: Subjects of changes that it made otherwise.
-        removed: What it made and the plan does not: subject to the key that asked for it.
+        added: Subjects of new changes.
+        changed: Subjects of changes that are different now.
+        removed: Subjects that are gone, to the key that requested them.
     """
 
     added: frozenset[str] = frozenset()
@@ -33,7 +33,7 @@ class Difference(Struct, frozen=True):
         return "+" if subject in self.added else "~" if subject in self.changed else " "
 
     def plain(self) -> dict[str, list[str]]:
-        """Return it as plain data."""
+        """Return it as JSON values."""
         return {
             "added": sorted(self.added),
             "changed": sorted(self.changed),
@@ -42,7 +42,7 @@ class Difference(Struct, frozen=True):
 
 
 def changes_of(plan: Plan) -> list[dict[str, str]]:
-    """Return what is recorded of a plan: subject, key and digest of each change, no content."""
+    """Return the record of a plan: subject, key and digest of each change, no content."""
     return [
         {"subject": step.change.subject, "from": step.origin, "digest": _digest(step)}
         for step in _changing(plan)
@@ -50,7 +50,7 @@ def changes_of(plan: Plan) -> list[dict[str, str]]:
 
 
 def recorded_changes(provenance: Mapping[str, Any]) -> list[dict[str, str]] | None:
-    """Return what a build recorded of its plan, ``None`` when there is no record of it."""
+    """Return the record of a build's plan; ``None`` without one."""
     plan = provenance.get("plan")
     rows = plan.get("changes") if isinstance(plan, Mapping) else None
     if not isinstance(rows, list):
@@ -64,7 +64,7 @@ def recorded_changes(provenance: Mapping[str, Any]) -> list[dict[str, str]] | No
 
 
 def since(provenance: Mapping[str, Any], plan: Plan) -> Difference | None:
-    """Return how a plan differs from what a build recorded, ``None`` without a record."""
+    """Return the difference to the plan of a build; ``None`` without a record."""
     rows = recorded_changes(provenance)
     if rows is None:
         return None
@@ -78,18 +78,18 @@ def since(provenance: Mapping[str, Any], plan: Plan) -> Difference | None:
 
 
 def name_of(subject: str) -> str:
-    """Return a subject for people: a path alone, and no pattern of a line."""
+    """Return a subject as text: a path alone, and no pattern of a line."""
     if subject.startswith("the line '^"):
         return f"a line of {subject.rpartition(' of ')[2]}"
     return subject.removeprefix("path ")
 
 
 def _changing(plan: Plan) -> Iterator[Step]:
-    """Yield the steps that change something; the others only look at the base."""
+    """Yield the steps that change something; the others only check the base."""
     return (step for step in plan.steps if not isinstance(step.change, Require | RequireModule))
 
 
 def _digest(step: Step) -> str:
-    """Return a digest of what a step does; secrets count by what stands for them in a plan."""
+    """Return a digest of a step; secrets are replaced by their digests."""
     row = json.dumps(row_of(step.change), sort_keys=True)
     return hashlib.sha256(row.encode()).hexdigest()[:_DIGITS]

@@ -1,4 +1,4 @@
-"""Reads a spec: checked by every rule, everything wrong with it at once."""
+"""Reads a spec and checks it by every rule; all problems are reported together."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -78,7 +78,9 @@ def _faults_of_parts(spec: Spec, locked: Lock) -> Iterator[Diagnostic]:
     yield from rules.check_parts(spec, bases)
     for facts in tuple(bases.values()) or (None,):
         for feature in features.discover():
-            with contextlib.suppress(Exception):  # it stumbles over what is told already
+            with contextlib.suppress(
+                Exception
+            ):  # it may fail on problems that are already reported
                 yield from _faults_of_feature(spec, feature, facts)
 
 

@@ -1,4 +1,4 @@
-"""Which published file a file is that was fetched otherwise: by its digest, else by its name."""
+"""Recognises published files for ``cache add``: by digest, else by name."""
 
 from collections.abc import Mapping
 
@@ -13,11 +13,11 @@ _SCHEMES = ("https://", "http://")
 
 
 class Recognised(Struct, frozen=True):
-    """What a file is.
+    """A recognised file.
 
     Attributes:
-        text: For people.
-        known_as: What the lock file calls it, when its digest does not tell; empty otherwise.
+        text: Name for messages.
+        known_as: Its name in the lock file, when no digest identifies it; else empty.
     """
 
     text: str
@@ -25,16 +25,16 @@ class Recognised(Struct, frozen=True):
 
 
 def recognise(filename: str, found: Mapping[str, str], name: str = "") -> Recognised:
-    """Return which published file a file is.
+    """Return the published file that a file is.
 
     Args:
         filename: Its name.
         found: Every kind of digest of it.
-        name: What it is said to be: a name or path of the catalog, or an address of a spec.
+        name: Name given by the user: a name or path of the catalog, or an address of a spec.
 
     Raises:
-        DigestMismatch: it is called like a published file, and has not its digest.
-        UsageError: it is none, and ``name`` does not say more.
+        DigestMismatch: its name is that of a published file, but its digest differs.
+        UsageError: it is not a published file, and ``name`` does not identify it.
     """
     if name.startswith(_SCHEMES):
         return Recognised(f"taken for {name}", name)
@@ -65,30 +65,30 @@ def _by_name(source: Source, found: Mapping[str, str]) -> Recognised:
     check_found(source.filename, source.digests, found, "the file that was given")
     if source.digests:
         return Recognised(f"{_shown(source)}, by its digest")
-    text = f"{_shown(source)}, by its name: no digest of it was published"
+    text = f"{_shown(source)}, by its name: it has no published digest"
     return Recognised(text, source.key)
 
 
 def _refusal(wanted: str, named: list[Source]) -> UsageError:
-    """Return the error for a file that is not known, or not by that name alone."""
+    """Return the error for an unknown or ambiguous file."""
     if named:
         keys = [source.key for source in named]
         return UsageError(
-            f"{wanted}: {len(named)} published files have that name, and no digest tells which",
+            f"{wanted}: {len(named)} published files have that name, and none has this digest",
             hint=f"say it: --as {' or --as '.join(keys)}",
         )
     known = [source.filename for source in list_artifacts()]
     meant = nearest(wanted, known)
     return UsageError(
-        f"{wanted}: it is no published file, neither by its digest nor by its name",
+        f"{wanted}: unknown file: neither its digest nor its name is that of a published file",
         hint=(f"did you mean --as {meant}? " if meant else "")
-        + "say what it is with --as NAME: a file of `photon-builder catalog`, or the address that "
-        "`base.url` has; a file of your own needs no cache: base: {file: …}",
+        + "identify it with --as NAME: a file of `photon-builder catalog`, or the address in "
+        "`base.url`; a local base needs no cache: base: {file: …}",
     )
 
 
 def _shown(source: Source) -> str:
-    """Return a published file for people."""
+    """Return a published file as text."""
     return (
         f"{source.filename} (Photon {source.release} {source.revision}, {source.target}, "
         f"{source.arch})"

@@ -35,7 +35,7 @@ class Growth(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """What is done, for people; empty for nothing."""
+        """What is done, as text; empty for nothing."""
         if self.before == self.after:
             return ""
         return f"the disk grows from {self.before / GIB:g} to {self.after / GIB:g} GiB for images"

@@ -26,7 +26,7 @@ _SIGNATURE_AT = 440
 
 
 def is_sample(artifact: Path) -> bool:
-    """Tell whether a file was made from the sample base: by its provenance, else by what it holds.
+    """Return whether a file was made from the sample base: by provenance, else by content.
 
     A disk that is packed is not unpacked for that; without its provenance it passes.
     """

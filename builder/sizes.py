@@ -88,10 +88,10 @@ def format_size(size: int) -> str:
 
 
 def has_unit(size: str | int) -> bool:
-    """Tell whether a size names its unit."""
+    """Return whether a size names its unit."""
     return not str(size)[-1:].isdigit()
 
 
 def is_binary(size: str | int) -> bool:
-    """Tell whether a size names a unit that is a power of 1024 to everybody: ``GiB``."""
+    """Return whether a size names a unit that is a power of 1024 to everybody: ``GiB``."""
     return str(size)[-2:-1] in {"i", "I"}

@@ -59,7 +59,6 @@ def _refused_key(overlay: Overlay, key: str, target: str, boards: list[str]) -> 
 
 
 def _refusal(problems: tuple[Diagnostic, ...], message: str) -> UnsupportedError:
-    """Return the error that holds problems."""
     found = UnsupportedError(message, code=problems[0].code, hint=_HINT)
     found.problems = problems
     return found

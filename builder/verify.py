@@ -1,4 +1,4 @@
-"""Proof that a finished file is what a plan says, by opening it afresh.
+"""Verifies a finished artifact against its plan, by opening it again.
 
 The plan is worked out once more, against the finished file. When it holds, nothing would
 have to be done; whatever would still have to be done is what the file lacks.
@@ -25,16 +25,16 @@ from builder.leaks import Leak, find_leaks
 from builder.structs import Struct
 
 WorkOut: TypeAlias = Callable[[Tree, Wanted], list[FileOp]]
-"""Returns what would still have to be done to a root."""
+"""Returns the operations that a root still needs."""
 
 
 class UnlikeSpecError(VerifyError):
-    """A sound file that does not hold what the spec says; ``missing`` has what it lacks."""
+    """A valid file that differs from its spec; ``missing`` lists the differences."""
 
     def __init__(self, name: str, missing: tuple[str, ...]) -> None:
         super().__init__(
             f"{name} is not what the spec says: {'; '.join(missing)}",
-            hint="build it again; if it persists, it is a bug worth reporting",
+            hint="build it again; if it fails again, report a bug",
         )
         self.name, self.missing = name, missing
 
@@ -43,7 +43,7 @@ class UnlikeSpecError(VerifyError):
 
 
 class Proof(Struct, frozen=True):
-    """What a verification looked at.
+    """Result of a verification.
 
     Attributes:
         kind: Container of the artifact.
@@ -59,18 +59,18 @@ class Proof(Struct, frozen=True):
 def verify(
     artifact: Path, wanted: Wanted | None, work_out: WorkOut | None, *, full: bool, name: str = ""
 ) -> Proof:
-    """Check an artifact's container, and that a plan is true of what is in it.
+    """Check an artifact's container, and that every change of a plan is present.
 
     Args:
         artifact: The file.
-        wanted: What it should hold; ``None`` checks the container alone.
-        work_out: How its target works out what would have to be done; ``None`` for the plan
+        wanted: Expected content; ``None`` checks the container only.
+        work_out: Computes the operations that it still needs; ``None`` for the plan
             lowered onto the root that the guest boots.
         full: Read all data of the container and check its digests, not just its structure.
-        name: What messages call the file, when it has no name yet.
+        name: Name for messages, when the file has none yet.
 
     Raises:
-        VerifyError: the container is damaged, or the plan is not true; says what differs.
+        VerifyError: the container is damaged, or a change is missing.
     """
     shown = name or artifact.name
     try:
@@ -91,7 +91,7 @@ def verify(
 
 
 def _leaks_of_any(image: Image) -> tuple[Leak, ...]:
-    """Return the private keys that anybody can read; a container without a system has none."""
+    """Return world-readable private keys; a container without a system has none."""
     try:
         return find_leaks(image, None, full=True)
     except (FormatError, GuestError):
@@ -99,7 +99,7 @@ def _leaks_of_any(image: Image) -> tuple[Leak, ...]:
 
 
 def _hardware(image: Image, wanted: Wanted) -> list[str]:
-    """Return what the hardware of an appliance is otherwise than the spec says."""
+    """Return how the hardware of an appliance differs from the spec."""
     if image.envelope is None:
         return []
     from builder.carriers.appliance import differences  # with the codecs of appliances
@@ -108,18 +108,18 @@ def _hardware(image: Image, wanted: Wanted) -> list[str]:
 
 
 def _lowered(root: Tree, wanted: Wanted) -> list[FileOp]:
-    """Return what would have to be done to a root that a guest boots."""
+    """Return the operations that the root of a guest still needs."""
     return operations(root, wanted.plan.steps, wanted.timestamp)
 
 
 def difference(root: Tree, op: FileOp) -> str:
-    """Say how ``root`` differs from what ``op`` makes true."""
+    """Return how ``root`` differs from the result of ``op``."""
     node = root.lstat(op.path)
     if node is None:
         return f"{op.path} is missing"
     match op:
         case Remove():
-            return f"{op.path} is still there"
+            return f"{op.path} still exists"
         case MakeSymlink(target=target):
             return f"{op.path} is {_shown(node)}, not a link to {target}"
         case MakeDirectory(mode=mode, owner=owner):
@@ -133,6 +133,6 @@ def difference(root: Tree, op: FileOp) -> str:
 
 
 def _shown(node: Node) -> str:
-    """Describe a node for a message."""
+    """Return a node as text for messages."""
     link = f" to {node.target}" if node.kind is Kind.SYMLINK else ""
     return f"a {node.kind}{link} {node.mode:04o} {node.uid}:{node.gid}"

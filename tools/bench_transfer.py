@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builder.fetch.partial import Partial
 from builder.fetch.transfer import Transfer
-from builder.fetch.wire import Patience
+from builder.fetch.wire import RetryPolicy
 from builder.progress import Silent
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Download, and print what was found."""
     url, name, *algorithms = sys.argv[1:]
     with Partial(Path(name), algorithms) as partial:
-        Transfer(partial, None, Silent(), Patience()).run(url, name)
+        Transfer(partial, None, Silent(), RetryPolicy()).run(url, name)
         print(partial.size, *partial.finish().values())
 
 

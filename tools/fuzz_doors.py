@@ -397,7 +397,7 @@ def http(case: Case) -> None:
     """Answers of a server: headers, lengths, ranges, redirects, that lie."""
     from builder.cache import Cache
     from builder.catalog import Source
-    from builder.fetch import Patience, fetch
+    from builder.fetch import RetryPolicy, fetch
     from builder.progress import Silent
 
     rng = case.rng
@@ -412,15 +412,13 @@ def http(case: Case) -> None:
     import hashlib
 
     digest = hashlib.sha256(body).hexdigest()
-    patience = Patience(
+    policy = RetryPolicy(
         attempts=2, connect=0.3, read=0.3, first_wait=0.01, longest_wait=0.02, whole=1
     )
     cache = Cache(case.folder / "cache")
     try:
         with contextlib.suppress(BuilderError):
-            got = fetch(
-                Source("a.raw", (url,), {"sha256": digest}), cache, Silent(), patience=patience
-            )
+            got = fetch(Source("a.raw", (url,), {"sha256": digest}), cache, Silent(), policy=policy)
             if got.path.read_bytes() != body:
                 raise FindingError("another file entered the cache")
     finally:

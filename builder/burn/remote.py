@@ -19,12 +19,12 @@ from builder.burn.signed import DIGEST, Promise, agree, read_promise
 from builder.burn.source import Image, check_head, iter_filled
 from builder.digests import check_found
 from builder.errors import DigestMismatch, FetchError, FormatError
-from builder.fetch.passing import iter_file, read_patiently, read_size, read_small
+from builder.fetch.streaming import iter_file, read_size, read_small, read_with_retries
 from builder.formats import bmap, xz
 from builder.formats.compression import Compression, sniff, unpack_head
 from builder.formats.disk import KIB, MIB
 from builder.formats.disk_tar import is_tar, open_tar
-from builder.formats.passing import iter_unpacked_pieces
+from builder.formats.streaming import iter_unpacked_pieces
 from builder.progress import Progress
 from builder.structs import Struct, field, replace
 from builder.sums import SUMS
@@ -122,7 +122,7 @@ def open_address(url: str, sha256: str, keys: Sequence[Key], progress: Progress)
 def _read_promise(url: str, keys: Sequence[Key], progress: Progress) -> Promise:
     """Return what the signature beside an image says of it."""
     name = _name(url)
-    promise = read_promise(name, lambda each: read_patiently(_beside(url, each), progress), keys)
+    promise = read_promise(name, lambda each: read_with_retries(_beside(url, each), progress), keys)
     if promise.map:
         raise DigestMismatch(
             f"{name}: is not signed: {SUMS} is, but lists its block map alone, and a stream is not "

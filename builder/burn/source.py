@@ -17,7 +17,6 @@ from builder.burn.signature import Signed
 from builder.digests import verify_file
 from builder.errors import FormatError, HostError
 from builder.formats import compression, magic
-from builder.formats.bound import Bound
 from builder.formats.compression import Compression, iter_unpacked, sniff
 from builder.formats.disk import KIB, MIB, SECTOR
 from builder.formats.disk_tar import is_tar, open_tar
@@ -26,6 +25,7 @@ from builder.formats.mbr import has_boot_signature, is_protective
 from builder.formats.memory import MemoryDisk
 from builder.formats.partitions import describe_other
 from builder.formats.reading import read_fully
+from builder.formats.size_limit import SizeLimit
 from builder.formats.sparse import LARGEST_DISK, is_zero, iter_data
 from builder.formats.stream import BackgroundDigest, Span
 from builder.host import refusal
@@ -204,7 +204,7 @@ def _packed(path: Path, key: str, progress: Progress) -> Image:
             member, _ = open_tar(pieces, name=path.name)
         return Image(path.name, member.size, None, key, partial(_iter_tar, path), path)
     check_head(head, path.name)
-    size = _unpacked_size(path, Bound(head, name=path.name), progress)
+    size = _unpacked_size(path, SizeLimit(head, name=path.name), progress)
     return Image(path.name, size, None, key, partial(_iter_plain, path), path)
 
 
@@ -234,7 +234,7 @@ def _iter_tar(path: Path) -> Iterator[Run]:
         yield from ((offset, data) for offset, data in runs if not is_zero(data))
 
 
-def _unpacked_size(path: Path, bound: Bound, progress: Progress) -> int:
+def _unpacked_size(path: Path, bound: SizeLimit, progress: Progress) -> int:
     """Return the exact size of what a file unpacks to, if it is not endless."""
     size = compression.read_size(path)
     if size is not None:

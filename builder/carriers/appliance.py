@@ -23,7 +23,7 @@ from builder.formats.ovf import (
     edit_envelope,
     parse_envelope,
 )
-from builder.formats.spill import Spill
+from builder.formats.spool import Spool
 from builder.formats.stream import Span
 from builder.formats.vmdk import GrainOverlay, StreamOptimized, splice
 from builder.job import Job, Made
@@ -45,7 +45,7 @@ def build_appliance(job: Job) -> Made:
         FormatError: the base is damaged, or holds no disk that can be edited.
         GuestError: the plan does not fit the base.
     """
-    with open_ova(job.base) as ova, Spill(job.directory) as spill:
+    with open_ova(job.base) as ova, Spool(job.directory) as spool:
         member, reference = ova.disk
         name = f"{ova.name}: {member.name}"
         vmdk = StreamOptimized(ova.fd, member.offset, member.size, name=name)
@@ -53,7 +53,7 @@ def build_appliance(job: Job) -> Made:
             ova.check_digests()
             if not ova.vouches_for(member):  # nobody else would read what is copied as it is
                 vmdk.check(full=True)
-        disk = GrainOverlay(vmdk, spill)
+        disk = GrainOverlay(vmdk, spool)
         with in_disk_of(job.base):
             if wanted := disk_size(job.sections):
                 fit_disk(disk, wanted, MIB, job)

@@ -51,7 +51,7 @@ def fit_disk(disk: GrowingDisk, wanted: int, multiple: int, job: Job) -> None:
 
 
 def makes_swap(root: Tree, changes: Iterable[Change]) -> bool:
-    """Tell whether the first boot of a root, once changed, makes a swap partition behind it."""
+    """Return whether the first boot of a changed root makes a swap partition behind it."""
     for change in changes:
         match change:
             case WriteFile(path=card.UNIT_PATH):
@@ -73,5 +73,5 @@ def _end_before_swap(size: int) -> int:
 
 
 def _shown(size: int) -> str:
-    """Return a size for people."""
+    """Return a size as text."""
     return f"{size / GIB:g} GiB" if size % GIB == 0 else f"{size / MIB:g} MiB"

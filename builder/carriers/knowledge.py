@@ -20,7 +20,7 @@ class BuildersKnowledge(Knowledge):
         return stage_packages(change, tree, self)
 
     def brings(self, packages: Sequence[str], unit: str, tree: Tree) -> bool | None:
-        """Tell whether packages bring a unit; ``None`` when nobody knows."""
+        """Return whether packages bring a unit; ``None`` when that is unknown."""
         return facts_of_tree(tree).brings(packages, unit)
 
     def package_for(self, unit: str, tree: Tree) -> str:

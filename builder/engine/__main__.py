@@ -69,7 +69,6 @@ def _record(document: Document, directory: str, record: str) -> int:
 
 
 def _line(text: str) -> str:
-    """Return a text as one line."""
     return " ".join(text.splitlines())
 
 

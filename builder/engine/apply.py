@@ -1,4 +1,4 @@
-"""Changes put onto a copy-on-write tree, and from there onto a real one.
+"""Applies changes to a copy-on-write tree, and from there to a real one.
 
 All changes of a plan are lowered onto one copy-on-write tree first, so that a change sees what the
 ones before it did, a file that three of them edit is written once, and nothing has been touched
@@ -20,14 +20,14 @@ from .tree import Tree
 
 
 class Result(NamedTuple):
-    """What came of one entry of a plan: no error, or why it does not fit the tree."""
+    """Result of one entry of a plan: no error, or why it does not fit the tree."""
 
     entry: Entry
     error: str = ""
 
 
 def take(change: Change, tree: OverlayTree, known: Knowledge) -> None:
-    """Make a change true of a copy-on-write tree.
+    """Apply a change to a copy-on-write tree.
 
     Raises:
         GuestError: the tree does not have what the change needs.
@@ -37,23 +37,23 @@ def take(change: Change, tree: OverlayTree, known: Knowledge) -> None:
 
 
 def operations(entries: Iterable[Entry], tree: Tree, known: Knowledge) -> List[FileOp]:
-    """Return the file operations that would make every entry true of a tree.
+    """Return the file operations that apply every entry to a tree.
 
     Raises:
-        GuestError: one does not fit; it names the key that asked.
+        GuestError: an entry does not fit; the message names the key that requested it.
     """
     kept = OverlayTree(tree)
     for entry in entries:
         try:
             take(entry.change, kept, known)
         except GuestError as error:
-            said = f"{error} (asked for by {entry.origin})"
+            said = f"{error} (requested by {entry.origin})"
             raise GuestError(said, hint=error.hint, code=error.code) from error
     return kept.operations()
 
 
 def apply_all(entries: Iterable[Entry], tree: Tree, known: Knowledge) -> List[FileOp]:
-    """Make every entry true of a tree; return what had to be done."""
+    """Apply every entry to a tree; return the operations."""
     done = operations(entries, tree, known)
     for op in done:
         tree.apply(op)
@@ -61,9 +61,9 @@ def apply_all(entries: Iterable[Entry], tree: Tree, known: Knowledge) -> List[Fi
 
 
 def apply_most(entries: Iterable[Entry], tree: Tree, known: Knowledge) -> List[Result]:
-    """Make true of a tree what fits it: what does not leaves nothing, and is told with the rest.
+    """Apply the entries that fit a tree; the others leave nothing and are reported.
 
-    For an installation, which nobody watches, and which is better with one thing missing than
+    For an unattended installation, which is better with one thing missing than
     with all.
     """
     kept = OverlayTree(tree)
@@ -82,7 +82,7 @@ def apply_most(entries: Iterable[Entry], tree: Tree, known: Knowledge) -> List[R
 
 
 def _carried_out(ops: Iterable[FileOp], tree: Tree) -> List[Result]:
-    """Carry operations out; return those that the system refused."""
+    """Execute operations; return those that failed."""
     refused: List[Result] = []
     for op in ops:
         try:

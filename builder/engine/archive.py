@@ -95,7 +95,6 @@ class Unpacking(Store):
         return self.put(blob)
 
     def _member(self, name: str) -> zipfile.ZipInfo:
-        """Return what is known of a member."""
         try:
             return self._archive.getinfo(name)
         except KeyError:

@@ -100,7 +100,7 @@ class DirectoryTree(Tree):
                 self._write(above, last, op)
 
     def holds_modes(self, path: GuestPath) -> bool:
-        """Tell whether the nearest directory that is there lies on a filesystem with modes."""
+        """Return whether the nearest directory that is there lies on a filesystem with modes."""
         while True:
             try:
                 with self._open(path) as here:
@@ -197,7 +197,6 @@ def _devices_without_modes() -> set[int]:
 
 
 def _remove_tree(above: int, last: bytes) -> None:
-    """Remove a name and what is below it."""
     if not stat.S_ISDIR(os.stat(last, dir_fd=above, follow_symlinks=False).st_mode):
         os.unlink(last, dir_fd=above)
         return
@@ -217,7 +216,7 @@ def _discard(above: int, last: bytes) -> None:
 
 
 def _is_there(above: int, last: bytes) -> bool:
-    """Tell whether a name is anything."""
+    """Return whether a name is anything."""
     try:
         os.stat(last, dir_fd=above, follow_symlinks=False)
     except FileNotFoundError:

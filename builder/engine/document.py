@@ -99,7 +99,6 @@ def schema() -> Dict[str, Any]:
 
 
 def _kind_schema(name: str) -> Dict[str, Any]:
-    """Return the schema of the steps of one kind."""
     forms = KINDS[name].FORMS
     text = {"type": "string"}
     return {

@@ -94,7 +94,6 @@ def _mode(value: Json) -> int:
 
 
 def _id(value: Json) -> Union[int, str]:
-    """Return an id or a name."""
     if (type(value) is int and value >= 0) or (isinstance(value, str) and value):
         found: Union[int, str] = value
         return found
@@ -102,14 +101,12 @@ def _id(value: Json) -> Union[int, str]:
 
 
 def _owner(value: Json) -> Owner:
-    """Return an owner from its two parts."""
     if not isinstance(value, list) or len(value) != len(Owner()):
         raise unfit(value, "a user and a group")
     return Owner(*map(_id, value))
 
 
 def _words(value: Json) -> Tuple[str, ...]:
-    """Return a list of texts."""
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return tuple(value)
     raise unfit(value, "a list of texts")
@@ -125,7 +122,6 @@ def _files(value: Json, store: Store) -> Tuple[Tuple[str, Blob], ...]:
 
 
 def _secret(value: Json, store: Store) -> str:
-    """Return a secret text."""
     return b"".join(store.reveal(value).chunks()).decode("utf-8", "surrogateescape")
 
 

@@ -45,7 +45,7 @@ class Knowledge:
         )
 
     def brings(self, packages: Sequence[str], unit: str, tree: Tree) -> Optional[bool]:
-        """Tell whether packages bring a unit; ``None`` when nobody knows."""
+        """Return whether packages bring a unit; ``None`` when nobody knows."""
         del packages, unit, tree
         return None
 

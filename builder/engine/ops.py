@@ -196,7 +196,7 @@ def numeric(tree: Tree, owner: Owner) -> Owner:
 
 
 def is_true(tree: Tree, op: FileOp) -> bool:
-    """Tell whether ``tree`` already is as ``op`` says."""
+    """Return whether ``tree`` already is as ``op`` says."""
     node = tree.lstat(op.path)
     if isinstance(op, Remove) or node is None:
         return node is None and isinstance(op, Remove)
@@ -212,7 +212,7 @@ def is_true(tree: Tree, op: FileOp) -> bool:
 def _has_attributes(
     tree: Tree, op: Union[WriteFile, MakeDirectory], node: Node, kind: Kind
 ) -> bool:
-    """Tell whether a node is of a kind, and has the owner and mode that ``op`` wants."""
+    """Return whether a node is of a kind, and has the owner and mode that ``op`` wants."""
     if not tree.holds_modes(op.path):
         return node.kind is kind
     return (node.kind, node.mode, node.uid, node.gid) == (kind, op.mode, *ids(op.owner))

@@ -105,7 +105,7 @@ class OverlayTree(Tree):
         return self._looked_up[path]
 
     def _stands(self, op: FileOp, gone: Container[GuestPath]) -> bool:
-        """Tell whether the base, without what is gone, already is as ``op`` says."""
+        """Return whether the base, without what is gone, already is as ``op`` says."""
         return not _is_within(op.path, gone) and is_true(self.base, op)
 
     def _forget(self, path: GuestPath) -> None:
@@ -137,12 +137,12 @@ class OverlayTree(Tree):
         self._upper.apply(MakeDirectory(above))
 
     def _is_hidden(self, path: GuestPath) -> bool:
-        """Tell whether ``path`` or a directory above it was removed from the base."""
+        """Return whether ``path`` or a directory above it was removed from the base."""
         return bool(self._removed) and _is_within(path, self._removed)
 
 
 def _is_within(path: GuestPath, places: Container[GuestPath]) -> bool:
-    """Tell whether a path, or a directory above it, is one of ``places``."""
+    """Return whether a path, or a directory above it, is one of ``places``."""
     while path != "/":
         if path in places:
             return True

@@ -43,7 +43,7 @@ class Tree(ABC):
 
     @abstractmethod
     def holds_modes(self, path: GuestPath) -> bool:
-        """Tell whether the filesystem below ``path`` has owners and modes; FAT has neither."""
+        """Return whether the filesystem below ``path`` has owners and modes; FAT has neither."""
 
 
 def ids(owner: Owner) -> Tuple[int, int]:
@@ -76,7 +76,7 @@ def resolve_parent(tree: Tree, path: GuestPath) -> GuestPath:
 
 
 def exists(tree: Tree, path: GuestPath) -> bool:
-    """Tell whether ``path`` leads to something, links followed."""
+    """Return whether ``path`` leads to something, links followed."""
     return tree.lstat(resolve(tree, path)) is not None
 
 
@@ -95,7 +95,7 @@ def read_text(tree: Tree, path: GuestPath, *, missing: str | None = None) -> str
 
 
 def is_directory(tree: Tree, path: GuestPath) -> bool:
-    """Tell whether ``path`` itself is a directory."""
+    """Return whether ``path`` itself is a directory."""
     node = tree.lstat(path)
     return node is not None and node.kind is Kind.DIRECTORY
 

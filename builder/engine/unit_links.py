@@ -72,7 +72,7 @@ def resolve_directory(tree: Tree, path: GuestPath) -> GuestPath:
 
 
 def _is_mask(kind: Kind, target: str) -> bool:
-    """Tell whether a node is a link to /dev/null."""
+    """Return whether a node is a link to /dev/null."""
     return kind is Kind.SYMLINK and target == systemd.MASK
 
 

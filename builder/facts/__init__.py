@@ -1,7 +1,7 @@
-"""What is known of Photon's published bases: one record that answers questions about one base.
+"""Facts of Photon's published bases: one record answers questions about one base.
 
-The tables are in ``data/facts/``, each row with its source, and are read when they are asked.
-An answer of ``None`` means that they do not say it.
+The tables are in ``data/facts/``, each row with its source, and are read on first use.
+An answer of ``None`` means that they do not have it.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class Facts(Struct, frozen=True):
-    """What is known of one base.
+    """Facts of one base.
 
     Attributes:
         revision: Id of the row that answers, such as ``3.0-Rev2-U3``.
@@ -94,8 +94,8 @@ class Facts(Struct, frozen=True):
     def brings(self, names: Iterable[str], unit: str) -> bool | None:
         """Return whether packages, with those that they require, bring a unit.
 
-        ``None`` when that cannot be told: no package is known that brings it, and one of those
-        that are asked for may be it.
+        ``None`` when that is unknown: no known package brings it, and one of those
+        that are requested may do so.
         """
         asked = packages.with_required(names, self.revision)
         known = self.packages_of_unit(unit)
@@ -168,7 +168,7 @@ class Facts(Struct, frozen=True):
 
     @property
     def has_docker(self) -> bool | None:
-        """Whether the image holds the engine."""
+        """Return whether the image holds the engine."""
         return self.has_package("docker")
 
     @property
@@ -180,7 +180,7 @@ class Facts(Struct, frozen=True):
 
     @property
     def has_key_4096(self) -> bool:
-        """Whether the base has the key that has signed all packages since 2024."""
+        """Return whether the base has the key that has signed all packages since 2024."""
         rows = table("system")["repositories"]["key_files"]
         return any(row["name"].endswith("-4096") and self._is(row["on"]) for row in rows)
 
@@ -210,7 +210,7 @@ class Facts(Struct, frozen=True):
 
     @property
     def has_sshd_include(self) -> bool:
-        """Whether the base's sshd_config reads ``sshd_config.d``."""
+        """Return whether the base's sshd_config reads ``sshd_config.d``."""
         return bool(table("system")["sshd"]["include"])
 
     @property
@@ -227,7 +227,7 @@ class Facts(Struct, frozen=True):
 
     @property
     def has_root_password(self) -> bool | None:
-        """Whether the image comes with a password for root, ``None`` when that is not known."""
+        """Return whether the image sets a root password; ``None`` when that is unknown."""
         known = table("system")["root_password"]
         with_one, without = known["published"].split(), known["none"].split()
         return True if self.image in with_one else False if self.image in without else None

@@ -103,7 +103,6 @@ def linked_units(revision: str) -> frozenset[str]:
 
 
 def _units(row: Mapping[str, Any]) -> list[str]:
-    """Return the units that a row names."""
     return [*row["units"].split(), *row["enables"].split()]
 
 

@@ -79,7 +79,6 @@ def _is_same(build: str, commit: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return a name as it is compared."""
     return "".join(text.lower().replace("revision", "rev").split()).replace("-", "")
 
 

@@ -148,7 +148,7 @@ def _with_words(line: str, arguments: tuple[str, ...]) -> str:
 
 
 def _is_directive(line: str, *words: str) -> bool:
-    """Tell whether a line begins with one of these words."""
+    """Return whether a line begins with one of these words."""
     return bool(line.split()) and line.split(maxsplit=1)[0].lower() in words
 
 

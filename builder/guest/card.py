@@ -51,7 +51,7 @@ disk=$(dirname "$part")
 device=/dev/$(basename "$disk")
 end=$(($(cat "$part/start") + $(cat "$part/size")))
 if [ $(($(cat "$disk/size") - end)) -gt 2048 ]; then
-  # The table of a disk in use is written all the same; the kernel is told of this entry alone.
+  # The table of a disk in use is written anyway; the kernel learns of this entry alone.
   echo ", +" | sfdisk --quiet --force --no-reread --no-tell-kernel -N "$number" "$device"
   partx --update --nr "$number" "$device"
 fi

@@ -81,5 +81,5 @@ def line_of_path(path: str) -> str:
 
 
 def line_of_source(source: str) -> str:
-    """Return a pattern for the lines that mount ``source``, as swap areas are told apart."""
+    """Return a pattern for the lines that mount ``source``, as swap areas are identified."""
     return patterns.first_word(escape(source))

@@ -18,7 +18,7 @@ _WITH_LINKS = "disks"
 """A key as old as the following of links to a disk: POI 2.4."""
 
 _WITH_LVM = "partition_type"
-"""A key as old as logical volumes: 3.0 Rev2. The installer before passes `lvm` over."""
+"""A key as old as logical volumes: 3.0 Rev2. The installer before ignores `lvm`."""
 
 _EXPANDED = "_expanded.json"
 """End of the names of lists that Photon's build made of others: all that these require."""
@@ -98,7 +98,7 @@ def make_package_keys(
 ) -> dict[str, Any]:
     """Return the keys for what is installed: the list of the medium, and what it lacks.
 
-    An installer that is told the kernel removes the others from its list and adds nothing, so
+    An installer with a key for the kernel removes the others from its list and adds nothing, so
     the kernel is named too. Older ones leave two kernels where the list has another one: there
     the list is spelled out without it.
 
@@ -154,7 +154,7 @@ def format_kickstart(keys: Mapping[str, Any], installer: Installer) -> str:
     """Return the kickstart's text.
 
     Raises:
-        GuestError: it has a key that the installer would refuse, or pass over.
+        GuestError: it has a key that the installer would refuse or ignore.
     """
     unknown = sorted(keys.keys() - installer.keys)
     if unknown:

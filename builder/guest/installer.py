@@ -29,11 +29,11 @@ _FIRST_KEYS = frozenset(
         *("additional_packages", "postinstall", "public_key", "install_linux_esx", "eject_cdrom"),
     }
 )
-"""What the installer of 3.0 GA looks at; it passes over all others in silence."""
+"""Keys that the installer of 3.0 GA reads; it ignores all others silently."""
 
 DISK_UNITS = ("sshd.service", "sshd-keygen.service")
 """Enabled on every disk that Photon publishes; what an installer leaves depends on its age, and
-the documents of the youngest say that it masks sshd unless it is told otherwise."""
+the documents of the youngest say that it masks sshd unless a key enables it."""
 
 _FIRST = "iso_config.py"
 _OLD_MEDIA, _MEDIA = "/mnt/cdrom", "/mnt/media"
@@ -45,7 +45,7 @@ class Installer(Struct, frozen=True):
     """What is known of a medium's installer.
 
     Attributes:
-        name: For people.
+        name: Name for messages.
         keys: Top-level keys that it knows.
         media: Where it mounts the medium.
         package_lists: Names of its package lists.
@@ -66,17 +66,17 @@ class Installer(Struct, frozen=True):
 
     @property
     def names_kernel(self) -> bool:
-        """Whether a key of its own says which kernel is installed."""
+        """Return whether a key of its own says which kernel is installed."""
         return "linux_flavor" in self.keys
 
     @property
     def copies_files(self) -> bool:
-        """Whether ``additional_files`` brings files into the installed system."""
+        """Return whether ``additional_files`` brings files into the installed system."""
         return "additional_files" in self.keys
 
 
 def is_telling(path: str) -> bool:
-    """Tell whether a file of an initrd says something about the installer."""
+    """Return whether a file of an initrd says something about the installer."""
     folder, _, name = path.rpartition("/")
     if path == "etc/photon-release" or (folder == "installer" and name.startswith("packages_")):
         return True
@@ -86,7 +86,7 @@ def is_telling(path: str) -> bool:
 
 
 def identify(files: Mapping[str, bytes]) -> Installer:
-    """Return what the telling files of an initrd say.
+    """Return the installer that the files of an initrd identify.
 
     Args:
         files: Path to content, of those that :func:`is_telling` names.
@@ -106,7 +106,7 @@ def identify(files: Mapping[str, bytes]) -> Installer:
 
 
 def _is_code(path: str) -> bool:
-    """Tell a Python source."""
+    """Return whether a file is Python source."""
     return path.endswith(".py")
 
 
@@ -149,7 +149,7 @@ def known_keys(source: str) -> frozenset[str]:
 
 
 def _is_in_tree(code: Mapping[str, str]) -> bool:
-    """Tell the installer that was part of Photon's own sources."""
+    """Return whether the installer was part of Photon's own sources."""
     return not any("/photon_installer/" in path for path in code)
 
 

@@ -147,7 +147,6 @@ def _faults_of_plain(texts: Iterable[tuple[KeyPath, str]]) -> Iterator[Diagnosti
 
 
 def _faults_of_route(route: Mapping[str, Any], path: KeyPath) -> Iterator[Diagnostic]:
-    """Yield what is wrong with one route."""
     if "via" in route:
         yield from _faults_of_plain([((*path, "via"), route["via"])])
     to = route["to"]

@@ -1,6 +1,6 @@
 """Modes and owners by what a path is, not by git, umask or the builder's own disk.
 
-networkd runs as uid 76 and passes over files it cannot read; sshd and sudo refuse
+networkd runs as uid 76 and skips files that it cannot read; sshd and sudo refuse
 files that others can write; secrets are root's alone. Source: systemd.network(5),
 sshd_config(5) StrictModes, sudoers(5), and Photon's default umask of 027.
 """
@@ -53,7 +53,7 @@ def directory_mode(path: GuestPath) -> int:
 
 
 def is_secret(path: GuestPath) -> bool:
-    """Say whether what lies at ``path`` is root's alone: keys, ``*.env``, ``secrets/``."""
+    """Return whether what lies at ``path`` is root's alone: keys, ``*.env``, ``secrets/``."""
     base = name(path)
     folders = set(parent(path).split("/"))
     return (
@@ -65,7 +65,7 @@ def is_secret(path: GuestPath) -> bool:
 
 
 def holds_key(path: GuestPath, content: bytes) -> bool:
-    """Say whether a file is a private key or a file of logins, by its first bytes or its name."""
+    """Return whether a file holds a private key or credentials, by first bytes or name."""
     base, folder = name(path), parent(path)
     if base in _LOGINS or (b"-----BEGIN " in content and b"PRIVATE KEY-----" in content):
         return True
@@ -74,11 +74,11 @@ def holds_key(path: GuestPath, content: bytes) -> bool:
 
 
 def is_unreadable_for_networkd(path: GuestPath, mode: int) -> bool:
-    """Say whether networkd would pass over a file of its own for want of permission."""
+    """Return whether networkd would skip a file of its own for lack of permission."""
     public = path.endswith((".network", ".link"))
     return parent(path) == NETWORKD_DIRECTORY and public and mode & _READABLE != _READABLE
 
 
 def _is_keyed_netdev(path: GuestPath, content: bytes) -> bool:
-    """Say whether a file is a network device with a secret in it."""
+    """Return whether a file is a network device with a secret in it."""
     return path.endswith(".netdev") and any(key in content for key in _SECRET_KEYS)

@@ -36,7 +36,6 @@ def requires_mounts_for(paths: Iterable[str]) -> str:
 
 
 def _needs(path: str, points: list[str]) -> Iterator[str]:
-    """Yield what one path needs."""
     for point in points:
         if _is_below(path, point):
             yield path
@@ -45,7 +44,7 @@ def _needs(path: str, points: list[str]) -> Iterator[str]:
 
 
 def _is_below(path: str, folder: str) -> bool:
-    """Say whether a path is a folder or lies in it."""
+    """Return whether a path is a folder or lies in it."""
     return path == folder or path.startswith(f"{folder}/")
 
 

@@ -46,7 +46,7 @@ class Link(Struct, frozen=True):
         routes: Further routes.
         vlans: Names of the VLANs on top of it.
         mtu: Bytes, or ``None`` for the driver's own.
-        accept_ra: Whether IPv6 router advertisements are heeded.
+        accept_ra: Whether IPv6 router advertisements are accepted.
         required: Whether the machine counts as online only with this interface.
     """
 
@@ -66,7 +66,7 @@ class Link(Struct, frozen=True):
 
     @property
     def wants_ipv6(self) -> bool:
-        """Say whether anything but a link-local address is to come of IPv6."""
+        """Return whether IPv6 needs more than a link-local address."""
         asks = self.accept_ra or self.dhcp in {"yes", "ipv6"}
         return asks or any(":" in address for address in self.addresses)
 

@@ -16,7 +16,7 @@ PAUSE_SECONDS = 20
 _AGAIN = f"then: systemctl restart {UNIT}"
 
 _INSTALL = """
-is_complete() { # tdnf 2.0.0 passes over what it does not find, and succeeds
+is_complete() { # tdnf 2.0.0 skips what it does not find, and succeeds
   for name in $(cat wanted); do
     rpm -q "$name" || rpm -q --whatprovides "$name" ||
       { echo "Error(1011) : $name is not installed" >>log; return 1; }

@@ -73,7 +73,7 @@ class Row(Struct, frozen=True):
 
 
 def is_archive(path: str) -> bool:
-    """Tell whether a path of the guest is that of an archive of an image."""
+    """Return whether a path of the guest is that of an archive of an image."""
     return path.startswith(f"{FOLDER}/") and path.endswith(".tar")
 
 

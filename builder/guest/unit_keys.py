@@ -22,7 +22,7 @@ _OLDEST = 239
 
 
 def iter_unknown(text: str, unit: str, version: int) -> Iterator[tuple[int, str, str, int]]:
-    """Yield what systemd would pass over: line number, section, key, first version that knows it.
+    """Yield what systemd would ignore: line number, section, key, first version that knows it.
 
     The key is empty where the whole section is unknown; the version is 0 where none is.
 

@@ -21,10 +21,10 @@ _FILES = (
 
 
 def is_vital(path: str) -> bool:
-    """Say whether a machine cannot live without what is at a path."""
+    """Return whether a machine cannot live without what is at a path."""
     return path in {*_DIRECTORIES, *_FILES}
 
 
 def is_vital_directory(path: str) -> bool:
-    """Say whether a machine cannot live with anything but the base's directory, or link, there."""
+    """Return whether the guest needs the base's own directory or link at this path."""
     return path in _DIRECTORIES

@@ -38,6 +38,6 @@ def weakness(password: str, names: tuple[str, ...] = ()) -> str:
 
 
 def _is_row(plain: str) -> bool:
-    """Say whether a text is a part of a row of the keyboard, forwards, backwards or repeated."""
+    """Return whether a text is a part of a row of the keyboard, forwards, backwards or repeated."""
     rows = [row * 3 for row in _ROWS]
     return any(plain in row or plain[::-1] in row for row in rows)

@@ -1,4 +1,4 @@
-"""Artifacts opened for reading, whatever they are packed in. Each module is one container."""
+"""Artifacts opened for reading; each module is one container format."""
 
 import importlib
 import os
@@ -35,7 +35,7 @@ class Image:
     Attributes:
         kind: Name of the container, such as ``ova``.
         disk: The disk inside.
-        facts: What the container says, for people.
+        facts: Properties of the container, for ``inspect``.
         check: Checks the container; ``full`` reads all of its data. Raises ``FormatError``.
         has_guest: Whether there is a disk in it that a guest runs from.
         envelope: What an appliance says of its hardware; ``None`` for all others.
@@ -65,7 +65,7 @@ class Container(Struct, frozen=True):
 
     Attributes:
         name: As ``Image.kind``.
-        sniff: Tells whether a file is one from its first 256 KiB, followed by its last 512 bytes.
+        sniff: Returns whether a file is one, from its first 256 KiB and its last 512 bytes.
         open: Opens it.
         order: Sniffed in this order: the pickiest first.
         is_direct: Whether a guest's file can be read without unpacking all of it.
@@ -91,7 +91,7 @@ def open_image(path: Path) -> Iterator[Image]:
     """Open an artifact by what it holds, not by its name.
 
     Raises:
-        FormatError: it is nothing known, or damaged.
+        FormatError: the format is unknown, or the file is damaged.
         HostError: it cannot be read.
     """
     head = read_head(path)
@@ -104,15 +104,17 @@ def open_image(path: Path) -> Iterator[Image]:
 
 
 def _refusal(path: Path, head: bytes) -> FormatError:
-    """Return the error for a file that is none of the known containers."""
+    """Return the error for a file of an unknown container format."""
     from builder.formats.foreign_disks import describe_head
 
     kind, hint = describe_head(head)
     known = ", ".join(container.name for container in discover())
-    told = f"is {kind}; wanted one of {known}" if kind else f"neither of {known}"
+    told = (
+        f"is {kind}; wanted one of {known}" if kind else f"unknown format; known formats: {known}"
+    )
     return FormatError(
         f"{path}: {told}" if head else f"{path}: the file is empty",
-        hint=hint or "give an artifact of this tool, or one that Photon publishes",
+        hint=hint or "use an artifact of photon-builder or of Photon",
     )
 
 
@@ -138,11 +140,11 @@ _SAMPLE = "sample"
 
 
 def describe(image: Image, *, packages: bool = False) -> dict[str, Any]:
-    """Return what is known of an artifact: container, partitions, release.
+    """Return the properties of an artifact: container, partitions, release.
 
     Args:
         image: The opened artifact.
-        packages: Whether to list the packages that are installed in it, too.
+        packages: List the installed packages, too.
     """
     if not image.has_guest:
         return {"kind": image.kind, **image.facts, "size": image.disk.size}
@@ -168,7 +170,7 @@ def describe(image: Image, *, packages: bool = False) -> dict[str, Any]:
 
 
 def _row_of(volume: Volume, root: MountedRoot | None) -> dict[str, Any]:
-    """Return what can be said of a partition."""
+    """Return the properties of a partition."""
     part, filesystem = volume.partition, volume.filesystem
     mounts = root.mounts.items() if root and filesystem else ()
     return {
@@ -202,7 +204,7 @@ def read_head(path: Path) -> bytes:
     try:
         kind = path.stat().st_mode
         if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind) or stat.S_ISSOCK(kind):
-            raise HostError(f"{path}: is a pipe or a device without an end; wanted a file")
+            raise HostError(f"{path}: is a pipe or a device; expected a file")
         with path.open("rb") as stream:
             head = stream.read(HEAD_SIZE)
             stream.seek(max(len(head), stream.seek(0, os.SEEK_END) - TAIL_SIZE))

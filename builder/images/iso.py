@@ -1,6 +1,6 @@
 """An ISO 9660 image: installation media, source media.
 
-The boot code of a hybrid image ends like that of a disk, so images are told apart by the volume
+The boot code of a hybrid image ends like that of a disk, so images are recognised by the volume
 descriptor, which lies behind what is sniffed: the file is looked into once more.
 """
 
@@ -61,7 +61,7 @@ def _check(iso: "Iso", *, full: bool) -> None:
 
 
 def _facts(iso: "Iso", root: MountedRoot) -> dict[str, object]:
-    """Return what the image says, for people."""
+    """Return the properties of the image."""
     from builder.roots.medium import read_installer
 
     known = read_installer(root)

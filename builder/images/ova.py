@@ -15,7 +15,7 @@ _NAME = slice(0, 100)
 
 
 def _sniff(head: bytes) -> bool:
-    """Tell a tar whose first member is an OVF descriptor, or that is at least a tar."""
+    """Return whether a file is a tar with an OVF descriptor first, or any other tar."""
     first = head[_NAME].rstrip(b"\0")
     return TAR.matches(head) or first.endswith(b".ovf")
 
@@ -40,7 +40,7 @@ def _open(path: Path) -> Iterator[Image]:
 
 
 def _facts(ova: "Ova", capacity: int) -> dict[str, object]:
-    """Return what the envelope says, for people."""
+    """Return the properties of the envelope."""
     envelope = ova.envelope
     return {
         "name": envelope.name,

@@ -13,7 +13,7 @@ _BOOT_SIGNATURE = b"\x55\xaa"
 
 
 def _sniff(head: bytes) -> bool:
-    """Tell a disk with a partition table by its boot signature."""
+    """Return whether a file is a disk with a partition table, by its boot signature."""
     return head[510:512] == _BOOT_SIGNATURE
 
 

@@ -9,7 +9,7 @@ from builder.images import Container, Image
 
 
 def _sniff(head: bytes) -> bool:
-    """Tell a VHD by its footer; one that is not fixed has a copy in front."""
+    """Return whether a file is a VHD, by its footer; dynamic ones have a copy in front."""
     from builder.formats.vhd import FOOTER_SIZE, is_vhd
 
     return is_vhd(head) or is_vhd(head[-FOOTER_SIZE:])

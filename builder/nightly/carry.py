@@ -26,7 +26,7 @@ def carry(artifact: Path, folder: Path) -> None:
 
 
 def _linked(path: Path, twin: Path) -> bool:
-    """Tell whether a file could be given a second name."""
+    """Return whether a file could be given a second name."""
     with suppress(OSError):
         twin.hardlink_to(path)
         return True

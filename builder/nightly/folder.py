@@ -1,4 +1,4 @@
-"""The folder of nightly builds: dated, never changed after, and a pointer to the newest.
+"""The directory of nightly builds: dated, immutable, with a link to the newest.
 
     20261123.0/     UTC date and a counter; complete before it has this name
     20261124.0/
@@ -40,27 +40,27 @@ class Builds(Struct, frozen=True):
         return sorted(names, key=_order)
 
     def latest(self) -> str:
-        """Return the build that the pointer names; empty when there is none.
+        """Return the build that the link names; empty when there is none.
 
         Raises:
-            HostError: something else lies in the pointer's place.
+            HostError: it is not a symbolic link.
         """
         pointer = self.directory / LATEST
         if pointer.exists() and not pointer.is_symlink():
             raise HostError(
-                f"{pointer} is no symbolic link; wanted one that names the newest build",
+                f"{pointer} is not a symbolic link; wanted a link to the newest build",
                 hint="move it away, or choose another --output",
             )
         return pointer.resolve().name if pointer.is_symlink() and pointer.exists() else ""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder if need be, and be the only one who works in it.
+        """Create the directory if needed, and lock it exclusively.
 
         Raises:
-            HostError: another run is at work, or the folder cannot be made.
+            HostError: another run holds the lock, or the directory cannot be created.
         """
-        hint = "make room or get permission there, or choose another --output"
+        hint = "free space or get permission there, or choose another --output"
         with host_errors(self.directory, hint=hint):
             self.directory.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.directory, os.O_RDONLY)
@@ -69,7 +69,7 @@ class Builds(Struct, frozen=True):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise HostError(
-                    f"{self.directory}: another nightly run is at work there",
+                    f"{self.directory}: locked by another nightly run",
                     hint="wait for it to end, or choose another --output",
                 ) from error
             self._remove_leftovers()
@@ -79,7 +79,7 @@ class Builds(Struct, frozen=True):
 
     @contextmanager
     def draft(self) -> Iterator[Path]:
-        """Make an empty folder for the next build; it disappears unless it is published."""
+        """Create an empty directory for the next build; it is removed unless it is published."""
         today = datetime.now(UTC).strftime("%Y%m%d")
         counters = [_order(name)[1] for name in self.ids() if name.startswith(today)]
         draft = self.directory / f"{_DRAFT}{today}.{max(counters, default=-1) + 1}"
@@ -90,7 +90,7 @@ class Builds(Struct, frozen=True):
             shutil.rmtree(draft, ignore_errors=True)
 
     def publish(self, draft: Path) -> None:
-        """Give a finished draft its name, then move the pointer to it."""
+        """Rename a finished draft to its final name, then move the link to it."""
         for path in sorted(draft.iterdir()):
             path.chmod(_READ_ONLY)
             flush_to_disk(path)

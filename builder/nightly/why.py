@@ -18,7 +18,7 @@ def why_built(request: Request) -> str:
     """
     record = read_provenance(request.artifact)
     if not record:
-        return "there is no earlier build of it"
+        return "there is no earlier build"
     plan, origin = prepare(replace(request, announce=lambda _: None))
     before = _part(record, "builder").get("version")
     reasons = []

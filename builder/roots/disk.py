@@ -76,7 +76,7 @@ def iter_used(volumes: tuple[Volume, ...]) -> Iterator[tuple[int, int]]:
 
 
 def is_photon(root: MountedRoot) -> bool:
-    """Tell whether a tree is the root of a Photon OS."""
+    """Return whether a tree is the root of a Photon OS."""
     try:
         read_release(root)
     except GuestError:
@@ -97,7 +97,6 @@ def read_release(root: MountedRoot) -> os_release.Release:
 
 
 def _open_volume(disk: Disk, part: Partition, timestamp: int) -> Volume:
-    """Open one partition."""
     name = f"partition {part.number}"
     for kind, sniff, opened in (("ext4", is_ext4, Ext4), ("fat", is_fat, Fat)):
         if sniff(disk, part.offset):

@@ -98,5 +98,4 @@ def _identify(initrd: Iterator[bytes]) -> Installer:
 
 
 def _read_only(path: str) -> GuestError:
-    """Return the error of a write."""
     return GuestError(f"{path}: an ISO 9660 image cannot be changed in place")

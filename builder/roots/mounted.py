@@ -47,7 +47,7 @@ class MountedRoot(Tree):
                 filesystem.remove(inner)
 
     def holds_modes(self, path: GuestPath) -> bool:
-        """Tell whether the filesystem that holds ``path`` has modes."""
+        """Return whether the filesystem that holds ``path`` has modes."""
         return self._find(path)[0].holds_modes
 
     def flush(self) -> None:

@@ -79,5 +79,4 @@ def account_files(facts: Facts) -> dict[str, str]:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    """Return lines as a text."""
     return "".join(f"{line}\n" for line in lines)

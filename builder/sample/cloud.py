@@ -32,7 +32,6 @@ def cloud_files(facts: Facts) -> dict[str, str]:
 
 
 def _cloud_cfg(facts: Facts, settings: CloudInit) -> str:
-    """Return cloud.cfg."""
     is_cloud = facts.image in table("system")["cloud_init"]["images"]
     users = "  - default\n"
     if settings.users == "root":

@@ -86,12 +86,10 @@ def _initrd(facts: Facts) -> dict[str, bytes]:
 
 
 def _packages(*kernels: str) -> str:
-    """Return a list of packages."""
     return json.dumps({"packages": ["minimal", *kernels]}) + "\n"
 
 
 def _maker(filesystem: str) -> str:
-    """Return the program that makes a filesystem."""
     return "mkswap" if filesystem == "swap" else f"mkfs.{filesystem}"
 
 

@@ -57,7 +57,7 @@ def _identity(facts: Facts) -> dict[str, str]:
 
 
 def _network(facts: Facts) -> dict[str, str]:
-    """Return what networkd, resolved and the kernel are told about the network."""
+    """Return the network settings of networkd, resolved and the kernel."""
     tables = table("system")
     release = "\n[DHCPv4]\nSendRelease=no\n" if facts.release == "5.0" else ""
     resolved = row_for(tables["network"]["resolved"], facts.revision)["lines"]

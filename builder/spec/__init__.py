@@ -84,7 +84,7 @@ class Spec(Struct, frozen=True):
         """The keys that any overlay has."""
         return frozenset(key for overlay in self.overlays for key in overlay.values)
 
-    def heeds(self, found: Diagnostic) -> bool:
+    def reports(self, found: Diagnostic) -> bool:
         """Return whether a diagnostic counts: not a warning that the spec allows."""
         return found.is_error or found.code not in self.allow
 

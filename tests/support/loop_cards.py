@@ -54,7 +54,7 @@ class LoopCard:
 
 
 def require_loops() -> None:
-    """Skip where no loop device is to be had; a machine that must have them fails."""
+    """Skip where no loop device is available; fail on a machine that must have them."""
     if os.geteuid() != 0:
         pytest.skip("burning is tried on loop devices, which need root")
     found = subprocess.run(["losetup", "--find"], capture_output=True, text=True, check=False)

@@ -18,5 +18,5 @@ def python37() -> str:
 
 
 def runs(python: Path | str) -> bool:
-    """Tell whether an interpreter starts: one of pyenv's may be switched off."""
+    """Return whether an interpreter starts: one of pyenv's may be disabled."""
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0

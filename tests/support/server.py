@@ -38,11 +38,11 @@ class Behaviour:
         break_after: Bytes of body after which the connection is reset.
         breaks: How many answers break off; the next ones are whole.
         stall_after: Bytes of body after which nothing comes any more.
-        length: Whether a Content-Length is told; without, the end of the connection is the end.
-        length_error: Added to the Content-Length that is told.
+        length: Send a Content-Length; without it, the end of the connection is the end.
+        length_error: Added to the Content-Length that is sent.
         statuses: Status codes of the first answers, with no body.
         retry_after: Retry-After that goes with them.
-        content_type: Type that is told.
+        content_type: Content-Type that is sent.
         redirect: Where every request is sent.
         range_error: Added to the offset that a partial answer claims and has.
         rate: Bytes a second, 0 for as fast as it goes.

@@ -123,7 +123,7 @@ class TreeFolder:
         self._clear(path)
 
     def exists(self, path: str) -> bool:
-        """Tell whether something has that name; links are not followed."""
+        """Return whether the name exists; links are not followed."""
         return os.path.lexists(self._place(path))
 
     def move_children(self, path: str, other: str) -> None:

@@ -1,4 +1,4 @@
-"""Everything wrong with a spec is told at once, and nothing that is only a consequence of it."""
+"""All problems of a spec are reported in one run, without those that only follow from others."""
 
 import json
 from contextlib import redirect_stdout
@@ -82,7 +82,7 @@ def errors(*slips: str) -> set[tuple[str, str]]:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tell whether two slips are in one place, or one of them changes what the other says."""
+    """Return whether two mistakes are in one place, or one changes the meaning of the other."""
     (before, after), (its_before, its_after) = SLIPS[one], SLIPS[other]
     lines = [GOOD[: GOOD.index(text)].count("\n") for text in (before, its_before)]
     about_base = all(text.startswith(("base:", "targets:")) for text in (before, its_before))

@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "plain": {"changes"} | FLOOR,
     "plan": {"secret", "plain", "changes", "features", "spec", "documents"} | FLOOR,
     "plan_record": {"changes", "plain", "plan"},
-    "told_name": {"errors", "progress"},
+    "display_names": {"errors", "progress"},
     "support": {"changes", "features", "plan", "spec", "targets"} | FLOOR,
     "job": {"formats", "plan", "progress"},
     "cache": FLOOR,

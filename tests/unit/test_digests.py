@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.digests import ALGORITHMS, PIECE, Trail, digest_file
+from builder.digests import ALGORITHMS, PIECE, FollowingDigests, digest_file
 from builder.errors import HostError
 
 CONTENT = random.Random(3).randbytes(3 * PIECE + 77)
@@ -22,7 +22,7 @@ def running() -> list[str]:
 def test_a_file_is_digested_while_it_grows(tmp_path: Path, step: int) -> None:
     path = tmp_path / "growing"
     with path.open("wb", buffering=0) as out:
-        trail = Trail(path, ALGORITHMS)
+        trail = FollowingDigests(path, ALGORITHMS)
         for start in range(0, len(CONTENT), step):
             out.write(CONTENT[start : start + step])
             trail.reach(out.tell())
@@ -33,7 +33,7 @@ def test_a_file_is_digested_while_it_grows(tmp_path: Path, step: int) -> None:
 def test_only_what_is_said_to_be_there_counts(tmp_path: Path) -> None:
     path = tmp_path / "longer"
     path.write_bytes(CONTENT + b"not yet")
-    trail = Trail(path, ["md5"])
+    trail = FollowingDigests(path, ["md5"])
     trail.reach(len(CONTENT))
     assert trail.finish() == {"md5": WANTED["md5"]}
 
@@ -41,7 +41,7 @@ def test_only_what_is_said_to_be_there_counts(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_short_is_said(tmp_path: Path) -> None:
     path = tmp_path / "short"
     path.write_bytes(CONTENT)
-    trail = Trail(path, ["sha256", "sha1"])
+    trail = FollowingDigests(path, ["sha256", "sha1"])
     trail.reach(len(CONTENT) + 1)
     with pytest.raises(OSError, match=f"ends at byte {len(CONTENT)} of {len(CONTENT) + 1}"):
         trail.finish()
@@ -51,7 +51,7 @@ def test_a_file_that_is_cut_short_is_said(tmp_path: Path) -> None:
 def test_what_is_dropped_ends_at_once(tmp_path: Path) -> None:
     path = tmp_path / "dropped"
     path.write_bytes(CONTENT)
-    trail = Trail(path, ALGORITHMS)
+    trail = FollowingDigests(path, ALGORITHMS)
     assert len(running()) == len(ALGORITHMS)
     trail.drop()
     assert running() == []

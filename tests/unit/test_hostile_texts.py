@@ -9,7 +9,7 @@ import pytest
 
 from builder.burn.open_files import users_of
 from builder.changes import MakeSymlink
-from builder.cli import _say
+from builder.cli import _report
 from builder.engine.memory import MemoryTree
 from builder.engine.text.accounts import resolve_user
 from builder.engine.text.systemd import enable_links
@@ -94,7 +94,7 @@ def test_old_builds_go_whatever_links_lie_beside_them(tmp_path: Path) -> None:
 def test_a_machine_that_lacks_something_is_not_a_bug(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _say(error) == 10
+    assert _report(error) == 10
     said = capsys.readouterr().err
     assert "bug" not in said
     assert "ulimit" in said

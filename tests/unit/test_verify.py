@@ -39,7 +39,7 @@ def write(text: str, mode: int = 0o644, owner: Owner = Owner()) -> WriteFile:  #
         (write("new"), "/etc/file has other content"),
         (write("old", 0o600), "/etc/file is a file 0644 0:0, not a file 0600 0:0"),
         (write("old", 0o644, Owner(7, 8)), "/etc/file is a file 0644 0:0, not a file 0644 7:8"),
-        (Remove(FILE), "/etc/file is still there"),
+        (Remove(FILE), "/etc/file still exists"),
         (
             MakeSymlink(LINK, "other"),
             "/etc/link is a symlink to file 0777 0:0, not a link to other",

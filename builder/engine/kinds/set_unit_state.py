@@ -38,7 +38,6 @@ class UnitState(str, Enum):
 
 
 def _state(value: forms.Json) -> UnitState:
-    """Return a state by its word."""
     try:
         return UnitState(value)
     except ValueError:
@@ -117,7 +116,7 @@ class SetUnitState(Change):
             yield Question(f"{self.unit} runs", _runs(unit), match="success", patience=_PATIENCE)
 
     def _enables(self) -> bool:
-        """Tell whether the unit is to be enabled."""
+        """Return whether the unit is to be enabled."""
         return self.state is UnitState.ENABLED
 
     def _settled(self, unit: str, tree: Tree) -> Iterator[FileOp]:
@@ -134,7 +133,7 @@ class SetUnitState(Change):
             yield from unit_links.add_preset(unit, tree, enable=self._enables())
 
     def _is_coming(self, tree: Tree, known: Knowledge) -> bool:
-        """Tell whether packages that wait for the first boot bring the unit, or may do so."""
+        """Return whether packages that wait for the first boot bring the unit, or may do so."""
         names = read_text(tree, packages.WANTED, missing="").split()
         if not names:
             return False

@@ -79,7 +79,7 @@ def _assign(install: Install, key: str, value: str) -> None:
 
 
 def iter_assignments(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield section, key and value of each assignment; like systemd, pass over the rest."""
+    """Yield section, key and value of each assignment; like systemd, skip the rest."""
     section = ""
     for _, line in iter_lines(text):
         if line.startswith("[") and line.endswith("]"):
@@ -91,7 +91,7 @@ def iter_assignments(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def malformed_lines(text: str) -> list[tuple[int, str]]:
-    """Return number and text of the lines that systemd would pass over with a warning."""
+    """Return number and text of the lines that systemd would skip with a warning."""
     found, section = [], False
     for number, line in iter_lines(text):
         if line.startswith("[") and line.endswith("]"):
@@ -212,7 +212,7 @@ def set_preset(text: str, unit: str, *, enable: bool) -> str:
     """Return preset text in which ``unit`` has one line, or a word in its template's line.
 
     Raises:
-        GuestError: ``unit`` is no valid unit name.
+        GuestError: ``unit`` is not a valid unit name.
     """
     states = _parse(text)
     states[unit] = enable

@@ -30,7 +30,7 @@ class UnitName(NamedTuple):
 
     @property
     def is_template(self) -> bool:
-        """Say whether an instance has to be named before the unit can run."""
+        """Return whether an instance has to be named before the unit can run."""
         return self.instance == ""
 
     def with_instance(self, instance: str) -> UnitName:
@@ -48,7 +48,7 @@ def complete_name(unit: str) -> str:
 
 
 def is_name(unit: str) -> bool:
-    """Say whether ``unit`` is a valid unit name with its suffix."""
+    """Return whether ``unit`` is a valid unit name with its suffix."""
     return bool(_NAME.fullmatch(unit)) and not unit.startswith(("@", "."))
 
 
@@ -56,10 +56,10 @@ def parse_name(unit: str) -> UnitName:
     """Return the parts of a unit name.
 
     Raises:
-        GuestError: ``unit`` is no valid unit name.
+        GuestError: ``unit`` is not a valid unit name.
     """
     if not is_name(unit):
-        raise GuestError(f"{unit!r} is no unit name; wanted one such as docker.service")
+        raise GuestError(f"{unit!r} is not a valid unit name; wanted one such as docker.service")
     stem, _, suffix = unit.rpartition(".")
     prefix, at, instance = stem.partition("@")
     return UnitName(prefix, instance if at else None, suffix)

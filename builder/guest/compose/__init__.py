@@ -53,12 +53,12 @@ class Published(Struct, frozen=True):
     path: KeyPath = ()
 
     def covers(self, port: int) -> bool:
-        """Say whether ``port`` is among them."""
+        """Return whether ``port`` is among them."""
         return self.first <= port <= self.last
 
     @property
     def is_everywhere(self) -> bool:
-        """Say whether they are bound on every address of the host."""
+        """Return whether they are bound on every address of the host."""
         return self.address in _EVERY_ADDRESS
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ def iter_services(project: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def is_on_host_network(service: Mapping[str, Any]) -> bool:
-    """Say whether a service uses the host's own network, so its ports are the host's."""
+    """Return whether a service uses the host's network, so its ports are the host's."""
     return service.get("network_mode") == "host"
 
 

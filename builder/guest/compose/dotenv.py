@@ -102,7 +102,7 @@ class _Reader(Struct):
             yield Assignment(name, start, self.position, value, is_literal)
 
     def _skip(self) -> bool:
-        """Go to the next statement; say whether there is one."""
+        """Go to the next statement; return whether there is one."""
         while self.position < len(self.text):
             if self.text[self.position] == "#":
                 self.position = self._line_end()
@@ -146,7 +146,6 @@ class _Reader(Struct):
         return self.text[start:end].partition(" #")[0].rstrip(), False
 
     def _quoted(self, quote: str) -> str:
-        """Return a value in quotes."""
         letters: list[str] = []
         start, position = self.position, self.position + 1
         while position < len(self.text):

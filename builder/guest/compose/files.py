@@ -39,7 +39,7 @@ class Need(Struct, frozen=True):
 
     @property
     def is_relative(self) -> bool:
-        """Say whether it is looked for from the project's folder on."""
+        """Return whether it is relative to the project's folder."""
         return not self.text.startswith(("/", "~"))
 
     @property
@@ -49,7 +49,7 @@ class Need(Struct, frozen=True):
 
     @property
     def is_inside(self) -> bool:
-        """Say whether it lies in the project's folder, and is not the folder itself."""
+        """Return whether it lies in the project's folder, and is not the folder itself."""
         relative = self.relative
         return self.is_relative and relative != "." and relative.split("/")[0] != ".."
 

@@ -80,7 +80,7 @@ class _Text(Struct):
         return expanded
 
     def _is_present(self, name: str, operator: str) -> bool:
-        """Say whether a variable counts as set; a colon makes an empty one count as unset."""
+        """Return whether a variable counts as set; a colon makes an empty one count as unset."""
         value = self.variables.get(name)
         return value is not None and not (operator.startswith(":") and not value)
 

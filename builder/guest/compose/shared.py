@@ -94,5 +94,5 @@ def _entries(project: object) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
 
 def _is_true(value: object) -> bool:
-    """Say whether a value means yes, written in a variable or not."""
+    """Return whether a value means yes, written in a variable or not."""
     return value is True or str(value).lower() == "true"

@@ -21,7 +21,7 @@ from builder.guest.password import check_hash, derived_salt, hash_password
 from builder.guestpath import guest
 from builder.secret import read_secret
 from tests.support.judges import judge
-from tests.support.wishes import Wishes, wish
+from tests.support.wishes import FetchOptions, wish
 
 HASH = hash_password("x", salt="abc")
 LOCKED = {"locked": True}
@@ -33,7 +33,7 @@ def key(tmp_path: Path) -> str:
     return (tmp_path / "id.pub").read_text().strip()
 
 
-def _password(found: Wishes, user: str = "root") -> SetPassword:
+def _password(found: FetchOptions, user: str = "root") -> SetPassword:
     (change,) = [c for c in found.changes if isinstance(c, SetPassword) and c.user == user]
     return change
 

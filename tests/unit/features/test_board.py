@@ -28,7 +28,7 @@ from builder.support import features_for
 from builder.targets import Target
 from builder.targets import discover as discover_targets
 from tests.support.judges import judge
-from tests.support.wishes import Wishes, wish
+from tests.support.wishes import FetchOptions, wish
 
 BOARD_KEYS = {"clock", "config_txt", "serial_console", "wifi"}
 BOARD = facts_of("5.0", image="rpi", arch="aarch64")
@@ -64,7 +64,7 @@ FAULTS = [
 ]
 
 
-def join(secret: str, monkeypatch: pytest.MonkeyPatch, ssid: str = "attic") -> Wishes:
+def join(secret: str, monkeypatch: pytest.MonkeyPatch, ssid: str = "attic") -> FetchOptions:
     """Return what joining a network with a password means."""
     monkeypatch.setenv("KEY", secret)
     return wish(wifi.FEATURE, {"country": "NL", "networks": {ssid: {"psk": {"env": "KEY"}}}})

@@ -18,7 +18,7 @@ from builder.guest.compose.files import iter_local_files
 from builder.image_names import Pin
 from tests.support.judges import judge
 from tests.support.manager import run_manager
-from tests.support.wishes import Known, Wishes, wish
+from tests.support.wishes import FetchOptions, Known, wish
 
 PIHOLE = """\
 services:
@@ -41,7 +41,7 @@ def _wish(
     settings: Mapping[str, object] = MappingProxyType({}),
     overlay: Mapping[str, object] = MappingProxyType({}),
     **known: Unpack[Known],
-) -> Wishes:
+) -> FetchOptions:
     (directory / "compose.yml").write_text(text)
     value = {"pihole": {"file": "compose.yml", **settings}}
     return wish(compose.FEATURE, value, directory, overlay=overlay, **known)

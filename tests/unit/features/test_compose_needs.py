@@ -17,20 +17,20 @@ from builder.rules import check_rules
 from builder.spec import load_spec
 from tests.support.judges import judge
 from tests.support.manager import run_manager
-from tests.support.wishes import Wishes, wish
+from tests.support.wishes import FetchOptions, wish
 
 UNITS = "/etc/systemd/system"
 PROXY = "services: {a: {image: x, networks: [proxy]}}\nnetworks: {proxy: {external: true}}\n"
 
 
-def project(folder: Path, text: str, **overlay: object) -> Wishes:
+def project(folder: Path, text: str, **overlay: object) -> FetchOptions:
     """Return what the project ``web`` with a file of this text needs."""
     (folder / "c.yaml").write_text(text)
     value = {"web": {"file": "c.yaml"}}
     return wish(compose.FEATURE, value, folder, overlay=overlay, release="5.0")
 
 
-def needs(found: Wishes, unit: str = "photon-builder-compose@web.service") -> list[str]:
+def needs(found: FetchOptions, unit: str = "photon-builder-compose@web.service") -> list[str]:
     """Return the lines of the drop-ins of ours for a unit that are not its usual one."""
     paths = sorted({c.path for c in found.changes if isinstance(c, WriteFile)})
     own = [path for path in paths if path.startswith(f"{UNITS}/{unit}.d/")]
@@ -211,7 +211,7 @@ SLOW = {
 """A disk that takes a while, its mount, and an engine that writes what it finds there."""
 
 
-def _units(found: Wishes) -> dict[str, str]:
+def _units(found: FetchOptions) -> dict[str, str]:
     """Return the units and drop-ins that are written, by their paths below systemd's folder."""
     paths = {c.path for c in found.changes if isinstance(c, WriteFile)}
     ours = [path for path in paths if path.startswith(f"{UNITS}/")]

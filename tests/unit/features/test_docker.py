@@ -18,7 +18,7 @@ from builder.rules import check_rules
 from builder.spec import load_spec
 from builder.targets import ova
 from tests.support.judges import judge
-from tests.support.wishes import Wishes, wish
+from tests.support.wishes import FetchOptions, wish
 
 DAEMON = "/etc/docker/daemon.json"
 PROFILE = "/etc/docker/seccomp-photon.json"
@@ -38,20 +38,20 @@ LISTENING = "/etc/systemd/system/docker.service.d/20-photon-builder-command.conf
 LOCAL = "unix:///var/run/docker.sock"
 
 
-def on(base: str, daemon: dict[str, Any] | None = None) -> Wishes:
+def on(base: str, daemon: dict[str, Any] | None = None) -> FetchOptions:
     """Return what `docker` with settings means on a base, such as ``3.0 Rev2``."""
     release, _, revision = base.partition(" ")
     value = {} if daemon is None else {"daemon": daemon}
     return wish(docker.FEATURE, value, facts=facts_of(release, revision=revision))
 
 
-def settings(found: Wishes) -> dict[str, Any]:
+def settings(found: FetchOptions) -> dict[str, Any]:
     """Return what daemon.json says."""
     said: dict[str, Any] = json.loads(found.text(DAEMON))
     return said
 
 
-def written(found: Wishes) -> set[str]:
+def written(found: FetchOptions) -> set[str]:
     """Return the files that are written."""
     return {change.path for change in found.changes if isinstance(change, WriteFile)}
 

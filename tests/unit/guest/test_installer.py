@@ -1,4 +1,4 @@
-"""Which installer a medium has, and what it is told."""
+"""Which installer a medium has, and the keys that it gets."""
 
 import json
 

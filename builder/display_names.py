@@ -1,4 +1,4 @@
-"""Messages name a file of the cache by what it was fetched as, not by its digest."""
+"""Messages name a cached file by its published name, not by its path in the cache."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,14 +8,14 @@ from builder.errors import BuilderError
 from builder.progress import Advance, Progress
 
 
-class Renaming:
-    """Shows the progress of a task that knows a file by its path in the cache."""
+class RenamedProgress:
+    """Progress display that replaces a path in the cache by the file's published name."""
 
     def __init__(self, shown: Progress, path: Path, name: str) -> None:
         self._shown, self._path, self._name = shown, path, name
 
     def phase(self, text: str) -> None:
-        """Say what begins now."""
+        """Start a phase."""
         self._shown.phase(_renamed(text, self._path, self._name))
 
     def count(
@@ -26,12 +26,12 @@ class Renaming:
 
 
 @contextmanager
-def naming(path: Path, name: str) -> Iterator[None]:
-    """Have the errors that are raised inside name a file as people know it.
+def display_name(path: Path, name: str) -> Iterator[None]:
+    """Replace a path in the cache by the published name in errors that are raised inside.
 
     Args:
         path: The file; only its place in the cache is replaced.
-        name: What it was fetched as.
+        name: Its published name.
     """
     try:
         yield
@@ -44,5 +44,5 @@ def naming(path: Path, name: str) -> Iterator[None]:
 
 
 def _renamed(text: str, path: Path, name: str) -> str:
-    """Return a text with a file's name in the place of its path."""
+    """Return a text with the path replaced by the name."""
     return text.replace(str(path), name).replace(path.name, name)
