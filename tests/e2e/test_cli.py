@@ -197,7 +197,10 @@ def test_init_writes_a_spec_that_checks_and_plans(bench: Bench) -> None:
 def test_the_cache_can_be_filled_listed_proved_and_emptied(bench: Bench) -> None:
     file = bench.write("some.file", "content\n")
     refused = bench.run("cache", "add", file)
-    assert (refused.code, "it is no published file" in refused.err) == (2, True)
+    assert (
+        refused.code,
+        "neither its digest nor its name is that of a published file" in refused.err,
+    ) == (2, True)
     assert "--as NAME" in refused.err
     assert not list(bench.directory.glob("cache/blobs/sha256/*"))
     address = ("--as", "https://example.org/some.file")

@@ -341,7 +341,7 @@ def test_without_network_the_error_says_all_ways_out(cache: Cache) -> None:
         urls[0],
         "http://photon.invalid/b.ova?key=…",
         "no connection (Connection refused)",
-        "its name is not known",
+        "cannot resolve the host name",
         MD5,
         "photon-builder cache add photon.ova",
         "BASE=sample",

@@ -76,7 +76,7 @@ def nothing(image: bytearray) -> None:
 
 
 REFUSED: dict[str, tuple[str, Callable[[bytearray], None], int, str]] = {
-    "a text": ("photon", keep(100), 7, "this is no ISO image"),
+    "a text": ("photon", keep(100), 7, "this is not an ISO image"),
     "another image": ("photon", at(16 * BLOCK, bytes(BLOCK)), 7, "this is not an ISO image"),
     "cut in its descriptors": ("photon", keep(17 * BLOCK), 7, "cut short: 34816 bytes"),
     "cut in the middle": ("photon", keep(2_000_000), 7, "its volume 4071424"),

@@ -168,7 +168,7 @@ def test_lock_resolves_packages_and_update_prints_what_moved(place: Place, bench
         "  + jq-1.6-1.ph5.noarch.rpm",
         "  + oniguruma-6.9-1.ph5.noarch.rpm",
     ]
-    assert bench.run("lock", spec).out == "nothing to lock: everything has a digest\n"
+    assert bench.run("lock", spec).out == "nothing to lock: everything already has a digest\n"
     path = bench.directory / "photon-builder.lock"
     path.write_text(path.read_text().replace("jq-1.6-1", "jq-1.5-9"))
     update = bench.run("lock", spec, "--update").out.splitlines()

@@ -105,7 +105,7 @@ def test_images_lie_in_the_artifact_as_the_registry_has_them(
     (told,) = (each for each in record["inputs"] if each["path"] == ARCHIVES[0])
     assert told["sha256"] == hashlib.sha256(made.read_bytes()).hexdigest()
     assert bench.run("verify", artifact, "lab", **SECRETS).code == 0
-    assert "no change of the plan" in bench.run("plan", "lab", **SECRETS).out
+    assert "the plan did not change" in bench.run("plan", "lab", **SECRETS).out
 
 
 def test_what_an_earlier_archive_has_is_not_shipped_twice(

@@ -183,7 +183,9 @@ def test_a_file_that_was_fetched_otherwise_is_known_by_its_name(
     file.write_bytes(server.content)
     done = bench.run("cache", "add", file)
     assert done.code == 0, done.err
-    assert f"{OVA} (Photon 5.0 GA, ova, x86_64), by its name: no digest" in done.err
+    assert (
+        f"{OVA} (Photon 5.0 GA, ova, x86_64), by its name: it has no published digest" in done.err
+    )
     done = bench.run("build", "lab", "--trust-first", "--offline", **mirror)
     assert done.code == 0, done.err
     assert f"trusted as first seen in {file.as_uri()}, sha256" in done.err

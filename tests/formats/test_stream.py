@@ -105,7 +105,7 @@ def test_asking_for_what_is_not_written_yet_is_no_deadlock(out: int, length: int
 
 
 def test_a_digest_that_follows_nothing_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="follows no file"):
+    with pytest.raises(ValueError, match="does not follow a file"):
         RangeDigest("sha256").hexdigest()
 
 

@@ -99,7 +99,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(builds: Builds) -> None:
 
 
 def test_only_one_run_works_in_a_folder(builds: Builds) -> None:
-    with builds.locked(), pytest.raises(HostError, match="another nightly run is at work"):
+    with builds.locked(), pytest.raises(HostError, match="locked by another nightly run"):
         Builds(builds.directory).locked().__enter__()
     with builds.locked():
         pass

@@ -36,6 +36,6 @@ def test_an_address_of_a_spec_is_taken_as_it_is() -> None:
 
 
 def test_what_is_nothing_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(UsageError, match="no published file") as caught:
+    with pytest.raises(UsageError, match="unknown file") as caught:
         recognise("photon-hw15-5.0-dde71ec57.ova", NONE)
     assert "--as photon-hw15-5.0-dde71ec57.x86_64.ova" in caught.value.hint

@@ -134,7 +134,7 @@ def test_a_link_never_leads_out_of_a_folder(tmp_path: Path) -> None:
 
 def test_nothing_is_touched_when_a_step_does_not_fit(tmp_path: Path) -> None:
     wanted = entries(WriteFile(guest("/a"), Blob.text("x")), Require(guest("/b"), "no b", "X001"))
-    with pytest.raises(GuestError, match="no b .asked for by overlay.files"):
+    with pytest.raises(GuestError, match="no b .requested by overlay.files"):
         apply_all(wanted, DirectoryTree(str(tmp_path)), KNOWN)
     assert list(tmp_path.iterdir()) == []
 
