@@ -370,7 +370,7 @@ def test_the_catalogs_mirrors_are_tried_in_order(
 
 def test_offline_touches_no_network_and_uses_the_cache(cache: Cache, tmp_path: Path) -> None:
     with serve(CONTENT) as server:
-        with pytest.raises(FetchError, match="must not be used"):
+        with pytest.raises(FetchError, match="--offline forbids a download"):
             fetch(source(server.url), cache, Silent(), offline=True)
         path = tmp_path / "elsewhere.ova"
         path.write_bytes(CONTENT)
@@ -474,7 +474,7 @@ def test_two_processes_fetch_once(cache: Cache) -> None:
         second = start(server, cache)
         (out, _), (out2, said) = first.communicate(timeout=30), second.communicate(timeout=30)
     assert out == out2 == f"{SHA256}\n"
-    assert "another photon-builder is fetching it" in said
+    assert "waiting for another photon-builder" in said
     assert len(server.log) == 1
 
 

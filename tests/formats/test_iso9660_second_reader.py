@@ -102,7 +102,7 @@ WRONG: dict[str, tuple[Callable[[bytearray], None], str]] = {
     "root": (smaller_root, " here, nothing there; and "),
     "folder": (smaller_folder, "/big/file-number-10 is a file, 3 bytes at block "),
     "boot entry": (hidden_boot_entry, "El Torito: BIOS boots 4 sectors at block "),
-    "catalog": (unreadable_catalog, "does not read it: "),
+    "catalog": (unreadable_catalog, "cannot read it: "),
 }
 
 

@@ -292,7 +292,7 @@ def test_a_file_in_place_of_a_folder_is_a_sentence(tmp_path: Path, place: tuple[
 
 
 def test_a_folder_is_not_added(cache: Cache, tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="not a file"):
+    with pytest.raises(HostError, match="not a regular file"):
         cache.add_file(tmp_path)
     with pytest.raises(HostError, match="no such file"):
         cache.add_file(tmp_path / "missing")

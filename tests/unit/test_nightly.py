@@ -108,7 +108,7 @@ def test_only_one_run_works_in_a_folder(builds: Builds) -> None:
 def test_something_else_in_the_place_of_the_pointer_is_not_replaced(builds: Builds) -> None:
     (builds.directory / "latest").unlink()
     (builds.directory / "latest").mkdir()
-    with pytest.raises(HostError, match="latest is no symbolic link"):
+    with pytest.raises(HostError, match="latest is not a symbolic link"):
         builds.latest()
 
 
