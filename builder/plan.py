@@ -1,4 +1,4 @@
-"""A plan: the changes that a spec asks for, ordered, checked and printable."""
+"""A plan: the changes that a spec requests, ordered, checked and printable."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from builder.errors import (
     SpecError,
 )
 from builder.facts import Facts, facts_of
-from builder.features import Reasoned, Context, Feature, Requested
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.image_archive import Archive
 from builder.plain import row_of
 from builder.secret import Secrets, collecting
@@ -32,13 +32,13 @@ from builder.structs import Struct, replace
 
 
 class Step(Struct, frozen=True):
-    """One change and what asked for it.
+    """One change and the key that requested it.
 
     Attributes:
         change: The change.
         origin: Key of the spec, such as ``overlay.compose.pihole``.
         place: Position of that key; ``None`` for a default.
-        reason: Why, when the key alone does not say it.
+        reason: Reason, when the key alone does not explain it.
     """
 
     change: Change
@@ -51,12 +51,12 @@ class Step(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What will be done, in canonical order: the order of the spec does not matter.
+    """Changes in canonical order: the order of the spec does not matter.
 
     Attributes:
         steps: The changes.
-        warnings: What is doubtful about them.
-        secrets: What was read by reference, to be found in no other place.
+        warnings: Warnings about them.
+        secrets: Values that were read by reference.
     """
 
     steps: tuple[Step, ...]
@@ -65,7 +65,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the changes; equal wishes have equal digests, whatever asked for them."""
+        """SHA-256 of the changes; equal changes have equal digests, whichever keys request them."""
         rows = sorted(json.dumps(row_of(step.change), sort_keys=True) for step in self.steps)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
@@ -75,7 +75,7 @@ class Plan(Struct, frozen=True):
         return tuple(step.change for step in self.steps)
 
     def without_defaults(self) -> "Plan":
-        """Return the plan with what the spec's own keys ask for, and nothing else."""
+        """Return the plan without the changes that are made by default."""
         return replace(self, steps=tuple(step for step in self.steps if step.place is not None))
 
     def plain(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Plan(Struct, frozen=True):
         return tuple(recipe for recipe in recipes if isinstance(recipe, Archive))
 
     def without_drawn(self) -> "Plan":
-        """Return the plan without what was drawn for this run: an earlier file has another."""
+        """Return the plan without values that were generated at random for this run."""
         kept = (step for step in self.steps if not getattr(step.change, "drawn", False))
         return replace(self, steps=tuple(kept))
 
@@ -136,13 +136,13 @@ def make_plan(
 
     Args:
         spec: The spec; its values fit the features' schemas.
-        features: What the keys of an overlay mean.
-        facts: What is known of the base; unless given, nothing.
-        announce: Told what a person must read now and nowhere else.
-        tolerated: Codes of errors that are warnings to somebody who builds nothing.
+        features: The features, by key.
+        facts: Facts of the base; ``None`` when it is unknown.
+        announce: Called with messages that the user must see and that are stored nowhere.
+        tolerated: Codes of errors that are reported as warnings when nothing is built.
 
     Raises:
-        SpecError: with everything found wrong, contradictions included.
+        SpecError: the spec has errors or contradictions; all of them are listed.
     """
     problems: list[Diagnostic] = []
     known = facts or facts_of("")
@@ -150,7 +150,7 @@ def make_plan(
     base = replace(base, announce=announce)
     with collecting() as secrets:
         decided = _decided(_steps(spec, tuple(features), base, problems), problems)
-    problems = [problem for problem in tolerate(problems, tolerated) if spec.heeds(problem)]
+    problems = [problem for problem in tolerate(problems, tolerated) if spec.reports(problem)]
     if any(problem.is_error for problem in problems):
         raise SpecError(tuple(problems))
     ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
@@ -158,14 +158,14 @@ def make_plan(
 
 
 def tolerate(problems: Iterable[Diagnostic], codes: Collection[str]) -> Iterator[Diagnostic]:
-    """Yield problems; those with one of the codes as warnings."""
+    """Yield problems, those with one of the codes as warnings."""
     for problem in problems:
         is_tolerated = problem.code in codes
         yield replace(problem, severity=Severity.WARNING) if is_tolerated else problem
 
 
 def _decided(steps: Iterable[Step], problems: list[Diagnostic]) -> dict[str, Step]:
-    """Return one step a subject; contradictions go to ``problems``."""
+    """Return one step for each subject; contradictions go to ``problems``."""
     decided: dict[str, Step] = {}
     for step in steps:
         subject = step.change.subject
@@ -173,7 +173,7 @@ def _decided(steps: Iterable[Step], problems: list[Diagnostic]) -> dict[str, Ste
         agreed = _agreed(other.change, step.change)
         if agreed is not None:
             decided[subject] = replace(other, change=agreed)
-        elif step.place is not None:  # what is asked for goes before a default
+        elif step.place is not None:  # requested changes override defaults
             problems.append(_contradiction(other, step, subject))
     return decided
 
@@ -184,22 +184,22 @@ def _steps(
     base: Context,
     problems: list[Diagnostic],
 ) -> Iterator[Step]:
-    """Yield what every key of every overlay asks for, then the defaults."""
+    """Yield the changes of every key of every overlay, then the defaults."""
     sections = tuple((overlay.directory, overlay.values) for overlay in spec.overlays)
     base = replace(base, overlay=_merged(spec.overlays), pins=spec.pins, sections=sections)
     for overlay in spec.overlays:
         context = replace(base, directory=overlay.directory)
         for feature in features:
             if feature.key in overlay.values:
-                wishes = _requested(feature, overlay.values[feature.key], context)
-                yield from _placed(wishes, feature.key, overlay, problems)
+                requests = _requested(feature, overlay.values[feature.key], context)
+                yield from _placed(requests, feature.key, overlay, problems)
         if overlay.files is not None:
             yield from _placed(_of_tree(overlay.files, context), "files", overlay, problems)
     yield from _defaults(spec, features, base)
 
 
 def _of_tree(folder: Path, context: Context) -> Iterator[Requested]:
-    """Return what the folder of an overlay's files asks for."""
+    """Return the changes for the ``files/`` directory of an overlay."""
     from builder.features.companions import with_companions
     from builder.features.tree import tree_changes
 
@@ -207,7 +207,7 @@ def _of_tree(folder: Path, context: Context) -> Iterator[Requested]:
 
 
 def _merged(overlays: Iterable[Overlay]) -> dict[str, Any]:
-    """Return what all overlays say, for wishes that depend on others: lists and mappings joined."""
+    """Return all overlays merged, for features that depend on others: lists and mappings joined."""
     merged: dict[str, Any] = {}
     for overlay in overlays:
         merged = _joined(merged, overlay.values)
@@ -215,7 +215,7 @@ def _merged(overlays: Iterable[Overlay]) -> dict[str, Any]:
 
 
 def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two mappings as one; what both have is joined, at every depth."""
+    """Return two mappings merged recursively."""
     joined = dict(one)
     for key, value in other.items():
         known = joined.get(key)
@@ -229,18 +229,18 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _defaults(spec: Spec, features: tuple[Feature, ...], base: Context) -> Iterator[Step]:
-    """Yield what features mean by their defaults, for the keys that no overlay has."""
+    """Yield the default changes of features whose key no overlay has."""
     given = {key for overlay in spec.overlays for key in overlay.values}
     for feature in features:
         if feature.default is None or feature.key in given:
             continue
-        for because in map(_because, _requested(feature, feature.default, base)):
-            if not isinstance(because, Diagnostic):
-                yield Step(because.change, f"default: {feature.key}", None, because.reason)
+        for reasoned in map(_with_reason, _requested(feature, feature.default, base)):
+            if not isinstance(reasoned, Diagnostic):
+                yield Step(reasoned.change, f"default: {feature.key}", None, reasoned.reason)
 
 
 def _requested(feature: Feature, value: Any, context: Context) -> Iterator[Requested]:  # noqa: ANN401 - any valid value
-    """Yield a feature's wishes; what was raised comes last."""
+    """Yield a feature's changes, then the errors that it raised."""
     try:
         yield from feature.changes(value, context)
     except SpecError as error:
@@ -248,38 +248,38 @@ def _requested(feature: Feature, value: Any, context: Context) -> Iterator[Reque
 
 
 def _placed(
-    wishes: Iterable[Requested], key: str, overlay: Overlay, problems: list[Diagnostic]
+    requests: Iterable[Requested], key: str, overlay: Overlay, problems: list[Diagnostic]
 ) -> Iterator[Step]:
-    """Give wishes their origin and place; faults go to ``problems``."""
-    for wish in wishes:
-        because = _because(wish)
-        if isinstance(because, Diagnostic):
-            problems.append(overlay.document.locate(because, (*overlay.prefix, key)))
+    """Yield changes as steps with origin and place; faults go to ``problems``."""
+    for requested in requests:
+        reasoned = _with_reason(requested)
+        if isinstance(reasoned, Diagnostic):
+            problems.append(overlay.document.locate(reasoned, (*overlay.prefix, key)))
         else:
-            path: KeyPath = (key, *because.path)
+            path: KeyPath = (key, *reasoned.path)
             place = overlay.document.place((*overlay.prefix, *path))
             yield Step(
-                because.change, ".".join(map(str, ("overlay", *path))), place, because.reason
+                reasoned.change, ".".join(map(str, ("overlay", *path))), place, reasoned.reason
             )
 
 
-def _because(wish: Requested) -> Reasoned | Diagnostic:
-    """Return a wish with a reason, an empty one if need be."""
-    return wish if isinstance(wish, Reasoned | Diagnostic) else Reasoned(wish)
+def _with_reason(requested: Requested) -> Reasoned | Diagnostic:
+    """Return a requested change with its reason, which may be empty."""
+    return requested if isinstance(requested, Reasoned | Diagnostic) else Reasoned(requested)
 
 
 def _contradiction(first: Step, second: Step, subject: str) -> Diagnostic:
-    """Say that two keys want different things of one subject."""
+    """Return the problem that two keys contradict each other about a subject."""
     return Diagnostic(
         f"`{first.origin}` ({first.place}) and `{second.origin}` disagree about {subject}",
         "PLAN001",
-        "overlays are merged by what they do: drop one of the two, or make them equal",
+        "remove one of the two, or make them equal",
         place=second.place or first.place,
     )
 
 
 def _agreed(one: Change, other: Change) -> Change | None:
-    """Return the change that satisfies both, ``None`` when they contradict each other."""
+    """Return the change that satisfies both; ``None`` when they contradict each other."""
     if one == other:
         return one
     if isinstance(one, SetUnitState) and isinstance(other, SetUnitState):
@@ -289,7 +289,6 @@ def _agreed(one: Change, other: Change) -> Change | None:
 
 
 def _stage(change: Change) -> int:
-    """Return when a change applies."""
     return next(number for number, kinds in enumerate(STAGES) if isinstance(change, kinds))
 
 

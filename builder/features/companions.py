@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from builder.blob import Blob
 from builder.changes import EnsureLine, MakeSymlink, WriteFile
 from builder.errors import Diagnostic, Severity
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.host_keys import is_host_key, kept_changes
 from builder.guestpath import GuestPath, guest, parent
 

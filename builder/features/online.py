@@ -11,7 +11,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.engine.text.systemd import ETC
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.guest import mount_types, networkd
 from builder.guestpath import join
 
@@ -43,7 +43,7 @@ def wish_wait(context: Context) -> Iterator[Requested]:
 
 
 def _is_local(context: Context) -> bool:
-    """Say whether all projects have their images inside, and nothing else waits for a server."""
+    """Return whether all projects have their images inside, and nothing else waits for a server."""
     projects: list[Any] = list(context.overlay.get("compose", {}).values())
     mounts = context.overlay.get("mounts", ())
     has_share = any(mount.get("type") in mount_types.NETWORK_TYPES for mount in mounts)

@@ -11,7 +11,7 @@ _FIRST_NAME = slice(0, 100)
 
 
 def _sniff(head: bytes) -> bool:
-    """Tell a packed disk; a tar that begins with an OVF descriptor is an appliance."""
+    """Return whether a file is a packed disk, and not an appliance."""
     if head[_FIRST_NAME].rstrip(b"\0").endswith(b".ovf"):
         return False
     from builder.formats.disk_file import is_packed_disk
@@ -33,7 +33,7 @@ def _open(path: Path) -> Iterator[Image]:
 
 
 def _enter_scratch(path: Path, stack: ExitStack) -> int:
-    """Open a scratch file; a folder that cannot be written is passed over."""
+    """Open a scratch file; skip directories that are not writable."""
     from builder.formats.scratch import temporary_folder
     from builder.formats.sparse import open_scratch
 

@@ -113,7 +113,9 @@ def _look(builds: Builds) -> _Before:
     return _Before(folder, name, {row.key: row for row in read_rows(folder)})
 
 
-def _rows(wishes: Sequence[Requested], before: _Before, draft: Path, options: Options) -> Iterator[Row]:
+def _rows(
+    wishes: Sequence[Requested], before: _Before, draft: Path, options: Options
+) -> Iterator[Row]:
     """Yield what became of everything, in the order of the specs, then what was not asked for."""
     decided = list(_decide(wishes, before, options.tell))
     asked_for = [each for each in decided if isinstance(each, Request)]
@@ -224,7 +226,7 @@ def _with_artifact_of(old: Row, row: Row) -> Row:
 
 
 def _is_new(rows: Sequence[Row], before: _Before) -> bool:
-    """Tell whether a build would differ from the one before; one without anything never does."""
+    """Return whether a build would differ from the one before; one without anything never does."""
     artifacts = {row.artifact for row in rows if row.artifact}
     is_built = any(row.state is State.BUILT for row in rows)
     return bool(artifacts) and (is_built or artifacts != before.artifacts)

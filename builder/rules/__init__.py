@@ -83,7 +83,7 @@ def check_rules(spec: Spec, bases: Mapping[str, Facts] | None = None) -> tuple[D
     subject = Subject(spec, bases or {})
     rules = rules_for({*spec.keys, *spec.sections})
     found = (each for rule in rules for each in _breaches(rule, subject))
-    return in_order(filter(spec.heeds, found))
+    return in_order(filter(spec.reports, found))
 
 
 def check_parts(spec: Spec, bases: Mapping[str, Facts]) -> Iterator[Diagnostic]:

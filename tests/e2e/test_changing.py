@@ -59,7 +59,9 @@ def test_a_file_that_changes_while_it_is_built_in_is_never_called_verified(
         target=target, base="{sample: true}", overlay="files: [{source: data, path: /opt/data}]"
     )
     spec += INSTALL if target == "iso" else ""
-    with pytest.raises(BuilderError, match="is not what it was|as announced|other content") as caught:
+    with pytest.raises(
+        BuilderError, match="is not what it was|as announced|other content"
+    ) as caught:
         build_while(bench, lambda: source.write_bytes(after), spec)
     assert caught.value.exit_code in {10, 11}
     assert "run" in caught.value.hint or "build it again" in caught.value.hint

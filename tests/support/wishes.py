@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 from builder.changes import Change, EnsureLine, MakeSymlink, SetUnitState, WriteFile
 from builder.errors import Diagnostic
 from builder.facts import Facts, facts_of
-from builder.features import Reasoned, Context, Feature
+from builder.features import Context, Feature, Reasoned
 from builder.image_names import Pin
 
 
@@ -24,7 +24,7 @@ class Known(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class FetchOptions:
     """What a feature yielded, told apart."""
 
     changes: tuple[Change, ...]
@@ -68,7 +68,7 @@ def wish(
     *,
     overlay: Mapping[str, Any] = MappingProxyType({}),
     **known: Unpack[Known],
-) -> Wishes:
+) -> FetchOptions:
     """Return what ``feature`` makes of ``value``; the overlay holds it, and what is given."""
     whole = {feature.key: value, **overlay}
     known.setdefault("facts", facts_of(known.get("release", ""), arch=known.get("arch", "x86_64")))
@@ -76,7 +76,7 @@ def wish(
     found = list(feature.changes(value, context))
     whys = [w for w in found if isinstance(w, Reasoned)]
     changes = [w.change if isinstance(w, Reasoned) else w for w in found]
-    return Wishes(
+    return FetchOptions(
         tuple(change for change in changes if not isinstance(change, Diagnostic)),
         tuple(why.reason for why in whys),
         tuple(change for change in changes if isinstance(change, Diagnostic)),

@@ -45,7 +45,7 @@ def shipped(context: Context) -> tuple[Archive, ...]:
 
 
 def _reads_zstd(context: Context) -> bool:
-    """Say whether the engine of the base reads layers in zstd: Docker does since 23."""
+    """Return whether the engine of the base reads layers in zstd: Docker does since 23."""
     major = context.facts.docker.version.partition(".")[0]
     return major.isdigit() and int(major) >= _ZSTD_SINCE
 
