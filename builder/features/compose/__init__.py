@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.documents import load_document
 from builder.errors import Diagnostic, SpecError
-from builder.features import Reasoned, Context, Feature, Requested, form
+from builder.features import Context, Feature, Reasoned, Requested, form
 from builder.features.compose.files import file_changes
 from builder.features.compose.host import host_changes
 from builder.features.compose.pins import pin_changes
@@ -65,7 +65,9 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
                     yield Reasoned(change, path=(name,))
 
 
-def _project_changes(name: str, settings: Mapping[str, Any], context: Context) -> Iterator[Requested]:
+def _project_changes(
+    name: str, settings: Mapping[str, Any], context: Context
+) -> Iterator[Requested]:
     """Yield what one project needs, with paths below its name."""
     file = local_path(settings["file"], context)
     if not file.is_file():

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from builder.blob import Blob
 from builder.changes import MakeSymlink, WriteFile
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.projects import Project
 from builder.guest import firewall
 from builder.guest.compose import Published, is_on_host_network, iter_services
@@ -18,7 +18,9 @@ _DNS = 53
 _STUB = "127.0.0.53"
 
 
-def dns_changes(project: Project, published: Iterable[Published], context: Context) -> Iterator[Requested]:
+def dns_changes(
+    project: Project, published: Iterable[Published], context: Context
+) -> Iterator[Requested]:
     """Yield what frees port 53 of systemd-resolved, and keeps the host's own names."""
     reason = _published(project, published) or _opened(project, context)
     if reason:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from builder.blob import Blob, Download
 from builder.changes import MakeSymlink, SetUnitState, UnitState, WriteFile
 from builder.engine.text.systemd import ETC
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.clock import epoch_changes
 from builder.features.compose.needs import need_changes
 from builder.features.compose.preload import ships_any

@@ -7,7 +7,7 @@ from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.documents import load_document
 from builder.errors import Diagnostic, SpecError
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.projects import Project, make_project
 from builder.features.sources import local_path
 from builder.guest import engine, mount_needs

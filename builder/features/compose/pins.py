@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from builder.blob import Blob
 from builder.changes import Remove, WriteFile
 from builder.errors import Diagnostic
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.projects import Project
 from builder.guest.compose import project_directory
 from builder.guest.compose.dotenv import parse_env
@@ -25,7 +25,7 @@ def pin_changes(project: Project, context: Context, *, is_shipped: bool) -> Iter
     if not pinned:
         return
     if _FILES in parse_env(project.env).variables:
-        message = f"{_FILES} in .env makes compose pass over {OVERRIDE}, which pins the images"
+        message = f"{_FILES} in .env makes compose skip {OVERRIDE}, which pins the images"
         yield Diagnostic(message, "CMP025", f"drop {_FILES}: compose finds its files", ("file",))
     for used, _, pin in pinned:
         yield from _faults(project, used, pin, context)

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builder.errors import Severity
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.compose.dns import dns_changes
-from builder.features.openings import rule, opening_changes
+from builder.features.openings import opening_changes, rule
 from builder.features.projects import Project
 from builder.guest import firewall
 from builder.guest.compose import (

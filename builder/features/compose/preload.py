@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from builder.blob import Blob
 from builder.changes import WriteFile
 from builder.errors import Diagnostic
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.docker.shipped_files import wish_archives
 from builder.features.docker.shipping import find_image
 from builder.features.online import wish_wait
@@ -29,7 +29,9 @@ def wish_preload(project: Project, context: Context) -> Iterator[Requested]:
     yield from wish_wait(context)
 
 
-def wish_network(name: str, settings: Mapping[str, object], context: Context) -> Iterator[Requested]:
+def wish_network(
+    name: str, settings: Mapping[str, object], context: Context
+) -> Iterator[Requested]:
     """Yield what makes a project wait for the network, when others do not."""
     if ships_any(context) and not settings.get("preload"):
         path = compose_units.network_path(name)
@@ -38,5 +40,5 @@ def wish_network(name: str, settings: Mapping[str, object], context: Context) ->
 
 
 def ships_any(context: Context) -> bool:
-    """Say whether a project of the spec is shipped with its images."""
+    """Return whether a project of the spec is shipped with its images."""
     return any(each.get("preload") for each in context.overlay.get("compose", {}).values())

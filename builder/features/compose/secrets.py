@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.changes import MakeDirectory
 from builder.errors import Diagnostic
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.projects import Project
 from builder.features.secret_files import text_file
 from builder.features.tree import Attributes
@@ -18,7 +18,9 @@ _READABLE = 0o644
 """Containers run as anybody; the project's folder keeps others away, and a mount passes it by."""
 
 
-def secret_changes(project: Project, given: Mapping[str, Any], context: Context) -> Iterator[Requested]:
+def secret_changes(
+    project: Project, given: Mapping[str, Any], context: Context
+) -> Iterator[Requested]:
     """Yield the file of each secret that the spec gives, or what is wrong with it."""
     files = files_of(project.expanded, "secrets")
     folder = project_directory(project.name)

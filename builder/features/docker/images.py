@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from builder.errors import Diagnostic
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.docker.shipped_files import wish_archives
 from builder.features.docker.shipping import find_image
 from builder.guest.compose.images import Used
@@ -21,4 +21,6 @@ def wish_images(texts: Sequence[str], context: Context) -> Iterator[Requested]:
         else:
             found.append(image)
     for wish in wish_archives(found, context, "docker.images names it"):
-        yield Reasoned(wish.change, wish.reason, ("images",)) if isinstance(wish, Reasoned) else wish
+        yield (
+            Reasoned(wish.change, wish.reason, ("images",)) if isinstance(wish, Reasoned) else wish
+        )

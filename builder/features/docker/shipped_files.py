@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from builder.blob import Blob, Download
 from builder.changes import MakeDirectory, SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic
-from builder.features import Reasoned, Context, Requested
+from builder.features import Context, Reasoned, Requested
 from builder.features.docker.engine import engine_changes
 from builder.features.docker.shipping import shipped
 from builder.guest import preload

@@ -5,7 +5,7 @@ from typing import Any
 
 from builder.blob import Blob
 from builder.changes import WriteFile
-from builder.features import Reasoned, Context, Feature, Requested
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.features.network.daemons import daemon_changes
 from builder.features.openings import wish_ipv6
 from builder.guest import networkd
@@ -59,7 +59,7 @@ _LINK = {
         *("id", "link"),
     ),
     "mtu": {"type": "integer", "minimum": 68, "maximum": 65535, "description": "Bytes a packet."},
-    "accept_ra": {"type": "boolean", "description": "Heed IPv6 router advertisements."},
+    "accept_ra": {"type": "boolean", "description": "Accept IPv6 router advertisements."},
     "optional": {"type": "boolean", "description": "The boot does not wait for it."},
 }
 SCHEMA = {

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 
 from builder.changes import EnsureLine
-from builder.features import Reasoned, Context, Feature, Requested, form
+from builder.features import Context, Feature, Reasoned, Requested, form
 from builder.features.sysctl.faults import iter_faults
 from builder.guest import patterns
 from builder.guestpath import guest

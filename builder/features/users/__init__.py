@@ -74,7 +74,9 @@ def _home(user: str, settings: Mapping[str, Any]) -> str:
     return "/root" if user == "root" else str(settings.get("home", f"/home/{user}"))
 
 
-def _account_changes(user: str, settings: Mapping[str, Any], home: GuestPath) -> Iterator[Requested]:
+def _account_changes(
+    user: str, settings: Mapping[str, Any], home: GuestPath
+) -> Iterator[Requested]:
     """Yield the account; root's is in every base."""
     if user == "root":
         for key in sorted(settings.keys() - set(_ROOT_ONLY)):

@@ -6,7 +6,7 @@ from typing import Any
 from builder.blob import Blob
 from builder.changes import SetUnitState, UnitState, WriteFile
 from builder.errors import Diagnostic, SpecError
-from builder.features import Reasoned, Context, Feature, Requested
+from builder.features import Context, Feature, Reasoned, Requested
 from builder.features.network.daemons import daemon_changes
 from builder.features.online import INTERFACE, wish_wait
 from builder.features.sources import at
