@@ -1,4 +1,4 @@
-"""Names of container images, and the digests that a tag was pinned to.
+"""Names of container images, and the digests that tags are pinned to.
 
 Source: the reference grammar of the distribution project, and Docker's rules for short names:
 without a registry an image is Docker Hub's, where official ones lie below ``library``.
@@ -29,7 +29,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class ImageName(Struct, frozen=True):
-    """The name of an image, nothing left to be guessed.
+    """The full name of an image.
 
     Attributes:
         registry: Host, with its port if it has one; Docker Hub is ``docker.io``.
@@ -66,7 +66,7 @@ class ImageName(Struct, frozen=True):
         return f"{path}:{self.tag or self.digest.replace(':', '-')[:_SHORT_DIGEST]}"
 
     def pinned_to(self, digest: str) -> str:
-        """Return the name as it was written, its tag kept for people, with ``digest``."""
+        """Return the name as written, with its tag, and ``digest``."""
         written = self.text if self.text.endswith(f":{self.tag}") else f"{self.text}:{self.tag}"
         return f"{written}@{digest}"
 
@@ -92,11 +92,11 @@ class Variant(Struct, frozen=True):
     """The blobs of an image for one platform, so that it can be shipped.
 
     Attributes:
-        index: What the tag means, when that is an index of several platforms.
+        index: Descriptor of the index, when the tag names one.
         manifest: Of the platform.
         config: Its configuration.
         layers: From the lowest up.
-        unpacked: Bytes that the layers unpack to, as far as they say so themselves.
+        unpacked: Unpacked size of the layers in bytes, where they state it.
     """
 
     index: Descriptor | None
@@ -107,7 +107,7 @@ class Variant(Struct, frozen=True):
 
 
 class Pin(Struct, frozen=True):
-    """What a tag meant when it was locked.
+    """The digest of a tag when it was locked.
 
     Attributes:
         digest: Of the index, or of the manifest when the image is for one platform only.
@@ -120,10 +120,10 @@ class Pin(Struct, frozen=True):
     variants: Mapping[str, Variant] = field(default_factory=dict)
 
     def lack(self, platform: str) -> str:
-        """Say that the image has no variant for a platform; nothing when it has one."""
+        """Return a message when the image has no variant for a platform, else an empty text."""
         if platform in self.platforms:
             return ""
-        there = ", ".join(sorted(self.platforms)) or "none that Photon runs on"
+        there = ", ".join(sorted(self.platforms)) or "none for Photon's architectures"
         return f"has no variant for {platform}; it has {there}"
 
 
@@ -131,7 +131,7 @@ def parse_descriptor(text: object) -> Descriptor:
     """Return the blob that a text names, as ``str`` of a descriptor does.
 
     Raises:
-        ValueError: it is not a digest, a size and a type with a space between them.
+        ValueError: it is not a digest, a size and a type, separated by spaces.
     """
     digest, _, rest = str(text).partition(" ")
     size, _, media_type = rest.partition(" ")
@@ -163,10 +163,10 @@ def parse_variant(value: Mapping[str, Any]) -> Variant:
 
 
 def parse_image_name(text: str) -> ImageName:
-    """Return what the name of an image means.
+    """Return an image name in its parts.
 
     Raises:
-        ValueError: it is no name of an image; says why.
+        ValueError: the name is not valid; the message states why.
     """
     rest, _, digest = text.partition("@")
     if digest and not _DIGEST.fullmatch(digest):
@@ -180,7 +180,7 @@ def parse_image_name(text: str) -> ImageName:
     if colon and not _TAG.fullmatch(tag):
         raise ValueError(f"{tag!r} is not a valid tag; wanted letters, digits and . _ -")
     if text.endswith("@"):
-        raise ValueError(f"{text!r} has an @ and no digest behind it")
+        raise ValueError(f"{text!r} has an @ without a digest")
     return ImageName(registry, repository, tag or ("" if digest else _LATEST), digest, text)
 
 
