@@ -55,7 +55,7 @@ SCHEMA = {
 def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield the files and the unit of each project, then what the host owes them."""
     for name, settings in value.items():
-        for wish in _project_changes(name, settings, context):
+        for wish in _of_project(name, settings, context):
             match wish:
                 case Diagnostic() as fault:
                     yield fault if fault.place else at(fault, name)
@@ -65,9 +65,7 @@ def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
                     yield Reasoned(change, path=(name,))
 
 
-def _project_changes(
-    name: str, settings: Mapping[str, Any], context: Context
-) -> Iterator[Requested]:
+def _of_project(name: str, settings: Mapping[str, Any], context: Context) -> Iterator[Requested]:
     """Yield what one project needs, with paths below its name."""
     file = local_path(settings["file"], context)
     if not file.is_file():

@@ -51,14 +51,14 @@ _ROOT_ONLY = ("password", "expire", "ssh_keys")
 
 
 def changes(value: Mapping[str, Any], context: Context) -> Iterator[Requested]:
-    """Yield accounts, passwords and keys, and cloud-init's leave to keep root's."""
+    """Yield accounts, passwords and keys, and stop cloud-init from overwriting those of root."""
     for user, settings in value.items():
         home = guest_path(_home(user, settings), user, "home")
         if isinstance(home, Diagnostic):
             yield home
             continue
         yield from group_changes(user, settings, context)
-        yield from _account_changes(user, settings, home)
+        yield from _account(user, settings, home)
         yield from password_changes(user, settings, context)
         yield from key_changes(user, settings, home, context)
         if user != "root":
@@ -74,9 +74,7 @@ def _home(user: str, settings: Mapping[str, Any]) -> str:
     return "/root" if user == "root" else str(settings.get("home", f"/home/{user}"))
 
 
-def _account_changes(
-    user: str, settings: Mapping[str, Any], home: GuestPath
-) -> Iterator[Requested]:
+def _account(user: str, settings: Mapping[str, Any], home: GuestPath) -> Iterator[Requested]:
     """Yield the account; root's is in every base."""
     if user == "root":
         for key in sorted(settings.keys() - set(_ROOT_ONLY)):
