@@ -37,6 +37,7 @@ cpio cpio
 createrepo_c createrepo-c
 cryptsetup cryptsetup-bin
 db5.3_load db5.3-util
+dash dash
 debugfs e2fsprogs
 docker-compose docker-compose
 docker-registry docker-registry
@@ -92,6 +93,7 @@ sshd openssh-server
 systemctl systemd
 systemd-analyze systemd
 tar tar
+umoci umoci
 unshare util-linux
 visudo sudo
 wpa_passphrase wpasupplicant

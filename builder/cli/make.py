@@ -156,7 +156,7 @@ def _list_addresses(spec: Spec, chosen: list[Target], *, as_json: bool) -> None:
             rows[download.url] = {
                 "file": download.filename,
                 "urls": [download.url],
-                "digests": {"sha256": change.content.sha256},
+                "digests": {} if download.recipe else {"sha256": change.content.sha256},
             }
     text = "".join(f"{url}\n" for row in rows.values() for url in row["urls"][:1])
     write_result("fetch-list", {"files": list(rows.values())}, as_json=as_json, text=text)

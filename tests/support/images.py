@@ -99,6 +99,7 @@ class Layout:
         arch: str = "amd64",
         diff_ids: list[str] | None = None,
         manifest: dict[str, Any] | None = None,
+        command: tuple[str, ...] = ("/bin/true",),
     ) -> dict[str, Any]:
         """Add an image for one platform and return the descriptor of its manifest.
 
@@ -108,6 +109,7 @@ class Layout:
             arch: Of the platform.
             diff_ids: What the configuration says instead of their digests.
             manifest: Keys that the manifest has instead.
+            command: What a container runs.
         """
         archives = list(layers)
         media_type = f"{OCI}.layer.v1.tar{_SUFFIXES[kind]}"
@@ -116,7 +118,7 @@ class Layout:
         platform = {"os": "linux", "architecture": arch}
         config = {
             **platform,
-            "config": {"Cmd": ["/bin/true"]},
+            "config": {"Cmd": list(command)},
             "rootfs": {"type": "layers", "diff_ids": diff_ids or right},
         }
         body = {

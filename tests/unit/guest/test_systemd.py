@@ -5,7 +5,7 @@ import pytest
 from builder.engine.text import packages, systemd
 from builder.engine.text.unit_names import complete_name, escape_path, is_name
 from builder.errors import GuestError
-from builder.guest import first_boot, repositories
+from builder.guest import first_boot, preload, repositories
 from builder.guest.compose import units as compose_units
 from tests.support.judges import judge
 
@@ -147,6 +147,10 @@ def test_a_bare_name_is_a_service() -> None:
 
 
 STUBS = ("docker.service", "iptables.service", "resizefs.service")
+_preload = {
+    preload.UNIT: preload.format_unit(packages=True),
+    preload.RETRY_PATH.rpartition("/")[2]: preload.RETRY_UNIT,
+}
 GENERATED = {
     "photon-builder-compose@.service": compose_units.format_unit(release="5.0", standalone=True),
     "photon-builder-first-boot-a.service": first_boot.format_unit("a", network=True),
@@ -154,8 +158,10 @@ GENERATED = {
         "b", after="x.service", packages=True
     ),
     packages.UNIT: packages.UNIT_TEXT,
+    **_preload,
 }
 OLD = {
+    **_preload,
     repositories.UNIT: repositories.UNIT_TEXT,
     packages.UNIT: packages.UNIT_TEXT,
     "photon-builder-compose@.service": compose_units.format_unit(release="3.0", standalone=True),
@@ -175,6 +181,7 @@ def test_systemd_finds_nothing_to_say_about_our_units(
         "usr/bin/rpm",
         "usr/bin/mkdir",
         packages.SCRIPT[1:],
+        preload.SCRIPT_PATH[1:],
     )
     scripts = tuple(f"{first_boot.DIRECTORY[1:]}/{name}" for name in "ab")
     for program in (*programs, *scripts, "usr/bin/touch", "bin/true"):
@@ -195,8 +202,16 @@ def test_systemd_finds_nothing_to_say_about_our_units(
     instances = [name.replace("@", "@pihole") for name in units]
     said = judge("systemd-analyze", "verify", f"--root={tmp_path}", *instances, check=False)
     ours = [line for line in said.stderr.splitlines() if "photon-builder" in line]
-    assert [line for line in ours if "preload" not in line] == []
+    assert ours == []
     assert "Failed to load" not in said.stderr
+
+
+def test_the_script_that_loads_images_is_valid_for_every_shell(tmp_path: Path) -> None:
+    script = tmp_path / "preload"
+    script.write_text(preload.SCRIPT)
+    judge("shellcheck", script)
+    for shell in ("dash", "bash"):
+        judge(shell, "-n", script)
 
 
 def test_old_releases_get_no_restart_of_a_oneshot_unit() -> None:
