@@ -2,6 +2,8 @@
 
 import random
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +119,20 @@ _DAMAGES: dict[str, tuple[Callable[[bytearray], None], str]] = {
     "a boot image outside": (_in_catalog(40, b"\xff\xff\xff\x7f"), "lies behind the file"),
     "a wild number of sections": (_in_catalog(66, b"\xff\xff"), "do not fit a block"),
 }
+
+
+def test_a_directory_without_a_name_is_refused_and_not_walked_for_ever(tmp_path: Path) -> None:
+    image = bytearray(make_iso(cache_folder(), "plain").read_bytes())
+    at = _record(image, b"BOOT")
+    image[at + 33 : at + 37] = b".;12"
+    path = tmp_path / "damaged.iso"
+    path.write_bytes(image)
+    done = subprocess.run(
+        [sys.executable, "-m", "builder", "ls", "-R", path],
+        check=False, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == 7
+    assert "'' is not a valid name of a file" in done.stderr
 
 
 @pytest.mark.parametrize("name", _DAMAGES)

@@ -189,7 +189,7 @@ class Tree:
     def name_of(self, record: Record) -> str | None:
         """Return the displayed name; ``None`` for hidden records."""
         name = self._stated_name(record)
-        if name is not None and (name in {".", ".."} or "/" in name or "\0" in name):
+        if name is not None and (name in {"", ".", ".."} or "/" in name or "\0" in name):
             raise FormatError(f"ISO 9660: {name!r} is not a valid name of a file")
         return name
 
