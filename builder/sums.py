@@ -10,8 +10,8 @@ _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 def parse_sums(text: str) -> dict[str, str]:
     """Return file name to SHA-256, in lower case; of two lines for a name the first counts."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
-        if parts := _LINE.fullmatch(line):
+    for line in text.split("\n"):
+        if parts := _LINE.fullmatch(line.removesuffix("\r")):
             found.setdefault(parts[2], parts[1].lower())
     return found
 
@@ -23,8 +23,8 @@ def merge_sums(text: str, sums: Mapping[str, str]) -> str:
     """
     ours = {name: f"{digest}  {name}" for name, digest in sums.items() if digest}
     others = []
-    for line in text.splitlines():
-        found = _LINE.fullmatch(line)
+    for line in text.removesuffix("\n").split("\n") if text else ():
+        found = _LINE.fullmatch(line.removesuffix("\r"))
         if not found:
             others.append(line)
         elif found[2] not in sums:

@@ -79,6 +79,19 @@ def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:
         pass
 
 
+def test_the_lines_of_others_stay_as_they_are_whatever_ends_them(tmp_path: Path) -> None:
+    others = [
+        f"{'1' * 64}  one\r",
+        f"{'2' * 64}  form\x0cfeed",
+        "# a comment\x0b",
+        f"{'3' * 64} *\u2028",
+    ]
+    (tmp_path / "SHA256SUMS").write_text("\n".join(others) + "\n", newline="")
+    write_sums(tmp_path / "ours.ova", "0" * 64)
+    found = (tmp_path / "SHA256SUMS").read_bytes().decode().split("\n")
+    assert {*found} == {*others, f"{'0' * 64}  ours.ova", ""}
+
+
 def test_sums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
     import hashlib
 
