@@ -38,7 +38,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 def _carry_out(verb: str, directory: str, record: str) -> int:
     """Do what was asked with the plan of the bundle that runs."""
     with zipfile.ZipFile(os.path.abspath(sys.argv[0])) as bundle:
-        document = load(bundle.read("plan.json").decode(), Unpacking(bundle))
+        store = Unpacking(bundle)
+        document = load(store.read("plan.json"), store)
         if record:
             return _record(document, directory, record)
         tree, known = DirectoryTree(directory), Knowledge(_time_of(document))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from typing import BinaryIO, Dict, Iterable, List, Mapping, Tuple, cast
 
 from .blobs import Blob, Download
@@ -17,6 +18,8 @@ from .forms import Json, Store
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LARGE = 1 << 31
+_DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
+"""What zipfile raises of a member that it cannot read."""
 
 
 class ChangedError(PlanError):
@@ -84,7 +87,18 @@ class Unpacking(Store):
         number = word.get("secret") if isinstance(word, dict) else None
         if type(number) is not int:
             raise PlanError("the plan has a secret in the open; wanted its number")
-        return Blob.of(self._archive.read(self._member(f"secrets/{number}")))
+        return Blob.of(self.read(f"secrets/{number}"))
+
+    def read(self, name: str) -> bytes:
+        """Return a member.
+
+        Raises:
+            PlanError: the archive lacks it, or it is damaged.
+        """
+        try:
+            return self._archive.read(self._member(name))
+        except _DAMAGED as error:
+            raise PlanError(f"{name} in the bundle is damaged: {error}") from None
 
     def put(self, blob: Blob) -> Json:
         """Refuse: what is read does not change."""
@@ -110,9 +124,12 @@ class _Member:
     def __call__(self) -> BinaryIO:
         """Check the digest, then open it anew: what is damaged is never written anywhere."""
         found = hashlib.sha256()
-        with self._archive.open(self._member) as stream:
-            for piece in iter(lambda: stream.read(1 << 20), b""):
-                found.update(piece)
+        try:
+            with self._archive.open(self._member) as stream:
+                for piece in iter(lambda: stream.read(1 << 20), b""):
+                    found.update(piece)
+        except _DAMAGED as error:
+            raise PlanError(f"the contents of the plan are damaged: {error}") from None
         if found.hexdigest() != self._digest:
             raise PlanError(
                 f"the contents of the plan are damaged: {self._digest} has another digest"

@@ -7,7 +7,7 @@ short one could be guessed back.
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from .blobs import Blob, Download
 from .change import Change
@@ -60,7 +60,7 @@ def dump(document: Document, store: Store) -> str:
     return json.dumps(to_plain(document, store), indent=1, sort_keys=True) + "\n"
 
 
-def load(text: str, store: Store) -> Document:
+def load(text: Union[str, bytes], store: Store) -> Document:
     """Return the document that a text is.
 
     Raises:
@@ -68,7 +68,7 @@ def load(text: str, store: Store) -> Document:
     """
     try:
         plain = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(f"the plan is not valid JSON: {error}") from None
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
         found = plain.get("schema") if isinstance(plain, dict) else plain

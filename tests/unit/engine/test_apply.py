@@ -24,6 +24,7 @@ from builder.changes import (
     UnitState,
     WriteFile,
 )
+from builder.engine.__main__ import main as run_engine
 from builder.engine.apply import apply_all, operations
 from builder.engine.archive import Packing, Unpacking, write_archive
 from builder.engine.directory import DirectoryTree
@@ -146,3 +147,41 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(tmp_path: Path) -> None:
     )
     assert len(apply_all(wanted, tree, KNOWN)) == 2
     assert operations(wanted, tree, KNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({}, "lack plan.json"),
+        ({"plan.json": b"\xff"}, "is not valid JSON"),
+        ({"plan.json": b"[" * 100_000}, "is not valid JSON"),
+        ({"plan.json": b"{}"}, "the plan has the schema None"),
+    ],
+)
+def test_a_bundle_that_is_damaged_is_a_sentence(
+    members: dict[str, bytes], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    bundle = tmp_path / "bundle.pyz"
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    monkeypatch.setattr("sys.argv", [str(bundle)])
+    assert run_engine(["check", str(tmp_path)]) == 2
+    told = capfd.readouterr().err
+    assert told.startswith("photon-builder: ")
+    assert said in told
+
+
+def test_a_damaged_member_of_a_bundle_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "bundle.pyz"
+    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("plan.json", b"{}" * 1000)
+    data = bytearray(bundle.read_bytes())
+    data[39:45] = b"\xff" * 6  # behind the header of the first member
+    bundle.write_bytes(data)
+    monkeypatch.setattr("sys.argv", [str(bundle)])
+    assert run_engine(["check", str(tmp_path)]) == 2
+    assert "plan.json in the bundle is damaged" in capfd.readouterr().err
