@@ -48,7 +48,7 @@ class _Fuzz:
     """A run."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
-        from tools.fuzz_doors import DOORS
+        from tools import fuzz_doors, fuzz_parts
         from tools.fuzz_seeds import make_seeds
 
         os.environ["PHOTON_BUILDER_CACHE"] = str(folder / "cache")
@@ -56,8 +56,12 @@ class _Fuzz:
         os.environ.update({"NO_COLOR": "1", "ROOT_PASSWORD": "x", "PIHOLE_PASSWORD": "y"})
         self._options = options
         self._folder = folder
-        self._doors = {name: DOORS[name] for name in options.only or DOORS}
+        doors = {**fuzz_doors.DOORS, **fuzz_parts.DOORS}
+        self._doors = {name: doors[name] for name in options.only or doors}
         self._seeds = make_seeds(folder)
+        if "tables" in self._doors:
+            for name in ("gce", "azure"):
+                fuzz_parts.unpack(folder, name)
         self._counts = dict.fromkeys(self._doors, 0)
         self._spent = dict.fromkeys(self._doors, 0.0)
         self._known: dict[str, str] = {}
