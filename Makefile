@@ -9,7 +9,7 @@ PROGRAM = $(VENV)/bin/photon-builder
 PYTHON  = $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install image nightly burn plan targets doctor setup judges check format test test-fast bench golden docs clean
+.PHONY: help install image nightly burn plan targets doctor setup judges check format test test-fast fuzz faults bench golden docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ test-fast: setup ## the quick tests alone
 
 fuzz: setup ## send every door what nobody should send, for SECONDS=60; SEED=N for other cases
 	@$(PYTHON) -m tools.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+faults: setup ## fail its system calls and kill it at work, for SECONDS=60; SEED=N for other faults
+	@$(PYTHON) -m tools.faults --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 bench: setup judges ## measure against cp and the qemu-img route, in one run
 	@$(PYTHON) -m tools.bench
