@@ -1,4 +1,4 @@
-"""The front door for programs: load a spec, plan, build, verify, inspect.
+"""The front door for programs: load a spec, plan, build, verify, inspect, burn.
 
 Everything here is what the command line itself calls. Errors are those of
 :mod:`builder.errors`; whatever is wrong with a spec comes as problems with their places.
@@ -13,10 +13,11 @@ Everything here is what the command line itself calls. Errors are those of
     api.verify(outcome.artifact, request)
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder.burn.options import BurnOptions
 from builder.errors import Diagnostic, SpecError
 from builder.lock import read_lock
 from builder.reading import load_checked
@@ -27,6 +28,7 @@ from builder.structs import Struct
 from builder.targets import Target
 
 if TYPE_CHECKING:
+    from builder.burn.api import BurnReport
     from builder.cache import Cache
     from builder.claims import Verdict
     from builder.plan import Plan
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Base",
+    "BurnOptions",
     "Diagnostic",
     "FileBase",
     "Loaded",
@@ -43,6 +46,7 @@ __all__ = [
     "Spec",
     "Target",
     "build",
+    "burn",
     "inspect",
     "load",
     "make_request",
@@ -192,3 +196,37 @@ def inspect(artifact: str | Path, *, packages: bool = False) -> dict[str, Any]:
 
     with open_image(Path(artifact)) as image:
         return describe(image, packages=packages)
+
+
+def burn(
+    image: str | Path,
+    devices: Sequence[str | Path],
+    options: BurnOptions,
+    *,
+    ask: Callable[[str], str] | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+    progress: "Progress | None" = None,
+) -> "BurnReport":
+    """Write an image to cards or sticks, read it back, and eject them.
+
+    A card that fails does not stop the others: its error is in its result.
+
+    Args:
+        image: Path or address of the image.
+        devices: Block devices; links are followed.
+        options: Which disk is meant, which image is accepted, and how it is written.
+        ask: Returns what the user types when asked for a confirmation such as ``sdb 31.9G``;
+            without it, ``options`` have to confirm every disk.
+        notify: Called with what the user must read before confirming.
+        progress: Where progress is shown.
+
+    Raises:
+        DeviceError: a device must not be written, or is not confirmed.
+        DigestMismatch: the image's digest or signature is not valid.
+        BuilderError: the image cannot be read, or is not a disk image.
+    """
+    from builder.burn.api import burn as burn_image
+
+    return burn_image(
+        str(image), list(map(Path, devices)), options, ask=ask, notify=notify, progress=progress
+    )

@@ -1,56 +1,79 @@
-"""Runs of an image gathered in aligned buffers, as direct writes want them.
+"""An image as aligned chunks and the gaps between them, as direct writes need it.
 
 Source: open(2), O_DIRECT: address, length and offset have to be multiples of the sector. Buffers
 are anonymous mappings, which begin on a page; there is a fixed number of them, so that memory
-does not depend on how much slower a card is than what is read.
+use does not depend on how much slower a card is than the image.
 
-The first MiB ends a chunk of its own: it is written last. Equal images give equal chunks.
+The first MiB is a chunk of its own: it is written last. Equal images give equal chunks.
 """
 
+import hashlib
 import mmap
 import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
-from builder.burn.memory import Sum
 from builder.errors import FormatError
 from builder.formats.disk import KIB, MIB
 from builder.formats.stream import Span
 from builder.structs import Struct
 
 CHUNK = 4 * MIB
-"""What is asked of a device at once."""
+"""Bytes of one request."""
 HEAD = MIB
-"""What is written last: without it nothing boots."""
+"""Bytes that are written last: without them nothing boots."""
 ALIGN = 4 * KIB
 SHORTEST_GAP = 256 * KIB
-"""Shorter runs of zeros are written: that is quicker than another request."""
+"""Shorter gaps are written as zeros: that is quicker than another request."""
 
 _LONGEST_GAP = 256 * MIB
-_PIECE = 512 * KIB
-"""What is copied at once: it is still near the processor when it is summed up."""
+_COPY_SIZE = 512 * KIB
+"""Bytes of one copy: small enough to be hashed while still in the processor's cache."""
 
 Run = tuple[int, bytes | Span]
-"""Offset in the image and what is there."""
+"""Offset in the image, and the data there."""
+
+new_checksum = partial(hashlib.sha256, usedforsecurity=False)
+"""Starts the checksum by which a range that is read back is compared with what was written."""
+
+
+class BlockPatches:
+    """Blocks of one card that differ from the image, such as its own host name.
+
+    Args:
+        blocks: Offset, a multiple of ``ALIGN``, to the bytes there.
+    """
+
+    def __init__(self, blocks: Mapping[int, bytes] | None = None) -> None:
+        self._blocks = dict(sorted((blocks or {}).items()))
+
+    def within(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield offset and bytes of the blocks' parts in a range, padded to ``ALIGN``."""
+        for offset, block in self._blocks.items():
+            low, high = max(start, offset), min(end, offset + len(block))
+            if low < high:
+                padded = -(-(high - low) // ALIGN) * ALIGN
+                yield low, block[low - offset : high - offset].ljust(padded, b"\0")
 
 
 class Gap(Struct, frozen=True):
-    """A run of an image that holds nothing but zeros."""
+    """A range of an image that holds nothing but zeros."""
 
     offset: int
     length: int
 
     @property
     def end(self) -> int:
-        """First byte behind it."""
+        """First byte after it."""
         return self.offset + self.length
 
     def release(self) -> None:
-        """Give nothing back."""
+        """Do nothing: a gap has no buffer."""
 
 
-class Pool:
+class BufferPool:
     """A fixed number of buffers."""
 
     def __init__(self, count: int) -> None:
@@ -60,29 +83,29 @@ class Pool:
 
     @property
     def free(self) -> int:
-        """How many can be taken now."""
+        """Number of free buffers."""
         return self._free.qsize()
 
     def take(self) -> mmap.mmap:
-        """Return a buffer, when there is one."""
+        """Return a buffer as soon as one is free."""
         return self._free.get()
 
     def give(self, buffer: mmap.mmap) -> None:
-        """Let others have a buffer."""
+        """Return a buffer to the pool."""
         self._free.put(buffer)
 
 
 class Chunk:
-    """A run of an image in an aligned buffer, shared by the writers of several cards.
+    """A range of an image in an aligned buffer, shared by the writers of several cards.
 
     Attributes:
         offset: In the image; a multiple of ``ALIGN``.
-        length: A multiple of ``ALIGN``, zeros at its end if need be.
-        checksum: Of its bytes; empty where nobody asked for it.
+        length: A multiple of ``ALIGN``; padded with zeros.
+        checksum: Checksum of its bytes; empty when nothing is read back.
     """
 
     def __init__(
-        self, offset: int, length: int, buffer: mmap.mmap, pool: Pool, checksum: bytes = b""
+        self, offset: int, length: int, buffer: mmap.mmap, pool: BufferPool, checksum: bytes = b""
     ) -> None:
         self.offset = offset
         self.length = length
@@ -94,20 +117,20 @@ class Chunk:
 
     @property
     def end(self) -> int:
-        """First byte behind it."""
+        """First byte after it."""
         return self.offset + self.length
 
     @property
     def view(self) -> memoryview:
-        """The bytes; not to be changed."""
+        """The bytes, not to be changed."""
         return memoryview(self._buffer)[: self.length]
 
     def share(self, readers: int) -> None:
-        """Say how many will release it."""
+        """Set the number of readers that release it."""
         self._readers = readers
 
     def release(self) -> None:
-        """Say that one of the readers needs it no more; the last gives the buffer back."""
+        """Release it for one reader; the last release frees the buffer."""
         with self._lock:
             self._readers -= 1
             is_last = self._readers == 0
@@ -115,29 +138,40 @@ class Chunk:
             self._pool.give(self._buffer)
 
 
-Task = Chunk | Gap
-"""A part of an image to be made true of a card."""
+Part = Chunk | Gap
+"""A part of an image to be written to a card."""
 
 
-def iter_tasks(runs: Iterable[Run], size: int, pool: Pool, *, sums: bool = False) -> Iterator[Task]:
+def iter_parts(
+    runs: Iterable[Run], size: int, pool: BufferPool, *, checksums: bool = False
+) -> Iterator[Part]:
     """Yield a whole image as chunks and as the gaps between them, in order.
 
     Args:
-        runs: What is not zero, in ascending order.
-        size: Length of the image in bytes.
-        pool: Where buffers come from; whoever takes a chunk has to release it.
-        sums: Whether chunks are summed up, once for all cards.
+        runs: Data that is not zero, in ascending order.
+        size: Size of the image in bytes.
+        pool: Source of the buffers; the caller releases each chunk.
+        checksums: Whether to hash the chunks, once for all cards.
     """
     position = 0
-    for chunk in _iter_chunks(runs, _Filler(pool, sums=sums)):
+    for chunk in _iter_chunks(runs, _Filler(pool, checksums=checksums)):
         yield from _iter_gaps(position, chunk.offset)
         position = chunk.end
         yield chunk
     yield from _iter_gaps(position, size)
 
 
+def containing(parts: Iterable[Part], offsets: set[int]) -> Iterator[Part]:
+    """Yield the parts that contain one of the offsets; release the others."""
+    for part in parts:
+        if any(part.offset <= offset < part.end for offset in offsets):
+            yield part
+        else:
+            part.release()
+
+
 def _iter_gaps(start: int, end: int) -> Iterator[Gap]:
-    """Yield what lies between two chunks, in parts that do not take too long."""
+    """Yield the gap between two chunks, in parts that do not take too long."""
     while start < end:
         length = min(_LONGEST_GAP, end - start)
         yield Gap(start, length)
@@ -145,25 +179,24 @@ def _iter_gaps(start: int, end: int) -> Iterator[Gap]:
 
 
 def _iter_chunks(runs: Iterable[Run], filler: "_Filler") -> Iterator[Chunk]:
-    """Yield the chunks alone."""
     for offset, content in runs:
         yield from filler.add(offset, content)
     yield from filler.flush()
 
 
 class _Filler:
-    """Fills one buffer after the other."""
+    """Copies runs into one buffer after the other."""
 
-    def __init__(self, pool: Pool, *, sums: bool) -> None:
+    def __init__(self, pool: BufferPool, *, checksums: bool) -> None:
         self._pool = pool
-        self._sums = sums
-        self._sum = Sum()
+        self._checksums = checksums
+        self._checksum = new_checksum()
         self._buffer: mmap.mmap | None = None
         self._start = 0
         self._filled = 0
 
     def add(self, offset: int, content: bytes | Span) -> Iterator[Chunk]:
-        """Take the next run; short gaps before it are filled with zeros."""
+        """Copy the next run; a short gap before it is filled with zeros."""
         gap = offset - (self._start + self._filled)
         if self._buffer is not None and gap > SHORTEST_GAP:
             yield from self.flush()
@@ -175,14 +208,14 @@ class _Filler:
         yield from self._fill(content)
 
     def flush(self) -> Iterator[Chunk]:
-        """Give away what is there."""
+        """Yield the chunk that is begun."""
         if self._buffer is not None:
             padding = -self._filled % ALIGN
             self._put(self._buffer, bytes(padding), 0, padding)
-            checksum = self._sum.digest() if self._sums else b""
+            checksum = self._checksum.digest() if self._checksums else b""
             yield Chunk(self._start, self._filled, self._buffer, self._pool, checksum)
             self._start, self._filled, self._buffer = self._start + self._filled, 0, None
-            self._sum.reset()
+            self._checksum = new_checksum()
 
     def _fill(self, content: bytes | Span) -> Iterator[Chunk]:
         """Copy content, over as many buffers as it needs."""
@@ -191,23 +224,22 @@ class _Filler:
             if self._buffer is None:
                 self._buffer = self._pool.take()
             limit = HEAD - self._start if self._start < HEAD else CHUNK - self._start % CHUNK
-            count = min(length - done, limit - self._filled, _PIECE)
+            count = min(length - done, limit - self._filled, _COPY_SIZE)
             self._put(self._buffer, content, done, count)
             done += count
             if self._filled == limit:
                 yield from self.flush()
 
     def _put(self, buffer: mmap.mmap, content: bytes | Span, start: int, count: int) -> None:
-        """Copy some bytes to the end of what is in the buffer; they have room there."""
+        """Append some bytes to the buffer, which has room for them."""
         view = memoryview(buffer)[self._filled : self._filled + count]
         _copy(content, start, view)
         self._filled += count
-        if self._sums:
-            self._sum.update(view)
+        if self._checksums:
+            self._checksum.update(view)
 
 
 def _copy(content: bytes | Span, start: int, view: memoryview) -> None:
-    """Copy a part of a run into a buffer."""
     if isinstance(content, bytes):
         view[:] = content[start : start + len(view)]
         return
@@ -217,6 +249,6 @@ def _copy(content: bytes | Span, start: int, view: memoryview) -> None:
         if not count:
             raise FormatError(
                 f"the image ends at byte {content.offset + start + done} while it is read",
-                hint="was it replaced or cut short meanwhile? run again",
+                hint="check that it was not replaced or truncated, and run again",
             )
         done += count

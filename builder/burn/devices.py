@@ -1,10 +1,10 @@
-"""The block devices of this machine, and what the kernel knows of each.
+"""The host's block devices, and what the kernel reports about each.
 
-Source: the kernel's ``Documentation/ABI/stable/sysfs-block``; ``drivers/mmc/core/bus.c`` for the
-type of a card; SPC-4, 7.8.15, for the page with a SCSI disk's serial number. Sizes in sysfs are
-sectors of 512 bytes, whatever the device has.
+Sources: sysfs(5), proc(5); the kernel's ``Documentation/ABI/stable/sysfs-block``, and
+``drivers/mmc/core/bus.c`` for the type of a card; SPC-4, 7.8.15, for the page with
+a SCSI disk's serial number. Sizes in sysfs are sectors of 512 bytes, whatever the device has.
 
-Does not open a device: what is on one is the business of ``contents``.
+Does not open a device; :mod:`builder.burn.confirm` reads what is on one.
 """
 
 import re
@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.burn.system import System, read_attribute, read_number
 from builder.formats.disk import SECTOR
 from builder.structs import Struct
 
@@ -32,6 +31,49 @@ _SPECIAL = (
 _PAGE_HEADER = 4
 
 
+class SystemRoot(Struct, frozen=True):
+    """Where ``/sys``, ``/proc`` and ``/dev`` are read: the host, or a directory with a copy.
+
+    Attributes:
+        root: The directory that stands for ``/``.
+    """
+
+    root: Path = Path("/")
+
+    @property
+    def blocks(self) -> Path:
+        """Folder with a link for every block device, partitions included."""
+        return self.root / "sys/class/block"
+
+    @property
+    def proc(self) -> Path:
+        """Folder of procfs."""
+        return self.root / "proc"
+
+    @property
+    def dev(self) -> Path:
+        """Folder of the device nodes."""
+        return self.root / "dev"
+
+    def below(self, path: str) -> Path:
+        """Return an absolute path of the system below the root."""
+        return self.root / path.lstrip("/")
+
+
+def read_attribute(path: Path) -> str:
+    """Return a file's text without its newline; empty when it is missing or unreadable."""
+    try:
+        return path.read_bytes().decode("utf-8", "replace").strip("\0\n ")
+    except OSError:
+        return ""
+
+
+def read_number(path: Path) -> int:
+    """Return the number in a file, zero for none."""
+    text = read_attribute(path)
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
 class Device(Struct, frozen=True):
     """A whole block device.
 
@@ -41,13 +83,13 @@ class Device(Struct, frozen=True):
         size: Bytes.
         sector: Smallest unit of a direct write, bytes.
         model: Vendor and model, cleaned for a terminal.
-        serial: Serial number, or that of the card; empty when none is told.
-        wwn: World-wide name; empty when none is told.
+        serial: Serial number of the disk or the card; empty when unknown.
+        wwn: World-wide name; empty when unknown.
         transport: ``USB``, ``SD``, ``eMMC``, ``NVMe``, ``SATA``, ``SCSI``, ``virtio``, ``loop`` …
-        special: What it is when it is no disk, empty for a disk.
-        is_removable: Whether it can be taken out and carried away.
+        special: What it is when it is not a disk; empty for a disk.
+        is_removable: Whether it is removable or hot-pluggable.
         is_read_only: Whether the kernel refuses writes.
-        diskseq: Grows whenever another disk appears under this name; zero when not told.
+        diskseq: Increases when another disk appears under this name; zero when unknown.
         partitions: Names of its partitions.
     """
 
@@ -67,16 +109,16 @@ class Device(Struct, frozen=True):
 
     @property
     def path(self) -> Path:
-        """Its node."""
+        """Path of its device node."""
         return Path("/dev", self.name.replace("!", "/"))
 
     @property
     def is_loop(self) -> bool:
-        """Whether a file stands behind it."""
+        """Whether it is a loop device."""
         return self.transport == "loop"
 
     def describe(self) -> str:
-        """Return it as people tell it from others, always in the same order."""
+        """Return what identifies it to a user, always in the same order."""
         serial = f"serial …{self.serial[-4:]}" if self.serial else "no serial number"
         parts = (str(self.path), self.model, format_size(self.size), self.transport, serial)
         return "  ".join(part for part in parts if part)
@@ -89,15 +131,15 @@ def format_size(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def iter_devices(system: System) -> Iterator[Device]:
-    """Yield every whole block device, by name; those without a medium too."""
+def iter_devices(system: SystemRoot) -> Iterator[Device]:
+    """Yield every whole block device by name, also those without a medium."""
     for path in sorted(_entries(system.blocks), key=lambda entry: _natural(entry.name)):
         if not (path / "partition").exists():
             yield read_device(system, path.name)
 
 
-def read_device(system: System, name: str) -> Device:
-    """Return what the kernel knows of one whole device."""
+def read_device(system: SystemRoot, name: str) -> Device:
+    """Return the kernel's attributes of one whole device."""
     path = (system.blocks / name).resolve()
     transport = _transport(path, name)
     return Device(
@@ -120,7 +162,7 @@ def read_device(system: System, name: str) -> Device:
 
 
 def clean(text: str) -> str:
-    """Return a vendor's text without what could upset a terminal: control and bidi characters."""
+    """Return a vendor's text without control and bidirectional characters."""
     kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
     return " ".join(kept.split())
 
@@ -141,12 +183,12 @@ def _transport(path: Path, name: str) -> str:
 
 
 def _is_removable(path: Path, transport: str) -> bool:
-    """Tell what can be carried away: an eMMC and a hot-pluggable NVMe cannot."""
+    """Return whether a device is removable: an eMMC and a hot-pluggable NVMe are not."""
     return read_attribute(path / "removable") == "1" or transport in {"USB", "SD", "loop"}
 
 
 def _special(path: Path, name: str) -> str:
-    """Say what a device is when it is no disk."""
+    """Return what a device is when it is not a disk."""
     for pattern, what in _SPECIAL:
         if pattern.fullmatch(name):
             return what
@@ -154,7 +196,7 @@ def _special(path: Path, name: str) -> str:
 
 
 def _model(path: Path) -> str:
-    """Return vendor and model; a card has a name instead."""
+    """Return vendor and model, or the name of a card."""
     vendor = read_attribute(path / "device/vendor")
     model = read_attribute(path / "device/model") or read_attribute(path / "device/name")
     numeric = vendor.startswith("0x")  # a PCI number, not a name
@@ -162,7 +204,7 @@ def _model(path: Path) -> str:
 
 
 def _serial(path: Path) -> str:
-    """Return a serial number: the disk's own, its page of SCSI data, or that of the USB device."""
+    """Return the serial number of the disk, else of its SCSI page, else of its USB device."""
     for attribute in ("serial", "device/serial", "device/cid"):
         if found := clean(read_attribute(path / attribute)):
             return found
@@ -170,7 +212,6 @@ def _serial(path: Path) -> str:
 
 
 def _scsi_serial(path: Path) -> str:
-    """Return the serial number in a page of SCSI data."""
     try:
         page = path.read_bytes()
     except OSError:
@@ -179,7 +220,6 @@ def _scsi_serial(path: Path) -> str:
 
 
 def _usb_serial(path: Path) -> str:
-    """Return the serial number of the USB device that a disk is in."""
     if not any(_USB.fullmatch(part) for part in path.parts):
         return ""
     for parent in path.parents:
@@ -189,7 +229,6 @@ def _usb_serial(path: Path) -> str:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, nothing when it is not there."""
     try:
         return list(folder.iterdir())
     except OSError:
@@ -197,7 +236,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _natural(name: str) -> tuple[str, int, str]:
-    """Order names as people count: sda9 before sda10, sdz before sdaa."""
+    """Return a sort key: sda9 before sda10, sdz before sdaa."""
     found = re.fullmatch(r"(.*?)(\d*)", name)
     stem, digits = found.groups() if found else (name, "")
     return f"{len(stem):04d}{stem}", int(digits or 0), name

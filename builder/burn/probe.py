@@ -1,9 +1,9 @@
-"""Whether a card is as large as it says: cards are sold that are not.
+"""Detects cards with a false capacity.
 
-A block with a tag of its own is written at places that lie ever farther apart, up to the last one;
-then all are read. A fake card either loses what lies beyond its end, or puts it where something
-else was, as many bytes before as it really has: a power of two. So there is a place that many
-bytes after the first one, for every power. Source of the idea: f3probe(1), by Michel Machado.
+A block with a unique tag is written at offsets with growing distances, up to the last one; then
+all are read. A fake card either loses what lies beyond its real end, or wraps around: it overwrites
+what is as many bytes before as it really has, a power of two. So there is an offset that many bytes
+after the first one, for every power of two. Source of the idea: f3probe(1), by Michel Machado.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from builder.formats.disk import KIB, MIB
 
 BLOCK = 4 * KIB
 LEAST_SIZE = 8 * 10**9
-"""Smaller cards are not worth faking."""
+"""Smaller cards are not faked."""
 _PLACES = 48
 _ANCHOR = MIB
 
 
-class Medium(Protocol):
-    """Something that is written and read at offsets."""
+class ProbedMedium(Protocol):
+    """A medium that can be written and read at offsets."""
 
     @property
     def size(self) -> int:
-        """What it says of itself, in bytes."""
+        """The capacity that it reports, bytes."""
         ...
 
     def write(self, view: memoryview, offset: int) -> None:
-        """Write a run."""
+        """Write a range."""
         ...
 
     def read(self, view: memoryview, offset: int) -> None:
@@ -44,12 +44,12 @@ class Medium(Protocol):
         ...
 
 
-def probe(medium: Medium, name: str) -> None:
-    """Write and read tags all over a medium; what was there is lost.
+def probe(medium: ProbedMedium, name: str) -> None:
+    """Write and read tags all over a medium; its data is lost.
 
     Raises:
-        DeviceError: it does not keep what lies beyond some place.
-        HostError: it fails outright.
+        DeviceError: the medium loses data beyond some offset.
+        HostError: the medium fails.
     """
     nonce = secrets.token_bytes(16)
     places = list(iter_places(medium.size))
@@ -60,14 +60,14 @@ def probe(medium: Medium, name: str) -> None:
         if not _holds(medium, nonce, place):
             real = _find_period(medium, secrets.token_bytes(16)) or _between(before, place)
             raise DeviceError(
-                f"{name}: says that it has {format_size(medium.size)}, but does not keep all that "
-                f"is written to it: its real size is about {real}",
-                hint="cards that lie about their size are sold; f3probe and H2testw tell more",
+                f"{name}: reports {format_size(medium.size)}, but does not keep all that is "
+                f"written to it: its real size is about {real}",
+                hint="cards with a false size are sold; f3probe and H2testw show details",
             )
 
 
 def iter_places(size: int) -> Iterator[int]:
-    """Yield places, dense at the beginning and sparse later, and the last one."""
+    """Yield offsets, dense at the beginning and sparse later, and the last one."""
     last = size // BLOCK * BLOCK - BLOCK
     ratio = (max(size, 2 * MIB) / MIB) ** (1 / (_PLACES - 1))
     spread = {min(last, int(MIB * ratio**n) // BLOCK * BLOCK) for n in range(_PLACES)}
@@ -76,15 +76,15 @@ def iter_places(size: int) -> Iterator[int]:
 
 
 def _iter_powers(last: int) -> Iterator[int]:
-    """Yield the places a power of two after the anchor."""
+    """Yield the offsets a power of two after the anchor."""
     power = _ANCHOR
     while _ANCHOR + power <= last:
         yield _ANCHOR + power
         power *= 2
 
 
-def _find_period(medium: Medium, nonce: bytes) -> str:
-    """Return after how many bytes a card begins anew, empty when it does not."""
+def _find_period(medium: ProbedMedium, nonce: bytes) -> str:
+    """Return after how many bytes a card wraps around, empty when it does not."""
     _write(medium, nonce, _ANCHOR)
     for place in _iter_powers(medium.size - BLOCK):
         _write(medium, nonce, place)
@@ -94,26 +94,23 @@ def _find_period(medium: Medium, nonce: bytes) -> str:
     return ""
 
 
-def _write(medium: Medium, nonce: bytes, place: int) -> None:
-    """Write the tag of a place."""
+def _write(medium: ProbedMedium, nonce: bytes, place: int) -> None:
     buffer = mmap.mmap(-1, BLOCK)
     buffer[:] = _tag(nonce, place)
     medium.write(memoryview(buffer), place)
 
 
-def _holds(medium: Medium, nonce: bytes, place: int) -> bool:
-    """Tell whether the tag of a place is there."""
+def _holds(medium: ProbedMedium, nonce: bytes, place: int) -> bool:
     buffer = mmap.mmap(-1, BLOCK)
     medium.read(memoryview(buffer), place)
     return buffer[:] == _tag(nonce, place)
 
 
 def _tag(nonce: bytes, place: int) -> bytes:
-    """Return a block that no other place has, and no other run."""
+    """Return a block that is unique to an offset and to this probe."""
     seed = hashlib.sha256(nonce + place.to_bytes(8, "little")).digest()
     return seed * (BLOCK // len(seed))
 
 
 def _between(before: int, place: int) -> str:
-    """Return between which sizes the real one is."""
     return f"{format_size(before)} to {format_size(place)}"

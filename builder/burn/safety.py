@@ -1,40 +1,43 @@
-"""What must not be written, or not without more being said: every refusal, as a sentence.
+"""Which device a path names, and every reason against writing it.
 
-The rules are numbered as in docs/adr/0014-burning.md. Nothing here opens a device; what can only
-be known from an open one (is it still the same, is it as large as it says) is asked later.
+The rules are numbered as in docs/adr/0014-burning.md. Nothing here opens a device for writing; what
+only an open device shows (is it still the same, is its capacity true) is checked later.
+
+Sources: stat(2), ``st_rdev``; the kernel's ``Documentation/ABI/stable/sysfs-block``; OpenZFS
+``module/os/linux/spl/spl-kstat.c``: every imported pool has a folder in ``/proc/spl/kstat/zfs``.
+Which pool a disk belongs to is in its label, which only root may read.
 """
 
+import os
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.burn.backing import Backing, Use
-from builder.burn.devices import Device, format_size
-from builder.errors import DeviceError
+from builder.burn.config import iter_protections
+from builder.burn.devices import (
+    Device,
+    SystemRoot,
+    clean,
+    format_size,
+    read_attribute,
+    read_device,
+)
+from builder.burn.options import BurnOptions
+from builder.burn.usage import DeviceUsage, DeviceUse
+from builder.errors import DeviceError, FormatError
+from builder.formats.disk import SECTOR
+from builder.formats.partitions import read_partitions
+from builder.formats.sparse import SparseDisk
+from builder.formats.zfs import iter_labels
 from builder.structs import Struct
 
 _SYSTEM_POINTS = frozenset({"/", "/usr", "/var", "/home", "/boot", "/efi"})
-_LIST = "photon-builder devices lists what can be written"
+_LIST = "photon-builder devices lists the devices that can be written"
+_OTHER_PROGRAMS = "Raspberry Pi Imager and balenaEtcher write the same image"
 
 
-class Permits(Struct, frozen=True):
-    """What the user has said on the command line.
-
-    Attributes:
-        allow_fixed: A disk that cannot be carried away may be written.
-        allow_loop: A loop device may be written: to try an image, and for tests.
-        serial: The serial number that the device must have; empty: any.
-        size: The size in bytes that it must have, give or take 2 %; zero: any.
-        unmount: Its filesystems may be unmounted.
-    """
-
-    allow_fixed: bool = False
-    allow_loop: bool = False
-    serial: str = ""
-    size: int = 0
-    unmount: bool = False
-
-
-class Refusal(Struct, frozen=True):
+class DeviceRefusal(Struct, frozen=True):
     """Why a device is not written.
 
     Attributes:
@@ -48,11 +51,62 @@ class Refusal(Struct, frozen=True):
     is_final: bool = True
 
 
-def check(refusals: Iterator[Refusal], device: Device) -> None:
-    """Complain about the first refusal, and add the others.
+def check_platform() -> None:
+    """Refuse a platform on which the rules cannot be kept.
 
     Raises:
-        DeviceError: there is one.
+        DeviceError: this is not a Linux with its own disks; the hint names other programs.
+    """
+    if sys.platform == "darwin":
+        raise DeviceError(
+            "macOS: its disks cannot be identified as reliably as on Linux; burn writes none",
+            hint=_OTHER_PROGRAMS,
+        )
+    if sys.platform != "linux":
+        raise DeviceError(f"{sys.platform}: burn runs on Linux only", hint=_OTHER_PROGRAMS)
+    if "microsoft" in os.uname().release.lower():
+        raise DeviceError(
+            "WSL: this Linux sees virtual disks, not the card readers of the Windows below it",
+            hint="write the image in Windows: Raspberry Pi Imager, balenaEtcher or Rufus",
+        )
+
+
+def find_device(system: SystemRoot, usage: DeviceUsage, path: Path) -> Device:
+    """Return the whole device that a path names; links are followed once, numbers count then.
+
+    Raises:
+        DeviceError: the path does not exist, or is not a whole block device.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DeviceError(f"{path}: {error.strerror}; wanted a disk", hint=_LIST) from error
+    if not stat.S_ISBLK(status.st_mode):
+        is_file = stat.S_ISREG(status.st_mode)
+        raise DeviceError(
+            f"{path}: {_kind(status.st_mode)}; wanted a disk",
+            hint="--to-file writes a file" if is_file else _LIST,
+        )
+    number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    name = usage.name_of(number)
+    if not name:
+        raise DeviceError(f"{path}: the kernel knows no disk {number}", hint=_LIST)
+    folder = (system.blocks / name).resolve()
+    if (folder / "partition").exists():
+        disk = folder.parent.name
+        raise DeviceError(
+            f"{path}: is partition {read_attribute(folder / 'partition')} of /dev/{disk}; "
+            "wanted a whole disk",
+            hint=f"an image has partitions of its own: give /dev/{disk}",
+        )
+    return read_device(system, name)
+
+
+def check(refusals: Iterator[DeviceRefusal], device: Device) -> None:
+    """Raise the first refusal, with the others as notes.
+
+    Raises:
+        DeviceError: there is a refusal.
     """
     first = next(refusals, None)
     if first is None:
@@ -63,94 +117,169 @@ def check(refusals: Iterator[Refusal], device: Device) -> None:
     raise error
 
 
-def refusals(device: Device, backing: Backing, permits: Permits) -> Iterator[Refusal]:
+def all_refusals(
+    device: Device, system: SystemRoot, usage: DeviceUsage, options: BurnOptions
+) -> Iterator[DeviceRefusal]:
     """Yield every reason against writing a device that is known before it is opened."""
-    yield from _unfit(device, permits)
-    yield from _system_uses(device, backing)
-    yield from _unnamed(device, permits)
-    yield from _mounted(device, backing, permits)
+    yield from refusals(device, usage, options)
+    yield from pool_refusals(device, system)
+    yield from protected_refusals(device, system)
 
 
-def source_refusals(device: Device, backing: Backing, paths: dict[str, Path]) -> Iterator[Refusal]:
-    """Yield the things of ours that are stored on a device: what is read cannot be written over.
+def refusals(device: Device, usage: DeviceUsage, options: BurnOptions) -> Iterator[DeviceRefusal]:
+    """Yield the reasons that the kernel's tables and the options give."""
+    yield from _unfit(device, options)
+    yield from _system_uses(device, usage)
+    yield from _unnamed(device, options)
+    yield from _mounted(device, usage, options)
+
+
+def protected_refusals(device: Device, system: SystemRoot) -> Iterator[DeviceRefusal]:
+    """Yield the lines of the user's list of protected disks that match a device."""
+    for found in iter_protections(device, system):
+        yield DeviceRefusal(
+            f"you protected it: {found.path}, line {found.line}: {found.pattern}",
+            "remove that line if the disk may be erased after all",
+        )
+
+
+def pool_refusals(device: Device, system: SystemRoot) -> Iterator[DeviceRefusal]:
+    """Yield the imported ZFS pools that a disk or one of its partitions belongs to."""
+    folder = system.proc / "spl/kstat/zfs"
+    pools = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
+    for pool in sorted(pools & set(_iter_pools(device, system) if pools else ())):
+        name = clean(pool)
+        yield DeviceRefusal(
+            f"is part of the ZFS pool {name}, which is in use",
+            f"zpool export {name}, if it may be erased",
+        )
+
+
+def source_refusals(
+    device: Device, usage: DeviceUsage, paths: dict[str, Path]
+) -> Iterator[DeviceRefusal]:
+    """Yield the files of this burn that are stored on the device: the source is not overwritten.
 
     Args:
         device: The target.
-        backing: What rests on what.
-        paths: What each path is for, and the path.
+        usage: Which disks are needed for what.
+        paths: Role of each path, and the path.
     """
     for what, path in paths.items():
-        if backing.file_of(device.name) == str(path.resolve()):
-            yield Refusal(f"{what} {path} is the file behind it", "copy it to another file first")
-        if device.name in backing.disks_of_path(str(path.resolve())):
-            yield Refusal(f"{what} {path} is stored on it", "copy it to another disk first")
+        if usage.file_of(device.name) == str(path.resolve()):
+            yield DeviceRefusal(
+                f"{what} {path} is the file behind it", "copy it to another file first"
+            )
+        if device.name in usage.disks_of_path(str(path.resolve())):
+            yield DeviceRefusal(f"{what} {path} is stored on it", "copy it to another disk first")
 
 
-def mounts_of(device: Device, backing: Backing) -> list[Use]:
-    """Return what is mounted from a device."""
-    return [use for use in backing.uses_of(device.name) if use.point]
+def check_size(device: Device, image_name: str, image_size: int) -> None:
+    """Refuse a device that an image does not fit.
+
+    Raises:
+        DeviceError: the device is smaller than the image, or has other sectors.
+    """
+    if device.sector != SECTOR:
+        raise DeviceError(
+            f"{device.path}: has sectors of {device.sector} bytes, but the partition table of "
+            f"{image_name} counts in {SECTOR}",
+            hint="it would not boot: use another card or reader",
+        )
+    if image_size > device.size:
+        raise DeviceError(
+            f"{device.path}: has {device.size} bytes, but {image_name} needs {image_size}",
+            hint="use a larger card",
+        )
 
 
-def _unfit(device: Device, permits: Permits) -> Iterator[Refusal]:
-    """Yield why a device is nothing to write to, whoever needs it."""
-    if device.special and not (device.is_loop and permits.allow_loop):
+def mounts_of(device: Device, usage: DeviceUsage) -> list[DeviceUse]:
+    """Return the mounts of a device."""
+    return [use for use in usage.uses_of(device.name) if use.point]
+
+
+def _unfit(device: Device, options: BurnOptions) -> Iterator[DeviceRefusal]:
+    """Yield why a device cannot be written at all."""
+    if device.special and not (device.is_loop and options.allow_loop):
         lift = device.is_loop
         hint = "--allow-loop, to try an image without a card" if lift else _LIST
-        yield Refusal(f"is {device.special}", hint, is_final=not lift)
+        yield DeviceRefusal(f"is {device.special}", hint, is_final=not lift)
     if device.size == 0:
-        yield Refusal("has no medium in it: its size is zero", "insert a card")
+        yield DeviceRefusal("has no medium in it: its size is zero", "insert a card")
     if device.is_read_only:
-        yield Refusal("is read-only", "move the little slider of the card, or its adapter")
+        yield DeviceRefusal("is read-only", "move the lock switch of the card or its adapter")
 
 
-def _system_uses(device: Device, backing: Backing) -> Iterator[Refusal]:
-    """Yield what this machine needs a device for; no option helps against that."""
-    uses = list(backing.uses_of(device.name))
-    for use in uses:
+def _system_uses(device: Device, usage: DeviceUsage) -> Iterator[DeviceRefusal]:
+    """Yield what the running system needs a device for; no option lifts that."""
+    for use in usage.uses_of(device.name):
         if not use.point:
-            yield Refusal(f"this system swaps to {use.name} on it", _LIST)
+            yield DeviceRefusal(f"this system swaps to {use.name} on it", _LIST)
         elif _is_system(use.point):
-            yield Refusal(f"this system runs from it: {use.name} is mounted at {use.point}", _LIST)
-    if held := backing.holders_of(device.name):
-        names = ", ".join(held)
-        yield Refusal(
-            f"is part of {names}", "stop that first: cryptsetup close, vgchange -an, mdadm --stop"
+            yield DeviceRefusal(
+                f"this system runs from it: {use.name} is mounted at {use.point}", _LIST
+            )
+    if held := usage.holders_of(device.name):
+        yield DeviceRefusal(
+            f"is part of {', '.join(held)}",
+            "stop that first: cryptsetup close, vgchange -an, mdadm --stop",
         )
 
 
 def _is_system(point: str) -> bool:
-    """Tell the mount points that a running system cannot do without."""
     return point in _SYSTEM_POINTS or point.startswith(("/boot/", "/efi/"))
 
 
-def _unnamed(device: Device, permits: Permits) -> Iterator[Refusal]:
-    """Yield what the user has not said of a device, or said of another."""
-    if permits.serial and permits.serial != device.serial:
+def _unnamed(device: Device, options: BurnOptions) -> Iterator[DeviceRefusal]:
+    """Yield where a device differs from the options, or lacks one that names it."""
+    if options.serial and options.serial != device.serial:
         found = f"is {device.serial}" if device.serial else "is not known"
-        yield Refusal(f"its serial number {found}; wanted {permits.serial}", _LIST)
-    if permits.size and abs(device.size - permits.size) * 50 > permits.size:
-        size, wanted = format_size(device.size), format_size(permits.size)
-        yield Refusal(f"it has {size}; wanted {wanted}, give or take 2 %", _LIST)
-    if not device.is_removable and not (permits.allow_fixed and permits.serial):
+        yield DeviceRefusal(f"its serial number {found}; wanted {options.serial}", _LIST)
+    if options.size and abs(device.size - options.size) * 50 > options.size:
+        size, wanted = format_size(device.size), format_size(options.size)
+        yield DeviceRefusal(f"it has {size}; wanted {wanted}, within 2 %", _LIST)
+    if not device.is_removable and not (options.allow_fixed_disk and options.serial):
         serial = f" --expect-serial {device.serial}" if device.serial else ""
-        yield Refusal(
-            f"is a fixed disk ({device.transport}): it cannot be taken out of this machine",
-            f"if it is meant all the same: --allow-fixed-disk{serial}"
+        yield DeviceRefusal(
+            f"is a fixed disk ({device.transport}): it is not removable",
+            f"to write it anyway: --allow-fixed-disk{serial}"
             if serial
             else "it has no serial number to name it by, so it cannot be written",
             is_final=not serial,
         )
 
 
-def _users(use: Use, backing: Backing) -> str:
-    """Return who has something open there, in brackets."""
-    users = backing.users_of(use.point)
-    return f" [used by {users}]" if users else ""
+def _mounted(device: Device, usage: DeviceUsage, options: BurnOptions) -> Iterator[DeviceRefusal]:
+    """Yield the mounted filesystems of a device, with the processes that use them."""
+    if options.unmount:
+        return
+    places = []
+    for use in mounts_of(device, usage):
+        if not _is_system(use.point):
+            users = usage.users_of(use.point)
+            places.append(f"{use.name} at {use.point}{f' [used by {users}]' if users else ''}")
+    if places:
+        yield DeviceRefusal(
+            f"is mounted: {', '.join(places)}", "--unmount, or umount it", is_final=False
+        )
 
 
-def _mounted(device: Device, backing: Backing, permits: Permits) -> Iterator[Refusal]:
-    """Yield the filesystems that somebody is using."""
-    points = [use for use in mounts_of(device, backing) if not _is_system(use.point)]
-    if points and not permits.unmount:
-        where = ", ".join(f"{use.name} at {use.point}{_users(use, backing)}" for use in points)
-        yield Refusal(f"is mounted: {where}", "--unmount, or umount it", is_final=False)
+def _iter_pools(device: Device, system: SystemRoot) -> Iterator[str]:
+    """Yield the pools that the labels of a disk name."""
+    try:
+        with system.below(str(device.path)).open("rb", buffering=0) as stream:
+            disk = SparseDisk(stream.fileno(), device.size, name=str(device.path))
+            try:
+                runs = [(part.offset, part.size) for part in read_partitions(disk)]
+            except FormatError:
+                runs = []
+            for offset, size in ((0, disk.size), *runs):
+                yield from (pool for _, pool in iter_labels(disk, offset, size))
+    except OSError:
+        return
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return "is a regular file"
+    return "is a folder" if stat.S_ISDIR(mode) else "is not a block device"

@@ -1,8 +1,7 @@
-"""A burn from the first look to the last proof: one image, one card or several.
+"""Writes one image to one card or several, reads it back, and reports a result for each card.
 
-Everything that can be refused has been refused before. The order of what is done to a card is that
-of :mod:`builder.burn.writer`; here it is done to all of them, and what goes wrong with one does
-not stop the others.
+Every refusal has been raised before. The order of the steps is that of :mod:`builder.burn.writer`;
+here they run for all cards at once, and a card that fails does not stop the others.
 """
 
 import os
@@ -10,136 +9,173 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from builder.burn.card import Card, open_card
-from builder.burn.chunks import Chunk, Pool, Task, iter_tasks
+from builder.burn.chunks import BlockPatches, BufferPool, Part, containing, iter_parts
 from builder.burn.devices import Device
-from builder.burn.journal import Journal
-from builder.burn.order import Choices, Order, Verdict
-from builder.burn.overlay import Overlay
-from builder.burn.patience import Step
-from builder.burn.personalise import check_card
+from builder.burn.fan_out import DEPTH, CardWorker, fan_out
+from builder.burn.next_step import NextStep
+from builder.burn.options import BurnOptions
+from builder.burn.personalise import CardEdits, check_card
 from builder.burn.probe import LEAST_SIZE, probe
-from builder.burn.proof import check_ranges
-from builder.burn.source import Image
-from builder.burn.spread import DEPTH, Lane, spread
-from builder.burn.writer import Manner, Writer
-from builder.errors import BuilderError, DeviceError, VerifyError
-from builder.formats.disk import SECTOR
+from builder.burn.read_back import read_back
+from builder.burn.resume import ResumeNote
+from builder.burn.safety import check_size
+from builder.burn.source import BurnImage
+from builder.burn.stall_guard import RequestMode
+from builder.burn.writer import CardWriter, WriteMode, WriteStats
+from builder.errors import BuilderError
 from builder.formats.sparse import SparseDisk
 from builder.progress import Progress
-from builder.structs import Struct
+from builder.structs import Struct, field
 
 
-class _Job(Struct):
+class CardOrder(Struct, frozen=True):
+    """One card to be written.
+
+    Attributes:
+        device: The device, as it was confirmed.
+        edits: Settings of this card alone; ``None`` for none.
+    """
+
+    device: Device
+    edits: CardEdits | None = None
+
+
+class CardResult(Struct):
+    """The result of one card.
+
+    Attributes:
+        device: The card.
+        error: Why it failed; ``None`` when it is written, and verified if that was asked for.
+        stats: Statistics.
+        seconds: Duration, read-back included.
+        remarks: Notes for the user.
+        next_step: What to do with it; ``None`` when it failed.
+    """
+
+    device: Device
+    error: BuilderError | None = None
+    stats: WriteStats = field(default_factory=WriteStats)
+    seconds: float = 0.0
+    remarks: list[str] = field(default_factory=list)
+    next_step: NextStep | None = None
+
+
+class _CardState(Struct):
     """A card under way."""
 
-    order: Order
-    lane: Lane
-    journal: Journal
+    order: CardOrder
+    writer: CardWriter
+    note: ResumeNote
     is_touched: bool = False
     is_done: bool = False
 
     @property
-    def writer(self) -> Writer:
-        return self.lane.writer
-
-    @property
     def card(self) -> Card:
-        return self.lane.writer.card
+        return self.writer.card
 
     @property
     def path(self) -> Path:
         return self.order.device.path
 
 
-def check_size(image: Image, device: Device) -> None:
-    """Refuse an image that does not fit.
+def write_cards(
+    image: BurnImage,
+    orders: Sequence[CardOrder],
+    options: BurnOptions,
+    notes: Path,
+    progress: Progress,
+) -> list[CardResult]:
+    """Write an image to every card, and verify it.
+
+    Args:
+        image: The image.
+        orders: The cards.
+        options: How they are written.
+        notes: Folder of the resume notes about interrupted cards.
+        progress: Where progress is shown.
 
     Raises:
-        DeviceError: it has more bytes than the device, or counts in other sectors.
+        BuilderError: the image cannot be read; every card was left blank.
+        KeyboardInterrupt: every card that was started was left blank.
     """
-    if device.sector != SECTOR:
-        raise DeviceError(
-            f"{device.path}: has sectors of {device.sector} bytes, but the partition table of "
-            f"{image.name} counts in {SECTOR}",
-            hint="nothing would boot from it: take another card or reader",
-        )
-    if image.size > device.size:
-        raise DeviceError(
-            f"{device.path}: has {device.size} bytes, but {image.name} needs {image.size}",
-            hint="take a larger card",
-        )
-
-
-def burn(
-    image: Image, orders: Sequence[Order], choices: Choices, progress: Progress
-) -> list[Verdict]:
-    """Write an image to every card, and prove it.
-
-    Raises:
-        BuilderError: the image could not be read; every card was left blank.
-        KeyboardInterrupt: every card that was begun was left blank.
-    """
-    verdicts = [Verdict(order.device) for order in orders]
+    results = [CardResult(order.device) for order in orders]
     with ExitStack() as stack:
-        burning = _Burning(image, choices, progress)
-        for order, verdict in zip(orders, verdicts, strict=True):
+        session = BurnSession(image, options, notes, progress)
+        for order, result in zip(orders, results, strict=True):
             try:
-                burning.add(order, stack.enter_context(open_card(order.device)))
+                stack.enter_context(session.open(order))
             except BuilderError as error:
-                verdict.error = error
+                result.error = error
         begun = time.monotonic()
-        burning.run()
-        for job in burning.jobs:
-            verdict = verdicts[orders.index(job.order)]
-            verdict.seconds = time.monotonic() - begun
-            verdict.tally, verdict.error = job.writer.tally, job.lane.failure
-            silent = job.card.patience.step is Step.GIVEN_UP  # it would not answer that, either
-            if not silent and not job.card.reread_partitions() and not job.order.device.is_loop:
-                verdict.remarks.append("the kernel does not look for its partitions here")
-    return verdicts
+        session.run()
+        for state in session.cards:
+            result = results[orders.index(state.order)]
+            result.seconds = time.monotonic() - begun
+            result.stats, result.error = state.writer.stats, state.writer.failure
+            # A device that does not answer would not answer this, either.
+            answers = state.card.guard.mode is not RequestMode.FAILED
+            if answers and not state.card.reread_partitions() and not state.order.device.is_loop:
+                result.remarks.append("the kernel does not read its partition table now")
+    return results
 
 
-class _Burning:
-    """The cards of a burn."""
+class BurnSession:
+    """The open cards of a burn, and the steps that are done to them.
 
-    def __init__(self, image: Image, choices: Choices, progress: Progress) -> None:
-        self.jobs: list[_Job] = []
+    Attributes:
+        cards: The cards that could be opened.
+    """
+
+    def __init__(
+        self, image: BurnImage, options: BurnOptions, notes: Path, progress: Progress
+    ) -> None:
+        self.cards: list[_CardState] = []
         self._image = image
-        self._choices = choices
+        self._options = options
+        self._notes = notes
         self._progress = progress
         self._stopped = threading.Event()
-        self._pool = Pool(2 * DEPTH + 2)
+        self._pool = BufferPool(2 * DEPTH + 2)
 
-    def add(self, order: Order, card: Card) -> None:
-        """Take a card in."""
-        check_size(self._image, order.device)
-        journal = Journal(self._choices.notes, order.device, self._image.key)
-        reached = self._image.size if self._choices.compares else journal.read()
-        if reached and not self._choices.compares:
-            self._progress.phase(
-                f"{order.device.path}: was interrupted at {reached / 1e6:.0f} MB: what is there "
-                "is compared, not written again"
-            )
-        manner = Manner(self._choices.blanks, self._choices.verifies, reached)
-        blocks = order.personal.blocks if order.personal else Overlay()
-        writer = Writer(card, manner, blocks, self._stopped)
-        writer.counts_gaps = self._image.mapped is None
-        card.patience.complain = partial(_complain, self._progress, card)
-        self.jobs.append(_Job(order, Lane(writer), journal))
+    @contextmanager
+    def open(self, order: CardOrder) -> Iterator[None]:
+        """Open a card and add it to the session.
+
+        Raises:
+            BuilderError: the device cannot be opened, or the image does not fit.
+        """
+        device = order.device
+
+        def report(text: str) -> None:
+            self._progress.phase(f"{device.path}: {text}")
+
+        with open_card(device, on_stall=report) as card:
+            check_size(device, self._image.name, self._image.size)
+            note = ResumeNote(self._notes, device, self._image.key)
+            reached = self._image.size if self._options.delta else note.read()
+            if reached and not self._options.delta:
+                report(
+                    f"was interrupted at {reached / 1e6:.0f} MB: data that is there is compared, "
+                    "not written again"
+                )
+            mode = WriteMode(self._options.blank, self._options.verify, reached)
+            patches = order.edits.patches if order.edits else BlockPatches()
+            writer = CardWriter(card, mode, patches, self._stopped)
+            self.cards.append(_CardState(order, writer, note))
+            yield
 
     def run(self) -> None:
-        """Do everything, in its order."""
-        if not self.jobs:
+        """Do every step, in order."""
+        if not self.cards:
             return
         try:
             self._each(self._prepare, "")
             self._write()
-            if self._choices.verifies:
+            if self._options.verify:
                 self._verify()
             self._each(_finish, "writing the first MiB")
         except BaseException:
@@ -147,144 +183,113 @@ class _Burning:
             self._leave_blank()
             raise
 
-    def _live(self) -> list[_Job]:
+    def _live(self) -> list[_CardState]:
         """Return the cards that have not failed."""
-        return [job for job in self.jobs if job.lane.failure is None]
+        return [state for state in self.cards if state.writer.failure is None]
 
-    def _prepare(self, job: _Job) -> None:
-        """Wipe a card, and see whether it is as large as it says."""
-        job.is_touched = True
-        job.writer.wipe()
-        if self._choices.probes and job.card.size >= LEAST_SIZE and not job.journal.read():
-            probe(job.card, str(job.path))
+    def _prepare(self, state: _CardState) -> None:
+        """Wipe a card, and probe its capacity."""
+        state.is_touched = True
+        state.writer.wipe()
+        if self._options.probe and state.card.size >= LEAST_SIZE and not state.note.read():
+            probe(state.card, str(state.path))
 
     def _write(self) -> None:
-        """Write everything but the first MiB."""
+        """Write everything except the first MiB."""
         if not self._live():
             return
+        total = self._image.mapped or self._image.size
         with ExitStack() as stack:
-            for job in self._live():
-                text = f"{job.path}: writing"
-                total = self._image.mapped or self._image.size
-                job.writer.advance = stack.enter_context(self._progress.count(text, total))
-            lanes = [job.lane for job in self._live()]
-            spread(self._noted(self._tasks()), lanes, self._stopped)
+            workers = [
+                CardWorker(
+                    state.writer,
+                    stack.enter_context(self._progress.count(f"{state.path}: writing", total)),
+                    counts_gaps=self._image.mapped is None,
+                )
+                for state in self._live()
+            ]
+            fan_out(self._noted(self._parts()), workers, self._stopped)
         if self._live():  # else it was not read to its end
-            self._image.prove()
+            self._image.check()
 
-    def _tasks(self) -> Iterator[Task]:
-        """Yield the image."""
-        sums = any(job.writer.manner.verifies for job in self.jobs)
-        return iter_tasks(self._image.iter_runs(), self._image.size, self._pool, sums=sums)
+    def _parts(self) -> Iterator[Part]:
+        runs, size = self._image.iter_runs(), self._image.size
+        return iter_parts(runs, size, self._pool, checksums=self._options.verify)
 
-    def _noted(self, tasks: Iterator[Task]) -> Iterator[Task]:
-        """Pass on the image, and note how far each card is."""
-        for task in tasks:
-            for job in self.jobs:
-                job.journal.note(job.lane.position)
-            yield task
+    def _noted(self, parts: Iterator[Part]) -> Iterator[Part]:
+        """Yield the parts, and note how far each card is."""
+        for part in parts:
+            for state in self.cards:
+                state.note.write(state.writer.position)
+            yield part
 
     def _verify(self) -> None:
-        """Read everything back; what differs is written once more, and read back again.
-
-        A card that fails twice has a failure afterwards.
-        """
-        self._each(_flush, "flushing")
+        """Read everything back; ranges that differ are written and read back once more."""
+        self._each(lambda state: state.card.flush(), "flushing")
         self._read_back(None)
-        bad = {id(job): dict(job.writer.differing) for job in self._live() if job.writer.differing}
-        jobs = [job for job in self._live() if id(job) in bad]
-        if not jobs:
+        bad = [state for state in self._live() if state.writer.differing]
+        if not bad:
             return
-        for job in jobs:
-            job.writer.tally.rewritten = len(bad[id(job)])
-            job.writer.differing.clear()
-            self._progress.phase(f"{job.path}: {len(bad[id(job)])} ranges differ; writing again")
-        wanted = {offset for ranges in bad.values() for offset in ranges}
-        spread(_chosen(self._tasks(), wanted), [job.lane for job in jobs], self._stopped)
-        self._image.prove()  # it was read once more
-        self._each(_flush, "")
+        wanted: set[int] = set()
+        for state in bad:
+            found = state.writer.differing
+            state.writer.stats.rewritten = len(found)
+            self._progress.phase(f"{state.path}: {len(found)} ranges differ; writing again")
+            wanted |= found.keys()
+            found.clear()
+        workers = [CardWorker(state.writer) for state in bad]
+        fan_out(containing(self._parts(), wanted), workers, self._stopped)
+        self._image.check()  # it was read once more
+        self._each(lambda state: state.card.flush(), "")
         self._read_back(wanted)
-        self._each(_check_differing, "")
+        self._each(lambda state: state.writer.check_differences(), "")
 
     def _read_back(self, only: set[int] | None) -> None:
-        """Read the cards back: all of them, or these ranges."""
-        self._each(lambda job: check_ranges(job.writer, only), "reading back")
+        self._each(lambda state: read_back(state.writer, only), "reading back")
 
-    def _each(self, step: Callable[[_Job], None], text: str) -> None:
-        """Do something with every card that has not failed, at the same time."""
-        jobs = self._live()
-        if not jobs:
+    def _each(self, step: Callable[[_CardState], None], text: str) -> None:
+        """Do a step with every card that has not failed, at the same time."""
+        live = self._live()
+        if not live:
             return
         if text:
-            self._progress.phase(f"{', '.join(str(job.path) for job in jobs)}: {text}")
-        with ThreadPoolExecutor(len(jobs)) as pool:
+            self._progress.phase(f"{', '.join(str(state.path) for state in live)}: {text}")
+        with ThreadPoolExecutor(len(live)) as pool:
             try:
-                list(pool.map(lambda job: self._guard(job, step), jobs))
+                list(pool.map(lambda state: self._guard(state, step), live))
             except BaseException:
                 self._stopped.set()
                 raise
 
-    def _guard(self, job: _Job, step: Callable[[_Job], None]) -> None:
-        """Do something with a card; what goes wrong is kept as its failure."""
-        if self._stopped.is_set() or job.lane.failure is not None:
+    def _guard(self, state: _CardState, step: Callable[[_CardState], None]) -> None:
+        """Do a step with a card; an error becomes the card's failure."""
+        if self._stopped.is_set() or state.writer.failure is not None:
             return
         try:
-            step(job)
+            step(state)
         except BuilderError as error:
-            job.lane.failure = error
+            state.writer.failure = error
 
     def _leave_blank(self) -> None:
-        """Say what state the cards are in that were begun and not finished."""
-        for job in self.jobs:
-            if job.is_touched and not job.is_done and job.lane.failure is None:
-                job.journal.note(job.lane.position, now=True)
+        """Report the cards that were started and not finished."""
+        for state in self.cards:
+            if state.is_touched and not state.is_done and state.writer.failure is None:
+                state.note.write(state.writer.position, now=True)
                 self._progress.phase(
-                    f"{job.path}: left blank, nothing boots from it; the same command goes on "
-                    "where this one stopped"
+                    f"{state.path}: left blank, nothing boots from it; run the same command to "
+                    "resume"
                 )
 
 
-def _complain(progress: Progress, card: Card, text: str) -> None:
-    """Say what is done about a card that is silent."""
-    progress.phase(f"{card.device.path}: {text}")
-
-
-def _flush(job: _Job) -> None:
-    """Wait until everything is on the card."""
-    job.card.flush()
-
-
-def _check_differing(job: _Job) -> None:
-    """Give a card up that does not hold what was written twice."""
-    left = sorted(job.writer.differing.items())
-    if left:
-        first, length = left[0]
-        raise VerifyError(
-            f"{job.path}: {len(left)} ranges differ from what was written, twice; the first is "
-            f"bytes {first} to {first + length - 1}",
-            hint="the card or its reader is broken: try another reader, and test the card with "
-            "f3 or H2testw; it was left blank",
-        )
-
-
-def _finish(job: _Job) -> None:
-    """Write the first MiB, and read what only this card has out of it."""
-    job.writer.finish()
-    job.is_done = True
-    if job.order.personal is not None:
-        fd = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
+def _finish(state: _CardState) -> None:
+    """Write the first MiB, and check the card's own settings."""
+    state.writer.finish()
+    state.is_done = True
+    if state.order.edits is not None:
+        name = str(state.path)
+        fd = os.open(state.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            check_card(SparseDisk(fd, job.card.size, name=str(job.path)), job.order.personal,
-                       str(job.path))  # fmt: skip
+            check_card(SparseDisk(fd, state.card.size, name=name), state.order.edits, name)
         finally:
             os.close(fd)
-    job.journal.remove()
-
-
-def _chosen(tasks: Iterator[Task], offsets: set[int] | None) -> Iterator[Task]:
-    """Pass on the parts of an image that have these offsets in them; ``None``: all."""
-    for task in tasks:
-        if offsets is None or any(task.offset <= offset < task.end for offset in offsets):
-            yield task
-        elif isinstance(task, Chunk):
-            task.release()
+    state.note.remove()

@@ -1,13 +1,13 @@
-"""Signatures of minisign: who signed a file, and what was said of it in the same breath.
+"""Signatures of minisign: which key signed a file, and with which trusted comment.
 
 Source: the description of the formats on minisign's own pages, "Signature format" and "Public key
 format". A key is 42 bytes in base64 below a comment: ``Ed``, 8 bytes that name the key, 32 of
 Ed25519 (RFC 8032). A signature is 74: ``ED``, the key's name, 64 of Ed25519 over the BLAKE2b-512 of
 the file (RFC 7693); a second one, of 64 bytes, is over the first and the trusted comment. ``Ed``
-there means a signature over the file itself, which cannot be checked of a stream: it is refused.
+there means a signature over the file itself, which cannot be checked on a stream: it is refused.
 
-The only door to ``cryptography``, which is imported when a signature is checked. Does not sign, and
-does not know where keys and signatures lie: see ``builder.burn.keys`` and ``builder.burn.signed``.
+The only module that imports ``cryptography``, and only when a signature is checked. Does not sign;
+where keys and signatures are is in :mod:`builder.burn.config` and :mod:`builder.burn.signed`.
 """
 
 import base64
@@ -18,26 +18,26 @@ from builder.errors import DigestMismatch, FormatError
 from builder.structs import Struct
 
 LARGEST = 1 << 16
-"""More bytes than any key or signature of minisign has."""
+"""Upper limit of the size of a key or signature file, bytes."""
 
 _UNTRUSTED = b"untrusted comment:"
 _TRUSTED = b"trusted comment: "
 _NAMED = 10
-"""Bytes that say the algorithm and name the key."""
+"""Bytes of the algorithm and the key's name."""
 _KEY_SIZE, _SECRET_SIZE = 42, 158
 _SIGNATURE_SIZE = 74
 _SEAL_SIZE = 64
 _KEY_LINES, _LINES = 2, 4
-_ANEW = "fetch the signature anew from who made it, and do not use the image before"
+_ANEW = "download the signature again from its publisher; do not use the image without it"
 
 
-class Key(Struct, frozen=True):
+class MinisignKey(Struct, frozen=True):
     """A public key.
 
     Attributes:
         name: As minisign prints it, a number in hexadecimal digits.
         content: 32 bytes.
-        origin: The file that it is from.
+        origin: Its file.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Key(Struct, frozen=True):
     origin: str
 
 
-class Signature(Struct, frozen=True):
-    """A signature, not checked.
+class MinisignSignature(Struct, frozen=True):
+    """A signature that is not verified.
 
     Attributes:
-        origin: The file or address that it is from.
-        key: Name of the key that is to have made it.
+        origin: Its file or address.
+        key: Name of the signing key.
         content: 64 bytes, over the digest of the file.
         comment: The trusted comment.
         seal: 64 bytes, over ``content`` and ``comment``.
@@ -63,13 +63,13 @@ class Signature(Struct, frozen=True):
     seal: bytes
 
 
-class Signed(Struct, frozen=True):
-    """What is known of an image whose signature fits.
+class SignerInfo(Struct, frozen=True):
+    """A verified signature of an image.
 
     Attributes:
-        file: The name of what was signed: the image, or the list that has its digest.
+        file: Name of the signed file: the image, or the list with its digest.
         key: Name of the key.
-        comment: The trusted comment, without what could upset a terminal.
+        comment: The trusted comment, without control characters.
     """
 
     file: str
@@ -77,32 +77,32 @@ class Signed(Struct, frozen=True):
     comment: str
 
 
-def parse_key(content: bytes, origin: str) -> Key:
+def parse_key(content: bytes, origin: str) -> MinisignKey:
     """Return the public key in a file.
 
     Raises:
-        FormatError: it has none.
+        FormatError: the file is not a public key.
     """
     lines = _lines(content)
     found = _decode(lines[1]) if len(lines) == _KEY_LINES and _is_comment(lines[0]) else b""
     if len(found) == _SECRET_SIZE:
         raise FormatError(
             f"{origin}: is a secret key; wanted the public one",
-            hint="minisign -G made two files: the public one is minisign.pub",
+            hint="minisign -G creates two files: the public one is minisign.pub",
         )
     if len(found) != _KEY_SIZE or not found.startswith(b"Ed"):
         raise FormatError(
-            f"{origin}: is no public key; wanted the two lines that minisign -G wrote",
-            hint="minisign -R writes the public key of a secret one anew",
+            f"{origin}: is not a valid public key; wanted the two lines that minisign -G writes",
+            hint="minisign -R recreates the public key from a secret one",
         )
-    return Key(_name(found), found[_NAMED:], origin)
+    return MinisignKey(_name(found), found[_NAMED:], origin)
 
 
-def parse_signature(content: bytes, origin: str) -> Signature:
-    """Return the signature in a file; nothing of it is proved.
+def parse_signature(content: bytes, origin: str) -> MinisignSignature:
+    """Return the signature in a file, not verified.
 
     Raises:
-        DigestMismatch: it is damaged, or of a kind that is not taken.
+        DigestMismatch: it is damaged, or its algorithm is not accepted.
     """
     lines = _lines(content)
     if not _is_comment(lines[0]):
@@ -118,50 +118,49 @@ def parse_signature(content: bytes, origin: str) -> Signature:
         raise _damaged(origin, 4, f"{_SEAL_SIZE} bytes in base64")
     if len(lines) > _LINES:
         raise _damaged(origin, _LINES + 1, "the end")
-    return Signature(origin, _name(found), found[_NAMED:], lines[2][len(_TRUSTED) :], seal)
+    return MinisignSignature(origin, _name(found), found[_NAMED:], lines[2][len(_TRUSTED) :], seal)
 
 
-def check_comment(signature: Signature, keys: Sequence[Key]) -> Key:
-    """Return the key that made a signature, once the trusted comment is proved to be its own.
+def check_comment(signature: MinisignSignature, keys: Sequence[MinisignKey]) -> MinisignKey:
+    """Return the key that made a signature, and verify the trusted comment.
 
     Raises:
-        DigestMismatch: none of the keys did, or something was changed.
+        DigestMismatch: none of the keys made it, or it was changed.
     """
     known = [key for key in keys if key.name == signature.key]
     if not known:
         wanted = " or ".join(f"{key.name}, of {key.origin}" for key in keys)
         raise DigestMismatch(
             f"{signature.origin}: was made with the key {signature.key}; wanted {wanted}",
-            hint="if that is a key to be trusted, name its file: --key FILE",
+            hint="if you trust that key, name its file: --key FILE",
         )
     signed = signature.content + signature.comment
     key = next((key for key in known if _fits(key, signature.seal, signed)), None)
     if key is None:
         raise DigestMismatch(
-            f"{signature.origin}: its trusted comment or the signature itself was changed: they do "
-            f"not fit each other by the key {signature.key}",
+            f"{signature.origin}: its trusted comment or the signature itself was changed: the key "
+            f"{signature.key} did not make them together",
             hint=_ANEW,
         )
     return key
 
 
-def check_file(signature: Signature, key: Key, digest: bytes, subject: str) -> None:
-    """Check that a signature is that of a file, by the file's BLAKE2b-512.
+def check_file(signature: MinisignSignature, key: MinisignKey, digest: bytes, subject: str) -> None:
+    """Verify the signature of a file, by the file's BLAKE2b-512.
 
     Raises:
-        DigestMismatch: the file is another than the one that was signed.
+        DigestMismatch: the file is not the one that was signed.
     """
     if not _fits(key, signature.content, digest):
         raise DigestMismatch(
-            f"{subject}: is not what the key {key.name} signed: {signature.origin} is of another "
-            "content",
-            hint="it was changed or damaged, or the signature is that of an older file: fetch both "
-            "anew",
+            f"{subject}: is not what the key {key.name} signed: {signature.origin} does not "
+            "match it",
+            hint="it was changed or damaged, or the signature is of an older file: download both "
+            "again",
         )
 
 
-def _fits(key: Key, signature: bytes, content: bytes) -> bool:
-    """Tell whether a key made a signature over some bytes."""
+def _fits(key: MinisignKey, signature: bytes, content: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -173,32 +172,31 @@ def _fits(key: Key, signature: bytes, content: bytes) -> bool:
 
 
 def _check_kind(algorithm: bytes, origin: str) -> None:
-    """Refuse what is not over a digest of the file."""
+    """Refuse an algorithm that does not sign a digest of the file."""
     if algorithm == b"Ed":
         raise DigestMismatch(
             f"{origin}: is a legacy signature (Ed), over the file itself; wanted one over its "
             "digest (ED)",
-            hint="sign it anew: minisign -SHm FILE",
+            hint="sign it again: minisign -SHm FILE",
         )
     if algorithm != b"ED":
         raise DigestMismatch(
-            f"{origin}: is of the unknown kind {algorithm.hex()}; wanted one of Ed25519 (ED)",
-            hint="sign it anew: minisign -SHm FILE",
+            f"{origin}: has the unknown algorithm {algorithm.hex()}; wanted Ed25519 (ED)",
+            hint="sign it again: minisign -SHm FILE",
         )
 
 
 def _lines(content: bytes) -> list[bytes]:
-    """Return the lines of a file, without what ends them, and without empty ones at its end."""
+    """Return the lines of a file, without line ends and trailing empty lines."""
     return [line.removesuffix(b"\r") for line in content.rstrip(b"\r\n").split(b"\n")]
 
 
 def _is_comment(line: bytes) -> bool:
-    """Tell the line that nothing proves."""
     return line.startswith(_UNTRUSTED)
 
 
 def _decode(line: bytes) -> bytes:
-    """Return what a line has in base64, nothing when it is not exactly that."""
+    """Decode a line of canonical base64; empty when it is not."""
     try:
         found = base64.b64decode(line)
     except binascii.Error:
@@ -207,13 +205,12 @@ def _decode(line: bytes) -> bytes:
 
 
 def _name(found: bytes) -> str:
-    """Return the name of the key in a key or a signature, as minisign prints it."""
+    """Return the key's name in a key or a signature, as minisign prints it."""
     return f"{int.from_bytes(found[2:_NAMED], 'little'):X}"
 
 
 def _damaged(origin: str, line: int, wanted: str) -> DigestMismatch:
-    """Say what a signature lacks."""
     return DigestMismatch(
-        f"{origin}: is no whole signature of minisign: line {line} is not {wanted}",
+        f"{origin}: is not a valid minisign signature: line {line} is not {wanted}",
         hint=_ANEW,
     )

@@ -1,8 +1,8 @@
-"""An image that has to be signed: its signature is found and read, and then proves the image.
+"""Finds the signature of an image, and verifies the image by it.
 
-It lies beside the image: ``IMAGE.minisig`` is over the image, ``SHA256SUMS.minisig`` over a list
-that has the image's digest, or that of its block map, as of a disk that we made and did not pack
-(ADR 18). The first is preferred; one that is there and does not fit is never passed over.
+It is beside the image: ``IMAGE.minisig`` signs the image, ``SHA256SUMS.minisig`` signs a list with
+the digest of the image, or with that of its block map, as for a disk that is not packed (ADR 18).
+The first is preferred; a signature that exists and does not match is never ignored.
 """
 
 import hashlib
@@ -11,17 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from builder.burn.beside import read_beside
 from builder.burn.devices import clean
 from builder.burn.signature import (
-    Key,
-    Signature,
-    Signed,
+    MinisignKey,
+    MinisignSignature,
+    SignerInfo,
     check_comment,
     check_file,
     parse_signature,
 )
-from builder.burn.source import read_published
+from builder.burn.source import read_beside, read_published
 from builder.digests import check_digests, check_found, digest_file
 from builder.errors import DigestMismatch
 from builder.formats.bmap import is_mapped
@@ -34,26 +33,26 @@ from builder.sums import SUMS, parse_sums
 SUFFIX = ".minisig"
 _MAP = ".bmap"
 DIGEST = "blake2b"
-"""What a signature is over, as hashlib names it: 64 bytes of it."""
+"""The digest that a signature signs, as hashlib names it: 64 bytes of it."""
 
 Read = Callable[[str], bytes | None]
-"""Reads a small file that lies beside the image; ``None`` when there is none of this name."""
+"""Reads a small file beside the image; ``None`` when it does not exist."""
 
 
-class Promise(Struct, frozen=True):
-    """What a signature says that an image is.
+class SignedDigest(Struct, frozen=True):
+    """What a verified signature says about an image.
 
     Attributes:
-        signed: By whom, and what.
-        key: What made it.
-        signature: That of the image itself, else ``None``.
-        sha256: Else the image's digest, as the list has it, or empty.
+        signer: The key and what it signed.
+        key: The key.
+        signature: The signature of the image itself, else ``None``.
+        sha256: Else the image's digest in the signed list, or empty.
         map: Else the image's block map.
     """
 
-    signed: Signed
-    key: Key
-    signature: Signature | None = None
+    signer: SignerInfo
+    key: MinisignKey
+    signature: MinisignSignature | None = None
     sha256: str = ""
     map: str = ""
 
@@ -61,135 +60,136 @@ class Promise(Struct, frozen=True):
         """Compare the digests of the image.
 
         Raises:
-            DigestMismatch: it is another.
+            DigestMismatch: the image is not the one that was signed.
         """
         if self.signature is not None:
             check_file(self.signature, self.key, bytes.fromhex(found[DIGEST]), subject)
         elif found["sha256"] != self.sha256:
-            raise self.broken(
-                subject, f"its sha256 is {found['sha256']}; wanted {self.sha256}, as {SUMS} says"
+            raise self.mismatch(
+                subject,
+                f"its sha256 is {found['sha256']}; wanted {self.sha256}, the digest in {SUMS}",
             )
 
-    def broken(self, subject: str, why: str) -> DigestMismatch:
-        """Say that an image is not what was signed."""
+    def mismatch(self, subject: str, why: str) -> DigestMismatch:
+        """Return the error for an image that is not the one that was signed."""
         return DigestMismatch(
             f"{subject}: is not what the key {self.key.name} signed: {why}",
-            hint="it was changed or damaged, or is of another day than the list: fetch both anew",
+            hint="it was changed or damaged, or the list is of another build: download both again",
         )
 
 
-def read_promise(name: str, read: Read, keys: Sequence[Key]) -> Promise:
-    """Find the signature of an image, and prove all of it that can be proved without the image.
+def read_signed_digest(name: str, read: Read, keys: Sequence[MinisignKey]) -> SignedDigest:
+    """Find the signature of an image, and verify it as far as that needs no image.
 
     Args:
-        name: Of the image.
-        read: Reads what lies beside it.
+        name: Name of the image.
+        read: Reads a file beside it.
         keys: One of them must have made the signature.
 
     Raises:
-        DigestMismatch: there is none, or it is not what it should be.
+        DigestMismatch: there is no signature, or it is not valid.
     """
     content = read(f"{name}{SUFFIX}")
     if content is not None:
         signature = parse_signature(content, f"{name}{SUFFIX}")
         key = check_comment(signature, keys)
-        return Promise(_signed(name, signature), key, signature)
+        return SignedDigest(_signer(name, signature), key, signature)
     content = read(f"{SUMS}{SUFFIX}")
     if content is None:
         raise DigestMismatch(
-            f"{name}: is not signed: neither {name}{SUFFIX} nor {SUMS}{SUFFIX} lies beside it; "
+            f"{name}: is not signed: neither {name}{SUFFIX} nor {SUMS}{SUFFIX} is beside it; "
             f"wanted a signature by the key {keys[0].name}, of {keys[0].origin}",
-            hint="fetch the signature, too; --no-signature burns this one image unchecked",
+            hint="download the signature, too; --no-signature burns this image unchecked",
         )
     signature = parse_signature(content, f"{SUMS}{SUFFIX}")
     return _read_listed(name, read, signature, check_comment(signature, keys))
 
 
 def check_signed(
-    path: Path, sha256: str, keys: Sequence[Key], progress: Progress
-) -> tuple[str, Signed]:
-    """Check a file of this machine; return its SHA-256, if that is known then, and its signer.
+    path: Path, sha256: str, keys: Sequence[MinisignKey], progress: Progress
+) -> tuple[str, SignerInfo]:
+    """Verify the signature of a local file; return its SHA-256, empty if not computed, and signer.
 
     Args:
         path: The image.
-        sha256: What its digest must be; empty: what ``SHA256SUMS`` says, if that is there.
+        sha256: Expected digest; empty for the one in ``SHA256SUMS``, if that exists.
         keys: One of them must have signed it.
-        progress: Where it is said that this takes its time.
+        progress: Where progress is shown.
 
     Raises:
-        DigestMismatch: it is not signed, or another than the one that was.
-        HostError: it cannot be read, or is no file.
+        DigestMismatch: it is not signed, or is not the file that was signed.
+        HostError: it cannot be read, or is not a regular file.
     """
-    state_of(path)  # a pipe, or /dev/zero, would be read without end
-    promise = read_promise(path.name, partial(read_beside, path), keys)
-    wanted = agree(path.name, sha256, promise) or read_published(path)
-    progress.phase(f"{path.name}: checking whether it is what was signed")
-    if promise.map:
-        _check_map(path, promise)
-        return "", promise.signed
+    state_of(path)  # a pipe or /dev/zero would never end
+    signed = read_signed_digest(path.name, partial(read_beside, path), keys)
+    wanted = expected_digest(path.name, sha256, signed) or read_published(path)
+    progress.phase(f"{path.name}: verifying its signature")
+    if signed.map:
+        _check_map(path, signed)
+        return "", signed.signer
     _, found = digest_file(path, {"sha256", DIGEST})
-    promise.check(found, path.name)
+    signed.check(found, path.name)
     if wanted:
         check_found(path.name, check_digests({"sha256": wanted}), found, str(path))
-    return found["sha256"], promise.signed
+    return found["sha256"], signed.signer
 
 
-def agree(name: str, sha256: str, promise: Promise | None) -> str:
-    """Return the digest that an image must have: what is given, which a signed list must say, too.
+def expected_digest(name: str, sha256: str, signed: SignedDigest | None) -> str:
+    """Return the digest that an image must have: the given one, which a signed list must confirm.
 
     Raises:
-        DigestMismatch: that says another.
-        UsageError: what is given is no digest.
+        DigestMismatch: the signed list has another digest.
+        UsageError: the given one is not a valid digest.
     """
     given = check_digests({"sha256": sha256} if sha256 else {})
-    listed = promise.sha256 if promise else ""
+    listed = signed.sha256 if signed else ""
     if given and listed and given["sha256"] != listed:
         raise DigestMismatch(
-            f"{name}: its sha256 is {listed}, says {SUMS}, which is signed; wanted "
+            f"{name}: its sha256 in the signed {SUMS} is {listed}; wanted "
             f"{given['sha256']}, as --sha256 says",
             hint="one of them is of another image",
         )
     return given.get("sha256", listed)
 
 
-def describe(signed: Signed) -> str:
-    """Return by whom an image is signed, and what that one says, for people."""
-    return f"signed by the key {signed.key}, as {signed.file}{SUFFIX} says: {signed.comment}"
+def describe(signer: SignerInfo) -> str:
+    """Return a signature as one line: key, file and trusted comment."""
+    return f"signed by the key {signer.key} in {signer.file}{SUFFIX}: {signer.comment}"
 
 
-def _read_listed(name: str, read: Read, signature: Signature, key: Key) -> Promise:
-    """Return what the signed list says of an image."""
+def _read_listed(
+    name: str, read: Read, signature: MinisignSignature, key: MinisignKey
+) -> SignedDigest:
+    """Return the entry of an image in the signed list."""
     sums = read(SUMS)
     if sums is None:
         raise DigestMismatch(
-            f"{name}: is not signed: {SUMS}{SUFFIX} lies beside it, but no {SUMS}",
-            hint=f"fetch {SUMS}, too",
+            f"{name}: is not signed: {SUMS}{SUFFIX} is beside it, but no {SUMS}",
+            hint=f"download {SUMS}, too",
         )
     check_file(signature, key, hashlib.blake2b(sums).digest(), SUMS)
-    listed, signed = parse_sums(sums.decode("utf-8", "replace")), _signed(SUMS, signature)
+    listed, signer = parse_sums(sums.decode("utf-8", "replace")), _signer(SUMS, signature)
     if found := listed.get(name):
-        return Promise(signed, key, sha256=found)
+        return SignedDigest(signer, key, sha256=found)
     found = listed.get(f"{name}{_MAP}", "")
     content = read(f"{name}{_MAP}") if found else None
     if content is None:
         raise DigestMismatch(
             f"{name}: is not signed: {SUMS} is, but does not list it",
-            hint="has the file another name than when it was published?",
+            hint="check that the file has the name under which it was published",
         )
     check_found(f"{name}{_MAP}", {"sha256": found}, {"sha256": hashlib.sha256(content).hexdigest()},
                 f"beside {name}, and {SUMS} is signed")  # fmt: skip
-    return Promise(signed, key, map=content.decode("utf-8", "replace"))
+    return SignedDigest(signer, key, map=content.decode("utf-8", "replace"))
 
 
-def _check_map(path: Path, promise: Promise) -> None:
-    """Compare a disk that is not packed with its block map."""
+def _check_map(path: Path, signed: SignedDigest) -> None:
     with host_errors(path), path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        if not is_mapped(Window(stream.fileno(), 0, size), promise.map):
-            why = f"{path.name}{_MAP}, which {SUMS} lists, is of another content"
-            raise promise.broken(path.name, why)
+        if not is_mapped(Window(stream.fileno(), 0, size), signed.map):
+            why = f"its content differs from {path.name}{_MAP}, which {SUMS} lists"
+            raise signed.mismatch(path.name, why)
 
 
-def _signed(file: str, signature: Signature) -> Signed:
-    """Return what is told of a signature."""
-    return Signed(file, signature.key, clean(signature.comment.decode("utf-8", "replace")))
+def _signer(file: str, signature: MinisignSignature) -> SignerInfo:
+    return SignerInfo(file, signature.key, clean(signature.comment.decode("utf-8", "replace")))

@@ -1,7 +1,7 @@
-"""The image that is burned, read in a stream: packed or not, in a tar or not, never unpacked first.
+"""A local image, read as a stream: raw, compressed or in a tar, never unpacked first.
 
-What it is packed in is told from the bytes. Its exact size is known before a card is touched: from
-the file itself, from its block map, or, for gzip, which does not say, by reading it through once.
+The compression is recognised by magic bytes. The exact size is known before a card is touched: from
+the file itself, from its block map, or, for gzip, which has none, by reading it once.
 """
 
 import os
@@ -11,9 +11,8 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from builder.burn.beside import read_beside
 from builder.burn.chunks import SHORTEST_GAP, Run
-from builder.burn.signature import Signed
+from builder.burn.signature import SignerInfo
 from builder.digests import verify_file
 from builder.errors import FormatError, HostError
 from builder.formats import compression, magic
@@ -28,30 +27,32 @@ from builder.formats.reading import read_fully
 from builder.formats.size_limit import SizeLimit
 from builder.formats.sparse import LARGEST_DISK, is_zero, iter_data
 from builder.formats.stream import BackgroundDigest, Span
-from builder.host import refusal
+from builder.host import FileState, host_errors, refusal, state_of
 from builder.progress import Progress
 from builder.structs import Struct, replace
 from builder.sums import SUMS, parse_sums
 
 _HEAD = 64 * KIB
 _FULL = 0.9
-"""A file with more than this share of its size on the disk is no sparse file."""
+"""A file with more than this share of its size allocated does not count as sparse."""
+_LARGEST_BESIDE = 64 * MIB
+"""Upper limit of a file beside an image: a block map of 2 TiB in ranges of 4 MiB is shorter."""
 
 
-class Image(Struct, frozen=True):
-    """An image that can be read from its beginning, as often as need be.
+class BurnImage(Struct, frozen=True):
+    """An image that can be read from its beginning any number of times.
 
     Attributes:
-        name: For messages.
-        size: Of the disk in it, in bytes.
-        mapped: How many of them are read; ``None`` when that is not known before.
-        key: Tells this image from any other.
-        iter_runs: Yields what is not zero, in ascending order.
+        name: Name for messages.
+        size: Size of the disk in it, bytes.
+        mapped: Number of bytes that are read; ``None`` when that is not known before.
+        key: Identifies the image.
+        iter_runs: Yields the data that is not zero, in ascending order.
         path: The file; ``None`` for an address.
         is_raw: Whether the file is the disk itself.
-        prove: Complains when what was read is not what it should be; called when all was read.
-        digest: Gives the SHA-256 of the file when all was read, empty when it is not known.
-        signed: By whom it is signed; ``None`` when that was not checked.
+        check: Called when all was read: raises when it is not the expected image.
+        digest: Returns the SHA-256 of the file when all was read, empty when unknown.
+        signer: The verified signature; ``None`` when none was needed.
     """
 
     name: str
@@ -61,17 +62,17 @@ class Image(Struct, frozen=True):
     iter_runs: Callable[[], Iterator[Run]]
     path: Path | None = None
     is_raw: bool = False
-    prove: Callable[[], None] = lambda: None
+    check: Callable[[], None] = lambda: None
     digest: Callable[[], str] = str
-    signed: Signed | None = None
+    signer: SignerInfo | None = None
 
 
 @contextmanager
-def open_source(path: Path, progress: Progress) -> Iterator[Image]:
-    """Open an image of this machine.
+def open_source(path: Path, progress: Progress) -> Iterator[BurnImage]:
+    """Open a local image.
 
     Raises:
-        FormatError: it is damaged, or no disk; says what it is.
+        FormatError: it is damaged, or not a disk.
         HostError: it cannot be read.
     """
     try:
@@ -93,10 +94,10 @@ def open_source(path: Path, progress: Progress) -> Iterator[Image]:
 
 
 def check_head(head: bytes, name: str) -> None:
-    """Refuse what does not begin as a disk that boots.
+    """Refuse a file that does not begin with a partition table.
 
     Raises:
-        FormatError: says what it looks like.
+        FormatError: it does not; names the format that it seems to have.
     """
     sector = head[:SECTOR].ljust(SECTOR, b"\0")
     if has_boot_signature(sector) and is_protective(sector):
@@ -106,40 +107,77 @@ def check_head(head: bytes, name: str) -> None:
         return
     found = _looks_like(head) or found
     raise FormatError(
-        f"{name}: no image of a disk: {found}",
-        hint="wanted a disk with an MBR or a GPT, as targets like rpi3 make it",
+        f"{name}: is not a disk image: {found}",
+        hint="give a disk with an MBR or a GPT, such as the artifact of target rpi3",
     )
 
 
-def check_published(image: Image, sha256: str) -> str:
-    """Check a file against the digest that is given or lies beside it; return what was checked.
+def check_published(path: Path, sha256: str) -> str:
+    """Verify a file by the given digest, else by the published one; return it, empty for none.
 
     Raises:
-        DigestMismatch: it is another, or damaged.
+        DigestMismatch: the file has another digest.
     """
-    if image.path is None:
-        return ""
-    wanted = sha256 or read_published(image.path)
+    wanted = sha256 or read_published(path)
     if wanted:
-        verify_file(image.path, {"sha256": wanted})
+        verify_file(path, {"sha256": wanted})
     return wanted
 
 
 def read_published(path: Path) -> str:
-    """Return the digest that ``SHA256SUMS`` beside a file has of it, empty when there is none.
+    """Return a file's digest in the ``SHA256SUMS`` beside it, empty when there is none.
 
     Raises:
-        HostError: there is one, and it cannot be read.
+        HostError: the list cannot be read.
     """
     content = read_beside(path, SUMS)
     return parse_sums(content.decode("utf-8", "replace")).get(path.name, "") if content else ""
 
 
-@contextmanager
-def digested(image: Image, known: str) -> Iterator[Image]:
-    """Give an image that tells its digest: the one that was checked, or one computed meanwhile.
+def read_beside(image: Path, name: str) -> bytes | None:
+    """Return a small file in the folder of an image, ``None`` when it does not exist.
 
-    That of a sparse file is not computed: hashing what it leaves empty takes longer than burning.
+    Raises:
+        HostError: it cannot be read, is not a regular file, or has more than 64 MiB.
+    """
+    beside = image.with_name(name)
+    with host_errors(beside, hint="check its permissions"):
+        try:
+            if not stat.S_ISREG(beside.stat().st_mode):  # a pipe would block
+                raise HostError(
+                    f"{beside}: is not a regular file; wanted a text file",
+                    hint=f"move it away from {image.name}",
+                )
+            with beside.open("rb") as stream:
+                content = stream.read(_LARGEST_BESIDE + 1)
+        except FileNotFoundError:
+            return None
+    if len(content) > _LARGEST_BESIDE:
+        raise HostError(
+            f"{beside}: has more than {_LARGEST_BESIDE} bytes; wanted a short text file",
+            hint="download it again, or move it away",
+        )
+    return content
+
+
+def check_unchanged(image: Path, before: FileState) -> None:
+    """Compare a file with its state when it was verified.
+
+    Raises:
+        HostError: the file was replaced or written to.
+    """
+    if state_of(image) != before:
+        raise HostError(
+            f"{image}: was changed or replaced while it was read",
+            hint="burn it again when no program writes to it",
+        )
+
+
+@contextmanager
+def with_digest(image: BurnImage, known: str) -> Iterator[BurnImage]:
+    """Yield an image that has its digest: the verified one, or one computed in the background.
+
+    The digest of a sparse file is not computed: hashing its holes takes longer than burning.
     """
     if known or image.path is None or image.mapped is not None:
         yield replace(image, digest=lambda: known)
@@ -155,7 +193,7 @@ def iter_filled(pieces: Iterator[bytes]) -> Iterator[Run]:
     """Yield offset and bytes of the pieces of a stream that are not zero.
 
     Raises:
-        FormatError: there is no end to it.
+        FormatError: the stream is longer than 2 TiB.
     """
     offset = 0
     for piece in pieces:
@@ -167,7 +205,7 @@ def iter_filled(pieces: Iterator[bytes]) -> Iterator[Run]:
 
 
 def joined_extents(fd: int, size: int) -> list[tuple[int, int]]:
-    """Return offset and length of what is there of a sparse file; short holes are read, too."""
+    """Return offset and length of the data of a sparse file; short holes count as data."""
     joined: list[tuple[int, int]] = []
     for offset, length in iter_data(fd, 0, size):
         if joined and offset - sum(joined[-1]) <= SHORTEST_GAP:
@@ -178,23 +216,23 @@ def joined_extents(fd: int, size: int) -> list[tuple[int, int]]:
 
 
 def iter_spans(fd: int, extents: list[tuple[int, int]]) -> Iterator[Run]:
-    """Yield the parts of a sparse file that are there."""
+    """Yield the extents of a sparse file as runs."""
     yield from ((at, Span(fd, at, length)) for at, length in extents)
 
 
-def _raw(path: Path, fd: int, key: str) -> Image:
-    """Return a disk as it is: holes are passed over, everything else is read."""
+def _raw(path: Path, fd: int, key: str) -> BurnImage:
     status = os.fstat(fd)
     size = status.st_size
     if status.st_blocks * SECTOR > size * _FULL:
-        return Image(path.name, size, None, key, partial(_iter_looked_at, fd), path, is_raw=True)
+        return BurnImage(path.name, size, None, key, partial(_iter_dense, fd), path, is_raw=True)
     extents = joined_extents(fd, size)
     mapped = sum(length for _, length in extents)
-    return Image(path.name, size, mapped, key, partial(iter_spans, fd, extents), path, is_raw=True)
+    return BurnImage(
+        path.name, size, mapped, key, partial(iter_spans, fd, extents), path, is_raw=True
+    )
 
 
-def _packed(path: Path, key: str, progress: Progress) -> Image:
-    """Return a disk that is compressed, in a tar, or both."""
+def _packed(path: Path, key: str, progress: Progress) -> BurnImage:
     with closing(iter_unpacked(path)) as pieces:
         head = b""
         while len(head) < _HEAD and (piece := next(pieces, b"")):
@@ -202,25 +240,22 @@ def _packed(path: Path, key: str, progress: Progress) -> Image:
     if is_tar(head):
         with closing(iter_unpacked(path)) as pieces:
             member, _ = open_tar(pieces, name=path.name)
-        return Image(path.name, member.size, None, key, partial(_iter_tar, path), path)
+        return BurnImage(path.name, member.size, None, key, partial(_iter_tar, path), path)
     check_head(head, path.name)
     size = _unpacked_size(path, SizeLimit(head, name=path.name), progress)
-    return Image(path.name, size, None, key, partial(_iter_plain, path), path)
+    return BurnImage(path.name, size, None, key, partial(_iter_plain, path), path)
 
 
-def _iter_looked_at(fd: int) -> Iterator[Run]:
-    """Yield what is not zero of a file without holes."""
+def _iter_dense(fd: int) -> Iterator[Run]:
     yield from iter_filled(_iter_pieces(fd))
 
 
 def _iter_plain(path: Path) -> Iterator[Run]:
-    """Yield what is not zero of a compressed disk."""
     with closing(iter_unpacked(path)) as pieces:
         yield from iter_filled(pieces)
 
 
 def _iter_pieces(fd: int) -> Iterator[bytes]:
-    """Yield a file from its beginning."""
     offset = 0
     while piece := read_fully(fd, MIB, offset):
         yield piece
@@ -228,14 +263,13 @@ def _iter_pieces(fd: int) -> Iterator[bytes]:
 
 
 def _iter_tar(path: Path) -> Iterator[Run]:
-    """Yield what is not zero of the disk in an archive."""
     with closing(iter_unpacked(path)) as pieces:
         _, runs = open_tar(pieces, name=path.name)
         yield from ((offset, data) for offset, data in runs if not is_zero(data))
 
 
 def _unpacked_size(path: Path, bound: SizeLimit, progress: Progress) -> int:
-    """Return the exact size of what a file unpacks to, if it is not endless."""
+    """Return the exact unpacked size of a file, within the limit of ``bound``."""
     size = compression.read_size(path)
     if size is not None:
         bound.check_size(size)
@@ -250,7 +284,7 @@ def _unpacked_size(path: Path, bound: SizeLimit, progress: Progress) -> int:
 
 
 def _looks_like(head: bytes) -> str:
-    """Say what a file is that is no disk, empty when nobody knows."""
+    """Return what a file is that is not a disk, empty when unknown."""
     if not head:
         return "the file is empty"
     kind = magic.identify(head)
@@ -258,5 +292,5 @@ def _looks_like(head: bytes) -> str:
         return f"it is {kind.noun}"
     start = head[:4096]
     if b"\0" not in start and sum(byte < 32 and byte not in b"\t\n\r" for byte in start) == 0:  # noqa: PLR2004 - control characters
-        return "it is a text"
+        return "it is a text file"
     return ""

@@ -1,41 +1,35 @@
-"""One card: what is written to it, in which order, and how it is read back.
+"""Writes an image to one card, in an order that never leaves a card that boots halfway.
 
-The order is the point. The first and the last MiB are wiped before anything else, the first MiB
-is written when all the rest has been proved: whatever happens in between, pulled out or killed,
-leaves a blank card and never one that boots halfway.
+The first and the last MiB are wiped before anything else; the first MiB is written after all the
+rest was verified. Whatever happens in between (removal, a kill) leaves a blank card.
 
-What the image leaves empty is made empty: a file of zeros must not turn into what was on the card
-before. Most devices do that by themselves at once; for others it is read first, and written only
-where something is. Some say that they did and did nothing: each run gets a mark before, and is read
-back in samples; where one is not zero, all runs are emptied the other way.
+What the image leaves empty is zeroed: a file of zeros must not turn into the card's old data. Most
+devices zero a range by themselves at once; on others it is read first, and written only where it is
+not zero. Some report success and do nothing: each range gets a mark before, and is read back in
+samples; where a sample is not zero, all ranges are zeroed by writing.
 """
 
 import mmap
 import threading
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from builder.burn.card import Card
-from builder.burn.chunks import ALIGN, CHUNK, HEAD, Chunk, Gap, Task
-from builder.burn.memory import checksum, is_same
-from builder.burn.overlay import Overlay
-from builder.errors import VerifyError
+from builder.burn.chunks import ALIGN, CHUNK, HEAD, BlockPatches, Chunk, Gap, Part, new_checksum
+from builder.errors import BuilderError, VerifyError
 from builder.formats.disk import KIB
-from builder.progress import Advance
 from builder.structs import Struct, field
 
 SAMPLE = 64 * KIB
-"""What is read back of every 4 MiB that the device emptied by itself."""
+"""Bytes that are read back of every 4 MiB that the device zeroed by itself."""
 
 
-class Manner(Struct, frozen=True):
+class WriteMode(Struct, frozen=True):
     """How a card is written.
 
     Attributes:
-        blanks: What the image leaves empty is emptied.
-        verifies: Everything that was written is read back.
-        compare_below: What lies below this offset is read first and written only where it
-            differs; the size of the image for all of it.
+        blanks: Whether to zero what the image leaves empty.
+        verifies: Whether to read everything back.
+        compare_below: Below this offset, data is read first and written only where it differs.
     """
 
     blanks: bool = True
@@ -43,23 +37,23 @@ class Manner(Struct, frozen=True):
     compare_below: int = 0
 
 
-class Range(NamedTuple):
-    """What was meant for a card in one request."""
+class ExpectedRange(NamedTuple):
+    """A range of a card and the checksum of what was written there."""
 
     offset: int
     length: int
     checksum: bytes
 
 
-class Tally(Struct):
-    """What was done to a card.
+class WriteStats(Struct):
+    """Statistics of one card.
 
     Attributes:
-        written: Bytes sent to it.
+        written: Bytes written to it.
         kept: Bytes that were there already.
         verified: ``direct`` when read back from the medium, ``buffered`` when the page cache
-            could not be passed by, ``no`` when not asked for.
-        rewritten: Ranges that had to be written twice.
+            could not be bypassed, ``no`` when not asked for.
+        rewritten: Number of ranges that were written twice.
     """
 
     written: int = 0
@@ -68,38 +62,38 @@ class Tally(Struct):
     rewritten: int = 0
 
 
-class Writer(Struct):
-    """Makes an image true of one card; ``take`` is called by several threads at once.
+class CardWriter(Struct):
+    """Writes the parts of an image to one card; several threads call ``write_part`` at once.
 
     Attributes:
-        card: Open.
-        manner: How it is written.
-        overlay: What only this card has.
-        stopped: Set when everything shall end soon.
-        advance: Told of every part that is true.
-        counts_gaps: Whether that includes what the image leaves empty.
-        tally: What was done.
-        differing: Offset and length of the ranges that were not there when they were read back.
+        card: The open card.
+        mode: How it is written.
+        patches: Blocks of this card that differ from the image.
+        stopped: Set when all work shall end soon.
+        stats: What was done.
+        failure: Why the card failed; ``None`` while it has not.
+        position: Last byte of the image that was written, plus one.
+        differing: Offset to length of the ranges that differed when they were read back.
     """
 
     card: Card
-    manner: Manner
-    overlay: Overlay
+    mode: WriteMode
+    patches: BlockPatches
     stopped: threading.Event = field(default_factory=threading.Event)
-    advance: Advance = lambda _: None
-    counts_gaps: bool = False
-    tally: Tally = field(default_factory=Tally)
+    stats: WriteStats = field(default_factory=WriteStats)
+    failure: BuilderError | None = None
+    position: int = 0
     differing: dict[int, int] = field(default_factory=dict)
-    _ranges: dict[int, Range] = field(default_factory=dict)
+    _ranges: dict[int, ExpectedRange] = field(default_factory=dict)
     _samples: dict[int, int] = field(default_factory=dict)
     _head: bytearray = field(default_factory=lambda: bytearray(HEAD))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wipe(self) -> None:
-        """Make the first and the last MiB zero: no table, and no copy of one, is left.
+        """Zero the first and the last MiB, so that no partition table or copy of one is left.
 
         Raises:
-            HostError: the device refuses.
+            HostError: the device fails.
         """
         zeros = mmap.mmap(-1, HEAD)
         first = min(HEAD, self.card.size)
@@ -109,39 +103,30 @@ class Writer(Struct):
         self.card.write(memoryview(zeros)[: self.card.size - last], last)
         self.card.flush()
 
-    def take(self, task: Task) -> None:
-        """Make one part of the image true, but for the first MiB, which is kept for later.
+    def write_part(self, part: Part) -> None:
+        """Write one part of the image; the first MiB is kept for :meth:`finish`.
 
         Raises:
-            HostError: the device refuses.
+            HostError: the device fails.
         """
-        if task.end <= HEAD:
-            self._keep_head(task)
-        elif isinstance(task, Gap):
-            self._empty(task)
-        for offset, view in self.parts_of(task):
-            self._put(view, offset, _known_sum(task, view))
-        if self.counts_gaps or isinstance(task, Chunk):
-            with self._lock:
-                self.advance(task.length)
-
-    def parts_of(self, task: Task) -> Iterator[tuple[int, memoryview]]:
-        """Yield offset and bytes of what is to be on this card, but for the first MiB."""
-        if task.end <= HEAD:
+        if part.end <= HEAD:
+            self._keep_head(part)
             return
-        if isinstance(task, Chunk):
-            length = min(task.length, self.card.size - task.offset)
-            yield task.offset, self._own_view(task)[:length]
+        if isinstance(part, Chunk):
+            length = min(part.length, self.card.size - part.offset)
+            view = self._patched(part)[:length]
+            self._write_unless_equal(view, part.offset, _known_checksum(part, view))
             return
-        for offset, block in self.overlay.within(max(task.offset, HEAD), task.end):
+        self._zero_gap(part)
+        for offset, block in self.patches.within(max(part.offset, HEAD), part.end):
             buffer = mmap.mmap(-1, len(block))
             buffer[:] = block
-            yield offset, memoryview(buffer)
+            self._write_unless_equal(memoryview(buffer), offset, b"")
 
-    def differ(self, found: Range) -> None:
-        """Remember a range that was not there when it was read back.
+    def note_difference(self, found: ExpectedRange) -> None:
+        """Note a range that differed when it was read back.
 
-        Where the device did not empty a run, no run that it emptied is believed.
+        If the device was to zero it, all ranges that the device zeroed count as different.
         """
         with self._lock:
             self.differing[found.offset] = found.length
@@ -149,52 +134,67 @@ class Writer(Struct):
                 self.card.offloads_zeros = False
                 self.differing.update(self._samples)
 
-    def note_verified(self) -> None:
-        """Remember in which way the card was read back."""
-        self.tally.verified = "direct" if self.card.is_read_direct else "buffered"
+    def check_differences(self) -> None:
+        """Fail a card that differs although it was written twice.
 
-    def ranges(self) -> list[Range]:
-        """Return everything that is to be on the card, but for the first MiB."""
+        Raises:
+            VerifyError: a range differed when it was read back.
+        """
+        left = sorted(self.differing.items())
+        if left:
+            first, length = left[0]
+            raise VerifyError(
+                f"{self.card.device.path}: {len(left)} ranges differ from what was written, twice; "
+                f"the first is bytes {first} to {first + length - 1}",
+                hint="the card or its reader is broken: try another reader, and test the card with "
+                "f3 or H2testw; it was left blank",
+            )
+
+    def note_verified(self) -> None:
+        """Record how the card was read back."""
+        self.stats.verified = "direct" if self.card.is_read_direct else "buffered"
+
+    def ranges(self) -> list[ExpectedRange]:
+        """Return every range of the card that is to be read back, except the first MiB."""
         return list(self._ranges.values())
 
     def finish(self) -> None:
-        """Write the first MiB, and prove it.
+        """Write the first MiB, and verify it.
 
         Raises:
-            VerifyError: it is not there afterwards.
-            HostError: the device refuses.
+            VerifyError: it differs when it is read back, twice.
+            HostError: the device fails.
         """
-        if not self._try_head() and not self._try_head():
+        if not self._write_head() and not self._write_head():
             self.wipe()
             raise VerifyError(
-                f"{self.card.device.path}: its first MiB is not what was written, twice",
+                f"{self.card.device.path}: its first MiB differs from what was written, twice",
                 hint="the card or its reader is broken; it was left blank",
             )
 
-    def _try_head(self) -> bool:
-        """Write the first MiB, and tell whether it is there."""
+    def _write_head(self) -> bool:
+        """Write the first MiB; return whether it is the same when read back."""
         buffer = mmap.mmap(-1, HEAD)
         view = memoryview(buffer)[: min(HEAD, self.card.size)]
         buffer[:] = bytes(self._head)
         self._write(view, 0)
         self.card.flush()
-        if not self.manner.verifies:
+        if not self.mode.verifies:
             return True
         with self.card.reader() as fd:
             found = memoryview(mmap.mmap(-1, HEAD))[: len(view)]
             self.card.read(found, 0, fd)
-            return is_same(view, found)
+            return is_equal(view, found)
 
-    def _keep_head(self, task: Task) -> None:
-        """Remember what the first MiB will be."""
-        if isinstance(task, Chunk):
-            self._head[task.offset : task.end] = task.view
-        for offset, block in self.overlay.within(task.offset, min(task.end, HEAD)):
+    def _keep_head(self, part: Part) -> None:
+        if isinstance(part, Chunk):
+            self._head[part.offset : part.end] = part.view
+        for offset, block in self.patches.within(part.offset, min(part.end, HEAD)):
             self._head[offset : offset + len(block)] = block
 
-    def _own_view(self, chunk: Chunk) -> memoryview:
-        """Return a run with this card's own blocks in it; without any, that of all cards."""
-        own = list(self.overlay.within(chunk.offset, chunk.end))
+    def _patched(self, chunk: Chunk) -> memoryview:
+        """Return a chunk with this card's patches; the shared buffer when there are none."""
+        own = list(self.patches.within(chunk.offset, chunk.end))
         if not own:
             return chunk.view
         buffer = mmap.mmap(-1, CHUNK)
@@ -204,23 +204,22 @@ class Writer(Struct):
             buffer[at : at + len(block)] = block
         return memoryview(buffer)[: chunk.length]
 
-    def _empty(self, gap: Gap) -> None:
-        """Empty a run."""
+    def _zero_gap(self, gap: Gap) -> None:
         start = max(gap.offset, HEAD)
         if gap.offset < HEAD:
             self._keep_head(Gap(gap.offset, HEAD - gap.offset))
         sector = self.card.device.sector
         end = min(-(-gap.end // sector) * sector, self.card.size)
-        if not self.manner.blanks or start >= end:
+        if not self.mode.blanks or start >= end:
             return
         if self._punch(start, end):
             for at in dict.fromkeys((*range(start, end, CHUNK), max(start, end - SAMPLE))):
                 self._expect(at, min(SAMPLE, end - at), is_sample=True)
         else:
-            self._clear(start, end)
+            self._zero_by_writing(start, end)
 
     def _punch(self, start: int, end: int) -> bool:
-        """Mark a run and let the device make it zero; false when it cannot."""
+        """Mark a range and let the device zero it; return false when it cannot."""
         if not self.card.offloads_zeros:
             return False
         mark = memoryview(mmap.mmap(-1, ALIGN))[: min(ALIGN, end - start)]
@@ -229,13 +228,13 @@ class Writer(Struct):
         return self.card.punch(start, end - start)
 
     def _expect(self, offset: int, length: int, *, is_sample: bool = False) -> None:
-        """Remember that a run is to be zero, but for what only this card has."""
-        if not self.manner.verifies:
+        """Record that a range is to be zero, except for this card's patches."""
+        if not self.mode.verifies:
             return
         content = bytearray(length)
-        for at, block in self.overlay.within(offset, offset + length):
+        for at, block in self.patches.within(offset, offset + length):
             content[at - offset : at - offset + len(block)] = block
-        wanted = Range(offset, length, checksum(memoryview(content)[:length]))
+        wanted = ExpectedRange(offset, length, new_checksum(content[:length]).digest())
         with self._lock:
             self._ranges[offset] = wanted
             if is_sample:
@@ -243,44 +242,46 @@ class Writer(Struct):
             else:
                 self._samples.pop(offset, None)
 
-    def _put(self, view: memoryview, offset: int, known: bytes) -> None:
-        """Write a run unless it is there already, and remember what it is."""
-        if offset < self.manner.compare_below and self._holds(view, offset):
+    def _write_unless_equal(self, view: memoryview, offset: int, known: bytes) -> None:
+        """Write a range unless it is there already, and record its checksum."""
+        if offset < self.mode.compare_below and self._holds(view, offset):
             with self._lock:
-                self.tally.kept += len(view)
+                self.stats.kept += len(view)
         else:
             self._write(view, offset)
-        if self.manner.verifies:
-            written = Range(offset, len(view), known or checksum(view))
+        if self.mode.verifies:
+            checksum = known or new_checksum(view).digest()
             with self._lock:
-                self._ranges[offset] = written
+                self._ranges[offset] = ExpectedRange(offset, len(view), checksum)
 
     def _write(self, view: memoryview, offset: int) -> None:
-        """Write a run."""
         self.card.write(view, offset)
         with self._lock:
-            self.tally.written += len(view)
+            self.stats.written += len(view)
 
     def _holds(self, view: memoryview, offset: int) -> bool:
-        """Tell whether a run is on the card already."""
         found = memoryview(mmap.mmap(-1, CHUNK))[: len(view)]
         self.card.read(found, offset)
-        return is_same(view, found)
+        return is_equal(view, found)
 
-    def _clear(self, start: int, end: int) -> None:
-        """Read a run, and write zeros where there are none."""
+    def _zero_by_writing(self, start: int, end: int) -> None:
+        """Read a range, and write zeros where it is not zero."""
         buffer, zeros = memoryview(mmap.mmap(-1, CHUNK)), memoryview(mmap.mmap(-1, CHUNK))
         while start < end and not self.stopped.is_set():
             length = min(CHUNK, end - start)
             self.card.read(buffer[:length], start)
-            if not is_same(buffer[:length], zeros[:length]):
+            if not is_equal(buffer[:length], zeros[:length]):
                 self._write(zeros[:length], start)
             self._expect(start, length)
             start += length
 
 
-def _known_sum(task: Task, view: memoryview) -> bytes:
-    """Return the sum of a run that is all of a chunk, as it is for every card; else nothing."""
-    if isinstance(task, Gap) or view.obj is not task.view.obj or len(view) != task.length:
-        return b""
-    return task.checksum
+def is_equal(one: memoryview, other: memoryview) -> bool:
+    """Compare two buffers of whole sectors without copying them."""
+    return one.cast("Q") == other.cast("Q")
+
+
+def _known_checksum(chunk: Chunk, view: memoryview) -> bytes:
+    """Return the checksum that all cards share when a view is a whole chunk; else empty."""
+    is_whole = view.obj is chunk.view.obj and len(view) == chunk.length
+    return chunk.checksum if is_whole else b""

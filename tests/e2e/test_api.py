@@ -1,6 +1,7 @@
 """The front door for programs does what the commands do."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from builder import api
-from builder.errors import UsageError, VerifyError
+from builder.errors import DeviceError, UsageError, VerifyError
+from builder.formats.disk import MIB
+from tests.support.judges import judge
+from tests.support.loop_cards import card, require_loops, same
 from tests.support.program import PROJECT, Bench
 
 SPEC = """\
@@ -92,3 +96,44 @@ def test_the_types_are_there_for_other_programs(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_a_program_burns_an_image_as_the_command_does(tmp_path: Path) -> None:
+    require_loops()
+    image = tmp_path / "disk.raw"
+    image.write_bytes(os.urandom(24 * MIB))
+    judge("sgdisk", "-o", "-n", "1:2048:0", image)
+    with card(tmp_path, 40 * MIB) as stick:
+        before = stick.whole
+        options = api.BurnOptions(allow_loop=True)
+        shown: list[str] = []
+        with pytest.raises(DeviceError, match="there is no terminal to ask on"):
+            api.burn(image, [stick.device], options, notify=shown.append)
+        with pytest.raises(DeviceError, match="not confirmed: 'y'"):
+            api.burn(image, [stick.device], options, ask=lambda _: "y")
+        assert stick.whole == before
+        assert shown[-1].startswith(f"will be erased: {stick.device} ")
+        report = api.burn(str(image), [str(stick.device)], options, ask=lambda token: token)
+        [result] = report.cards
+        assert result.error is None
+        assert (report.image, result.stats.verified) == ("disk.raw", "direct")
+        assert report.sha256 == judge("sha256sum", image).stdout.split()[0]
+        assert same(image, stick)
+
+
+def test_a_program_finds_the_error_of_a_card_in_its_result(tmp_path: Path) -> None:
+    require_loops()
+    image = tmp_path / "disk.raw"
+    image.write_bytes(os.urandom(8 * MIB))
+    judge("sgdisk", "-o", "-n", "1:2048:0", image)
+    with card(tmp_path, 40 * MIB, "good") as good, card(tmp_path, 40 * MIB, "used") as used:
+        options = api.BurnOptions(allow_loop=True, confirm=(good.token, used.token))
+        fd = os.open(used.device, os.O_RDWR | os.O_EXCL)
+        try:
+            report = api.burn(image, [used.device, good.device], options)
+        finally:
+            os.close(fd)
+        failed, done = report.cards
+        assert "is in use by another program" in str(failed.error)
+        assert done.error is None
+        assert same(image, good)

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.burn.backing import Backing
 from builder.burn.card import open_card
-from builder.burn.devices import read_device
-from builder.burn.system import System
-from builder.burn.target import find_target
+from builder.burn.devices import SystemRoot, read_device
+from builder.burn.safety import find_device
+from builder.burn.usage import DeviceUsage
 from builder.errors import DeviceError
 from builder.formats.disk import MIB
 from tests.support.bases import Recipe, make_base
@@ -119,7 +118,7 @@ def test_an_address_without_ranges_will_do(
         if kind in {"gz", "zst"}:
             refused = burn(bench, f"{address}/{name}", stick)
             assert refused.code == 7
-            assert "does not tell how large the disk in it is" in refused.err
+            assert "the size of the disk in it is not known" in refused.err
             assert not stick.is_blank
             judge("bmaptool", "create", "-o", folder / f"{name}.bmap", image)
         done = burn(bench, f"{address}/{name}", stick)
@@ -155,7 +154,7 @@ def test_a_wrong_digest_of_a_file_is_found_before_the_card_is_touched(
     ("content", "sentence"),
     [
         (b"", "the file is empty"),
-        (b"#!/bin/sh\necho not a disk\n" * 9, "it is a text"),
+        (b"#!/bin/sh\necho not a disk\n" * 9, "it is a text file"),
         (b"QFI\xfb" + bytes(9000), "it is a qcow2 disk"),
         (bytes(40_000), "its first sector is empty"),
         (bytes(0x8001) + b"CD001" + bytes(9000), "it holds an ISO 9660 filesystem"),
@@ -214,8 +213,8 @@ def test_a_loop_device_is_refused_without_being_allowed(
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ((), "nobody is there to confirm it"),
-        (("--yes",), "--yes says nothing of which disk is meant"),
+        ((), "there is no terminal to ask on"),
+        (("--yes",), "--yes does not say which disk is meant"),
         (("--confirm", "sdx 1.0G"), "not confirmed: 'sdx 1.0G'"),
         (("--yes", "--expect-size", "2G"), "wanted 2.0 GB"),
         (("--yes", "--expect-serial", "4C53"), "its serial number is not known; wanted 4C53"),
@@ -311,7 +310,7 @@ def test_an_image_that_changes_after_it_was_checked_leaves_the_card_blank(
         said += burning.stderr.read()
     os.close(ours)
     os.close(theirs)
-    assert b" holds\n" in said
+    assert b" verified\n" in said
     assert stick.is_blank
     # Packed data that is damaged may be detected by its format first.
     sentences = {10: b"was changed or replaced while it was read", 7: b"damaged"}
@@ -333,7 +332,9 @@ def test_what_is_no_list_of_digests_beside_an_image_is_not_waited_for(
     before = stick.head
     done = burn(bench, packed, stick)
     assert done.code == 10
-    assert ("is no file" if what == "pipe" else "has more than 67108864 bytes") in done.err
+    assert (
+        "is not a regular file" if what == "pipe" else "has more than 67108864 bytes"
+    ) in done.err
     assert stick.head == before
 
 
@@ -483,7 +484,7 @@ def test_a_partition_is_refused_and_names_its_disk(stick: LoopCard, tmp_path: Pa
     number = stick.device.stat().st_rdev
     machine.write(part, dev=f"{os.major(number)}:{os.minor(number)}")
     with pytest.raises(DeviceError, match="is partition 1 of /dev/sdb; wanted a whole disk"):
-        find_target(machine.system, Backing(machine.system), stick.device)
+        find_device(machine.system, DeviceUsage(machine.system), stick.device)
 
 
 def test_a_device_that_somebody_has_open_for_itself_is_refused(
@@ -494,7 +495,7 @@ def test_a_device_that_somebody_has_open_for_itself_is_refused(
         before = stick.head
         done = burn(bench, image, stick)
         assert done.code == 12
-        assert "something else uses it" in done.err
+        assert "is in use by another program" in done.err
         assert stick.head == before
     finally:
         os.close(fd)
@@ -529,7 +530,7 @@ def test_an_image_is_not_burned_onto_itself(image: Path, bench: Bench, tmp_path:
 def test_another_disk_under_the_same_name_is_not_the_one_that_was_confirmed(
     tmp_path: Path, stick: LoopCard
 ) -> None:
-    shown = read_device(System(), stick.name)
+    shown = read_device(SystemRoot(), stick.name)
     if not shown.diskseq:
         pytest.skip("this kernel does not count disks")
     with open_card(shown):
@@ -539,7 +540,7 @@ def test_another_disk_under_the_same_name_is_not_the_one_that_was_confirmed(
     other.write_bytes(b"photos" * 1000)
     os.truncate(other, ROOM)
     judge("losetup", stick.device, other)
-    with pytest.raises(DeviceError, match="another disk than the one that was shown"), \
+    with pytest.raises(DeviceError, match="is not the disk that was confirmed"), \
             open_card(shown):  # fmt: skip
         pytest.fail("it was opened")
     assert other.read_bytes()[:6000] == b"photos" * 1000
@@ -568,7 +569,7 @@ def test_the_system_disk_is_refused_by_every_path(
     else:
         path = disk
     everything = ("--allow-fixed-disk", "--allow-loop", "--unmount", "--yes")
-    serial = read_device(System(), disk.name).serial
+    serial = read_device(SystemRoot(), disk.name).serial
     done = bench.run("burn", image, path, *everything, "--expect-serial", serial)
     assert done.code == 12
     assert "this system runs from it" in done.err

@@ -14,11 +14,10 @@ from typing import IO
 
 import pytest
 
-from builder.burn.devices import read_device
-from builder.burn.order import Choices, Order, Verdict
-from builder.burn.session import burn
+from builder.burn.devices import SystemRoot, read_device
+from builder.burn.options import BurnOptions
+from builder.burn.session import CardOrder, CardResult, write_cards
 from builder.burn.source import open_source
-from builder.burn.system import System
 from builder.formats.disk import GIB, MIB
 from builder.progress import Advance, Silent
 from tests.support.failing_cards import Served, fails, served
@@ -28,9 +27,9 @@ from tests.support.loop_cards import burn as burn_as_user
 from tests.support.program import Bench
 
 ROOM = 80 * MIB
-GENTLER = "no answer for 2 s: asking for one thing at a time from now on"
-CACHED = "no answer for 4 s: writing through the page cache from now on"
-GIVEN_UP = "no answer for 6 s: giving it up"
+GENTLER = "no answer for 2 s: one request at a time from now on"
+CACHED = "no answer for 4 s: through the page cache from now on"
+GIVEN_UP = "no answer for 6 s: giving up"
 
 
 @pytest.fixture(autouse=True)
@@ -70,17 +69,16 @@ class Watched(Silent):
         yield lambda _: self.phase(f"a part of {total}: {text}")
 
 
-def run(disk: Path, cards: list[LoopCard], progress: Watched, notes: Path) -> list[Verdict]:
+def run(disk: Path, cards: list[LoopCard], progress: Watched, notes: Path) -> list[CardResult]:
     """Burn within this process, so that a minute can be a second."""
-    orders = [Order(read_device(System(), each.name)) for each in cards]
-    choices = Choices(probes=False, verifies=True, compares=False, blanks=True, notes=notes)
+    orders = [CardOrder(read_device(SystemRoot(), each.name)) for each in cards]
     with open_source(disk, progress) as image:
-        return burn(image, orders, choices, progress)
+        return write_cards(image, orders, BurnOptions(probe=False), notes, progress)
 
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder.burn.patience.SECONDS", 2.0)
+    monkeypatch.setattr("builder.burn.stall_guard.TIMEOUT_SECONDS", 2.0)
 
 
 @pytest.mark.usefixtures("seconds")
@@ -92,17 +90,17 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
         ("reading back", "buffered", [GENTLER, CACHED]),
     ],
 )
-def test_a_card_that_stalls_is_asked_more_gently_and_done(
+def test_a_card_that_stalls_is_degraded_and_finished(
     when: str, verified: str, said: list[str], disk: Path, tmp_path: Path
 ) -> None:
     with served(tmp_path, ROOM) as slow:
         progress = Watched()
         progress.then = {when: lambda: stall_once(slow, progress, when), said[-1]: slow.go_on}
-        [verdict] = run(disk, [slow.card], progress, tmp_path)
-        assert verdict.error is None
+        [result] = run(disk, [slow.card], progress, tmp_path)
+        assert result.error is None
         told = [each for each in progress.said if "no answer" in each]
         assert told == [f"{slow.card.device}: {each}" for each in said]
-        assert verdict.tally.verified == verified
+        assert result.stats.verified == verified
         assert same(disk, slow.card)
 
 
@@ -113,7 +111,7 @@ def stall_once(slow: Served, progress: Watched, when: str) -> None:
 
 @pytest.mark.usefixtures("seconds")
 @pytest.mark.parametrize("when", ["a part of", "reading back"])
-def test_a_card_that_never_answers_is_given_up_and_the_other_is_done(
+def test_a_card_that_never_answers_does_not_stop_the_other(
     when: str, disk: Path, tmp_path: Path
 ) -> None:
     with served(tmp_path, ROOM) as slow, card(tmp_path, ROOM, "good") as good:
@@ -136,17 +134,17 @@ def test_a_card_that_never_answers_is_given_up_and_the_other_is_done(
     [
         (errno.EIO, "write", "the device fails, at 50 % of the device (byte 20971520)"),
         (errno.EIO, "read", "the device fails, at 50 % of the device (byte 20971520)"),
-        (errno.ENOSPC, "write", "the device says that it is full before its end"),
+        (errno.ENOSPC, "write", "the device reports that it is full before its end"),
         (errno.ENODEV, "write", "was removed at 50 % of the device"),
         (errno.ENODEV, "read", "was removed at 50 % of the device"),
         (errno.ETIMEDOUT, "write", "the device does not answer"),
         (errno.ENODATA, "write", "the medium is damaged here"),
-        (errno.EILSEQ, "write", "data were damaged on their way"),
+        (errno.EILSEQ, "write", "data were damaged in transfer"),
         (errno.ENOLINK, "write", "the connection to the device broke"),
     ],
     ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
 )
-def test_each_error_of_the_kernel_has_its_sentence(
+def test_each_error_of_the_kernel_has_its_message(
     code: int, kind: str, sentence: str, bench: Bench, tmp_path: Path
 ) -> None:
     with served(tmp_path, 40 * MIB, [fails(21 * MIB // 512, code, kind)]) as failing:
@@ -157,14 +155,14 @@ def test_each_error_of_the_kernel_has_its_sentence(
 
 
 @pytest.mark.parametrize("forgets", [True, False])
-def test_a_large_card_is_tried_for_a_false_size(
+def test_a_large_card_is_probed_for_a_false_size(
     bench: Bench, tmp_path: Path, *, forgets: bool
 ) -> None:
     disk = noisy(tmp_path, 280 * MIB)
     with served(tmp_path, 9 * GIB, forgets=forgets) as large:
         done = burn_as_user(bench, disk, large.card)
         assert done.code == (12 if forgets else 0), done.err
-        said = "says that it has 9.7 GB, but does not keep all that is written to it"
+        said = "reports 9.7 GB, but does not keep all that is written to it"
         assert (said in done.err) is forgets
         assert same(disk, large.card) is not forgets
 
@@ -173,13 +171,13 @@ def test_a_card_that_becomes_read_only_says_so(disk: Path, tmp_path: Path) -> No
     with card(tmp_path, ROOM, "worn") as worn:
         progress = Watched()
         progress.then = {"a part of": lambda: judge("blockdev", "--setro", worn.device)}
-        [verdict] = run(disk, [worn], progress, tmp_path)
+        [result] = run(disk, [worn], progress, tmp_path)
         judge("blockdev", "--setrw", worn.device)
-        assert "the device became read-only, as worn-out cards do, at " in str(verdict.error)
+        assert "the device became read-only, as worn-out cards do, at " in str(result.error)
         assert worn.is_blank
 
 
-def test_a_card_that_is_pulled_out_of_its_reader_was_removed(disk: Path, tmp_path: Path) -> None:
+def test_a_card_that_is_pulled_out_is_reported_as_removed(disk: Path, tmp_path: Path) -> None:
     with card(tmp_path, ROOM, "pulled") as pulled:
 
         def pull() -> None:
@@ -188,10 +186,10 @@ def test_a_card_that_is_pulled_out_of_its_reader_was_removed(disk: Path, tmp_pat
 
         progress = Watched()
         progress.then = {"reading back": pull}  # nothing is written then that could be in between
-        [verdict] = run(disk, [pulled], progress, tmp_path)
-    assert f"{pulled.device}: was removed at " in str(verdict.error)
-    assert verdict.error is not None
-    assert verdict.error.hint == "put it back, and begin again"
+        [result] = run(disk, [pulled], progress, tmp_path)
+    assert f"{pulled.device}: was removed at " in str(result.error)
+    assert result.error is not None
+    assert result.error.hint == "insert it, and start again"
 
 
 def read_until(stream: IO[str] | None, text: str) -> None:
@@ -201,7 +199,7 @@ def read_until(stream: IO[str] | None, text: str) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_interrupt_does_not_wait_for_a_silent_card(
+def test_a_second_interrupt_does_not_wait_for_a_stalled_card(
     how: signal.Signals, bench: Bench, tmp_path: Path
 ) -> None:
     disk = noisy(tmp_path, 160 * MIB)
@@ -218,7 +216,7 @@ def test_a_second_interrupt_does_not_wait_for_a_silent_card(
             slow.stall()
             time.sleep(0.5)
             going.send_signal(how)
-            read_until(going.stderr, "interrupted: what is under way is let end")
+            read_until(going.stderr, "interrupted: finishing the current requests")
             going.send_signal(how)
             read_until(going.stderr, "interrupted twice: ended at once")
         finally:
@@ -240,7 +238,7 @@ MBR = bytes(446) + PARTITION + bytes(48) + b"\x55\xaa"
 
 
 @pytest.mark.parametrize("content", [b"\xee", b"\0"], ids=["full", "empty but for a trace"])
-def test_a_card_that_says_it_is_empty_and_is_not_is_emptied(
+def test_a_card_that_only_pretends_to_zero_is_zeroed_by_writing(
     content: bytes, bench: Bench, tmp_path: Path
 ) -> None:
     require_loops()

@@ -128,7 +128,7 @@ def test_a_signed_image_is_burned_and_who_signed_it_is_told(kind: str, desk: Des
     done = desk.burn(image)
     assert done.code == 0, done.err
     assert same(desk.disk, desk.stick)
-    said = f"signed by the key {desk.signer.name}, as pi.{kind}.minisig says: pi of [2Jmonday\n"
+    said = f"signed by the key {desk.signer.name} in pi.{kind}.minisig: pi of [2Jmonday\n"
     assert f"  {said}" in done.out
     assert f"pi.{kind}: {said}" in done.err
     assert judge("sha256sum", image).stdout.split()[0] in done.out
@@ -179,7 +179,7 @@ def test_a_key_that_is_configured_counts_unless_it_is_passed_over(
     assert stick.whole == before
     done = burn(bench, disk, stick, more=("--no-signature",))
     assert done.code == 0, done.err
-    assert f"the signature is not checked: --no-signature passes over {path}\n" in done.err
+    assert f"the signature is not checked: --no-signature ignores {path}\n" in done.err
     assert "signed by" not in done.out
     other = make_signer(tmp_path, "other")
     other.sign(disk)
@@ -233,20 +233,20 @@ def other_than_listed(image: Path, signer: Signer) -> None:
 
 
 REFUSALS: list[tuple[Change, str]] = [
-    (lambda *_: None, "pi.img: is not signed: neither pi.img.minisig nor SHA256SUMS.minisig lies"),
+    (lambda *_: None, "pi.img: is not signed: neither pi.img.minisig nor SHA256SUMS.minisig is"),
     (lambda image, _: listed(image), "pi.img: is not signed: neither"),
     (other_key, "pi.img.minisig: was made with the key "),
-    (cut, "pi.img.minisig: is no whole signature of minisign: line 4 is not 64 bytes"),
+    (cut, "pi.img.minisig: is not a valid minisign signature: line 4 is not 64 bytes"),
     (lambda image, signer: signer.sign(image, "-l"), "pi.img.minisig: is a legacy signature (Ed)"),
     (other_comment, "pi.img.minisig: its trusted comment or the signature itself was changed"),
-    (no_list, "pi.img: is not signed: SHA256SUMS.minisig lies beside it, but no SHA256SUMS"),
+    (no_list, "pi.img: is not signed: SHA256SUMS.minisig is beside it, but no SHA256SUMS"),
     (other_list, "SHA256SUMS: is not what the key "),
     (not_listed, "pi.img: is not signed: SHA256SUMS is, but does not list it"),
 ]
 """What is done to an image, and what is said of it."""
 
 CHANGED: list[tuple[Change, str]] = [
-    (other_image, ": is not what the key {key} signed: pi.img.minisig is of another content"),
+    (other_image, ": is not what the key {key} signed: pi.img.minisig does not match it"),
     (other_than_listed, ": is not what the key {key} signed: its sha256 is "),
 ]
 
@@ -275,8 +275,8 @@ def test_a_signed_address_is_burned(how: str, kind: str, desk: Desk) -> None:
         done = desk.burn(f"{address}/pi%201+{kind}?day=1")
     assert done.code == 0, done.err
     assert same(desk.disk, desk.stick)
-    said = f"signed by the key {desk.signer.name}, as {signed.name} says: ours"
-    assert f"{said}; to be proved by reading it" in done.err
+    said = f"signed by the key {desk.signer.name} in {signed.name}: ours"
+    assert f"{said}; the image is verified while read" in done.err
     assert f"  {said}\n" in done.out
 
 
@@ -397,7 +397,7 @@ def test_a_night_is_signed_by_its_list(
             with served(night) as address:
                 done = burn(bench, f"{address}/{image.name}", large, more=by(signer))
             assert done.code == 6
-            assert "lists its block map alone" in done.err
+            assert "lists only its block map" in done.err
             assert large.whole == before
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from builder.burn.api import warn_of_sample
 from builder.burn.devices import Device
 from builder.burn.source import open_source
-from builder.cli.burn import _warn_of_sample
 from builder.errors import DeviceError
 from builder.formats.disk import GIB
 from builder.progress import Silent
@@ -77,9 +77,11 @@ def test_burn_says_it_and_asks_or_refuses(bench: Bench, tmp_path: Path) -> None:
     for path in (bench.output / MADE[3], moved(bench, MADE[3], tmp_path)):
         with open_source(path, Silent()) as source:
             with pytest.raises(DeviceError, match="does not boot") as caught:
-                _warn_of_sample(source, [card])
+                warn_of_sample(source, [card], print, can_ask=False)
             assert 'release: "5.0"' in caught.value.hint
-            assert not _warn_of_sample(source, [replace(card, transport="loop")])
+            loop, shown = replace(card, transport="loop"), list[str]()
+            assert not warn_of_sample(source, [loop], shown.append, can_ask=False)
+            assert shown == [f"{source.name}: {SENTENCE}"]
 
 
 def test_burning_a_loop_device_says_it_and_goes_on(bench: Bench, tmp_path: Path) -> None:

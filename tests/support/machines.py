@@ -7,10 +7,10 @@ place of each device in ``/sys/devices``, and which attributes it has.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.burn.backing import Backing
-from builder.burn.devices import Device, read_device
-from builder.burn.safety import Permits, refusals
-from builder.burn.system import System
+from builder.burn.devices import Device, SystemRoot, read_device
+from builder.burn.options import BurnOptions
+from builder.burn.safety import refusals
+from builder.burn.usage import DeviceUsage
 
 GB = 10**9
 PCI = "pci0000:00/0000:00:14.0"
@@ -30,8 +30,8 @@ class Machine:
     mounts: list[str] = field(default_factory=list)
 
     @property
-    def system(self) -> System:
-        return System(self.root)
+    def system(self) -> SystemRoot:
+        return SystemRoot(self.root)
 
     def disk(self, name: str, where: str, size: int = 32 * GB, **attributes: str) -> Path:
         """Add a whole block device; attributes may lie in folders, with ``__`` for a slash."""
@@ -91,9 +91,9 @@ class Machine:
         """Read a device as the program does."""
         return read_device(self.system, name)
 
-    def refused(self, name: str, permits: Permits | None = None) -> list[str]:
+    def refused(self, name: str, permits: BurnOptions | None = None) -> list[str]:
         """Return what speaks against writing a device."""
-        found = refusals(self.device(name), Backing(self.system), permits or Permits())
+        found = refusals(self.device(name), DeviceUsage(self.system), permits or BurnOptions())
         return [each.text for each in found]
 
     def _block(self, folder: Path, size: int) -> Path:

@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "leaks": {"changes", "engine", "formats", "images", "job"} | FLOOR,
     "verify": {"leaks", "carriers", "changes", "formats", "images", "job", "plan", "roots"} | FLOOR,
     "burn": {"artifact", "cache", "carriers", "documents", "features", "fetch", "formats"}
-    | {"plan", "roots", "schema", "spec", "verify"}
+    | {"plan", "roots", "samples", "schema", "spec", "verify"}
     | FLOOR,
     "package_files": {"digests"},
     "package_pins": {"base", "cache", "carriers", "changes", "formats", "guest", "images", "lock"}
@@ -114,7 +114,18 @@ MAY_IMPORT = {
     }
     | {"request", "verify"}
     | FLOOR,
-    "api": {"artifact", "build", "cache", "claims", "images", "lock", "plan", "reading", "request"}
+    "api": {
+        "artifact",
+        "build",
+        "burn",
+        "cache",
+        "claims",
+        "images",
+        "lock",
+        "plan",
+        "reading",
+        "request",
+    }
     | {"selection", "spec", "targets", "verify"}
     | FLOOR,
 }

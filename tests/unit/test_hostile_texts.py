@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.burn.open_files import users_of
+from builder.burn.usage import users_of
 from builder.changes import MakeSymlink
 from builder.cli import _report
 from builder.engine.memory import MemoryTree

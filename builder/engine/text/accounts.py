@@ -6,7 +6,7 @@ never hashed here; see :mod:`builder.guest.password`.
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple
+from typing import Iterable, Iterator, NamedTuple
 
 from ..errors import GuestError
 from ..paths import GuestPath, guest
@@ -182,6 +182,21 @@ def join_group(group: str, name: str, user: str) -> str:
     if user in members:
         return group
     return _put(group, name, [*fields[:3], ",".join((*members, user))])
+
+
+class PasswdUser(NamedTuple):
+    """A record of passwd(5), its home as the file has it."""
+
+    name: str
+    uid: int
+    home: str
+
+
+def iter_users(passwd: str) -> Iterator[PasswdUser]:
+    """Yield the users of passwd(5) text; records that are not valid are skipped."""
+    for fields in _records(passwd):
+        if len(fields) == _PASSWD_FIELDS and fields[2].isascii() and fields[2].isdigit():
+            yield PasswdUser(fields[0], int(fields[2]), fields[5])
 
 
 def resolve_user(passwd: str, name: str) -> int:

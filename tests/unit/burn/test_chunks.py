@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from builder.burn.chunks import ALIGN, CHUNK, HEAD, Chunk, Gap, Pool, Run, iter_tasks
-from builder.burn.memory import checksum
-from builder.burn.overlay import Overlay
+from builder.burn.chunks import (
+    ALIGN,
+    CHUNK,
+    HEAD,
+    BlockPatches,
+    BufferPool,
+    Chunk,
+    Gap,
+    Run,
+    iter_parts,
+    new_checksum,
+)
 from builder.errors import FormatError
 from builder.formats.disk import KIB, MIB
 from builder.formats.stream import Span
@@ -19,14 +28,14 @@ def rebuilt(runs: Iterable[Run], size: int) -> tuple[bytes, list[tuple[str, int,
     """Put an image together from its parts, and return their kinds, offsets and lengths."""
     content, parts = bytearray(b"\xee" * size), []
     position = 0
-    for task in iter_tasks(runs, size, Pool(1), sums=True):
+    for task in iter_parts(runs, size, BufferPool(1), checksums=True):
         assert task.offset == position, "a hole between two parts, or the same twice"
         assert task.offset % ALIGN == 0
         position = task.end
         parts.append((type(task).__name__, task.offset, task.end - task.offset))
         if isinstance(task, Chunk):
             assert task.length <= CHUNK
-            assert task.checksum == checksum(task.view)
+            assert task.checksum == new_checksum(task.view).digest()
             content[task.offset : task.end] = task.view
             task.release()
         else:
@@ -95,8 +104,8 @@ def test_an_image_without_anything_is_one_gap() -> None:
 
 
 def test_a_buffer_is_free_when_the_last_card_has_released_it() -> None:
-    pool = Pool(1)
-    tasks = iter_tasks(iter([(0, b"x" * MIB), (MIB, b"y")]), 2 * MIB, pool)
+    pool = BufferPool(1)
+    tasks = iter_parts(iter([(0, b"x" * MIB), (MIB, b"y")]), 2 * MIB, pool)
     first = next(tasks)
     assert isinstance(first, Chunk)
     first.share(2)
@@ -107,7 +116,7 @@ def test_a_buffer_is_free_when_the_last_card_has_released_it() -> None:
 
 
 def test_an_overlay_gives_the_parts_that_lie_in_a_range() -> None:
-    overlay = Overlay({64 * KIB: b"a" * (64 * KIB), MIB: b"b" * 5000})
+    overlay = BlockPatches({64 * KIB: b"a" * (64 * KIB), MIB: b"b" * 5000})
     assert list(overlay.within(0, 64 * KIB)) == []
     assert list(overlay.within(0, 68 * KIB)) == [(64 * KIB, b"a" * (4 * KIB))]
     assert list(overlay.within(100 * KIB, 2 * MIB)) == [

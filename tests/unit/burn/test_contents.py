@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.burn.contents import describe_contents
-from builder.burn.journal import Journal
+from builder.burn.confirm import describe_contents
 from builder.burn.personalise import parse_settings
+from builder.burn.resume import ResumeNote
 from builder.errors import SpecError, UsageError
 from builder.formats.disk import MIB
 from builder.structs import replace
@@ -64,35 +64,35 @@ def test_an_empty_disk_and_one_that_may_not_be_read_are_told_apart(tmp_path: Pat
     assert describe_contents(tmp_path / "missing", 64 * MIB) == "?"
 
 
-def test_a_journal_is_believed_for_the_same_card_and_image_only(tmp_path: Path) -> None:
+def test_a_resume_note_counts_for_the_same_card_and_image_only(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "machine")
     stick(machine)
     device, notes = machine.device("sdb"), tmp_path / "notes"
-    Journal(notes, device, "image 1").note(77, now=True)
-    assert Journal(notes, device, "image 1").read() == 77
-    assert Journal(notes, device, "image 2").read() == 0
-    assert Journal(notes, replace(device, serial="other/../x"), "image 1").read() == 0
-    Journal(notes, device, "image 1").remove()
-    assert Journal(notes, device, "image 1").read() == 0
+    ResumeNote(notes, device, "image 1").write(77, now=True)
+    assert ResumeNote(notes, device, "image 1").read() == 77
+    assert ResumeNote(notes, device, "image 2").read() == 0
+    assert ResumeNote(notes, replace(device, serial="other/../x"), "image 1").read() == 0
+    ResumeNote(notes, device, "image 1").remove()
+    assert ResumeNote(notes, device, "image 1").read() == 0
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"image": "i", "reached": "far"}'])
-def test_a_journal_that_says_nothing_is_no_hindrance(text: str, tmp_path: Path) -> None:
+def test_a_damaged_resume_note_is_ignored(text: str, tmp_path: Path) -> None:
     machine = Machine(tmp_path / "machine")
     stick(machine)
     (tmp_path / "4C53.json").write_text(text)
-    assert Journal(tmp_path, machine.device("sdb"), "i").read() == 0
+    assert ResumeNote(tmp_path, machine.device("sdb"), "i").read() == 0
 
 
-def test_a_journal_is_written_now_and_then_and_for_every_32_mib(tmp_path: Path) -> None:
+def test_a_resume_note_is_throttled_and_written_for_every_32_mib(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "machine")
     stick(machine)
-    journal = Journal(tmp_path, machine.device("sdb"), "i")
-    journal.note(1)
-    journal.note(2)
-    assert journal.read() == 1
-    journal.note(33 * MIB)
-    assert journal.read() == 33 * MIB
+    note = ResumeNote(tmp_path, machine.device("sdb"), "i")
+    note.write(1)
+    note.write(2)
+    assert note.read() == 1
+    note.write(33 * MIB)
+    assert note.read() == 33 * MIB
 
 
 def test_settings_are_nested_by_their_dots_and_read_as_yaml() -> None:

@@ -33,30 +33,30 @@ class MemoryCard:
         """Everything is there already."""
 
 
-def test_an_honest_card_is_passed() -> None:
+def test_a_card_with_its_true_size_passes() -> None:
     probe(MemoryCard(32 * GB, 32 * GB, wraps=False), "/dev/sdb")
 
 
 @pytest.mark.parametrize("real", [GB // 100 // BLOCK * BLOCK, 4 * GB, 31 * GB // BLOCK * BLOCK])
-def test_a_card_that_loses_what_lies_beyond_is_found(real: int) -> None:
-    with pytest.raises(DeviceError, match=r"says that it has 32.0 GB, but does not keep"):
+def test_a_card_that_loses_data_beyond_its_size_is_found(real: int) -> None:
+    with pytest.raises(DeviceError, match=r"reports 32.0 GB, but does not keep"):
         probe(MemoryCard(32 * GB, real, wraps=False), "/dev/sdb")
 
 
 @pytest.mark.parametrize(("power", "said"), [(30, "1.1 GB"), (33, "8.6 GB"), (35, "34.4 GB")])
-def test_a_card_that_begins_anew_is_found(power: int, said: str) -> None:
+def test_a_card_that_wraps_around_is_found(power: int, said: str) -> None:
     with pytest.raises(DeviceError, match=f"real size is about {said}"):
         probe(MemoryCard(64 * GB, 1 << power, wraps=True), "/dev/sdb")
 
 
-def test_the_real_size_is_said_between_two_places() -> None:
+def test_the_real_size_is_reported_as_a_range() -> None:
     with pytest.raises(DeviceError) as caught:
         probe(MemoryCard(32 * GB, 8 * GB, wraps=False), "/dev/sdb")
     low, _, high = str(caught.value).partition("about ")[2].partition(" to ")
     assert float(low.split()[0]) <= 8.0 < float(high.split()[0])
 
 
-def test_the_last_block_is_among_the_places_and_none_lies_beyond() -> None:
+def test_probed_offsets_include_the_last_block_and_none_beyond() -> None:
     for size in (BLOCK, 10 * BLOCK + 512, 3 * 2**20, 8 * GB, 2 * 10**12):
         places = list(iter_places(size))
         assert places == sorted(set(places))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.burn.backing import Backing
-from builder.burn.never import list_path, never_refusals, protect
-from builder.burn.safety import Permits, check, refusals, source_refusals
-from builder.burn.target import find_target
+from builder.burn.config import list_path, protect
+from builder.burn.options import BurnOptions
+from builder.burn.safety import check, find_device, protected_refusals, refusals, source_refusals
+from builder.burn.usage import DeviceUsage
 from builder.errors import DeviceError
 from tests.support.machines import GB, MMC, NVME, SATA, USB, VIRTUAL, Machine, stick
 
@@ -21,23 +21,23 @@ def machine(tmp_path: Path) -> Machine:
     return machine
 
 
-def named(serial: str) -> Permits:
+def named(serial: str) -> BurnOptions:
     """Say everything that can be said."""
-    return Permits(allow_fixed=True, allow_loop=True, serial=serial, unmount=True)
+    return BurnOptions(allow_fixed_disk=True, allow_loop=True, serial=serial, unmount=True)
 
 
 def sata(machine: Machine, name: str = "sda") -> Path:
     return machine.disk(name, f"{SATA}/{name}", 500 * GB, serial=f"WD-{name}")
 
 
-def test_a_stick_that_nobody_uses_is_not_refused(machine: Machine) -> None:
+def test_an_unused_stick_is_not_refused(machine: Machine) -> None:
     stick(machine)
     machine.mount("/", machine.part(sata(machine), 1))
     assert machine.refused("sdb") == []
 
 
 @pytest.mark.parametrize("point", ["/", "/usr", "/var", "/home", "/boot", "/boot/efi", "/efi"])
-def test_the_disk_of_the_running_system_is_refused_whatever_is_said(
+def test_the_disk_of_the_running_system_is_refused_with_every_option(
     machine: Machine, point: str
 ) -> None:
     machine.mount(point, machine.part(sata(machine), 2))
@@ -154,7 +154,7 @@ def test_a_mounted_stick_is_refused_until_unmounting_is_allowed(machine: Machine
     assert machine.refused("sdb") == [
         "is mounted: sdb1 at /media/my photos [used by eog (12), bash (107)]"
     ]
-    assert machine.refused("sdb", Permits(unmount=True)) == []
+    assert machine.refused("sdb", BurnOptions(unmount=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -164,29 +164,27 @@ def test_a_fixed_disk_needs_to_be_allowed_and_named(
     machine: Machine, where: str, name: str, transport: str
 ) -> None:
     machine.disk(name, where, serial="S1")
-    fixed = f"is a fixed disk ({transport}): it cannot be taken out of this machine"
+    fixed = f"is a fixed disk ({transport}): it is not removable"
     assert machine.refused(name) == [fixed]
-    assert machine.refused(name, Permits(allow_fixed=True)) == [fixed]
-    assert machine.refused(name, Permits(serial="S1")) == [fixed]
-    assert machine.refused(name, Permits(allow_fixed=True, serial="S1")) == []
+    assert machine.refused(name, BurnOptions(allow_fixed_disk=True)) == [fixed]
+    assert machine.refused(name, BurnOptions(serial="S1")) == [fixed]
+    assert machine.refused(name, BurnOptions(allow_fixed_disk=True, serial="S1")) == []
     assert "its serial number is S1; wanted S2" in machine.refused(name, named("S2"))
 
 
-def test_an_emmc_is_a_fixed_disk_and_its_boot_area_none_at_all(machine: Machine) -> None:
+def test_an_emmc_is_a_fixed_disk_and_its_boot_area_is_always_refused(machine: Machine) -> None:
     machine.disk("mmcblk0", MMC, device__type="MMC")
     machine.disk("mmcblk0boot0", MMC)
-    assert "is a fixed disk (eMMC): it cannot be taken out of this machine" in machine.refused(
-        "mmcblk0"
-    )
+    assert "is a fixed disk (eMMC): it is not removable" in machine.refused("mmcblk0")
     assert machine.refused("mmcblk0boot0", named(""))[0] == "is the boot area of an eMMC"
 
 
 def test_a_loop_device_is_refused_until_it_is_allowed(machine: Machine) -> None:
     machine.disk("loop0", VIRTUAL)
     assert machine.refused("loop0") == ["is a loop device"]
-    assert machine.refused("loop0", Permits(allow_loop=True)) == []
+    assert machine.refused("loop0", BurnOptions(allow_loop=True)) == []
     machine.disk("zram0", VIRTUAL)
-    assert "is compressed memory" in machine.refused("zram0", Permits(allow_loop=True))
+    assert "is compressed memory" in machine.refused("zram0", BurnOptions(allow_loop=True))
 
 
 def test_allowing_a_loop_device_lifts_nothing_else(machine: Machine) -> None:
@@ -208,13 +206,13 @@ def test_a_size_pins_a_device_give_or_take_two_percent(
     machine: Machine, wanted: int, *, fits: bool
 ) -> None:
     stick(machine)
-    assert (machine.refused("sdb", Permits(size=wanted)) == []) is fits
+    assert (machine.refused("sdb", BurnOptions(size=wanted)) == []) is fits
 
 
-def test_what_is_read_is_not_written_over(machine: Machine) -> None:
+def test_the_disk_of_the_image_is_refused(machine: Machine) -> None:
     disk = stick(machine)
     machine.mount("/media/usb", disk / "sdb2")
-    device, backing = machine.device("sdb"), Backing(machine.system)
+    device, backing = machine.device("sdb"), DeviceUsage(machine.system)
     found = list(source_refusals(device, backing, {"the image": Path("/media/usb/photon.xz")}))
     assert [each.text for each in found] == ["the image /media/usb/photon.xz is stored on it"]
     assert not list(source_refusals(device, backing, {"the image": Path("/srv/photon.xz")}))
@@ -223,7 +221,9 @@ def test_what_is_read_is_not_written_over(machine: Machine) -> None:
 def test_the_file_behind_a_loop_device_is_not_its_image(machine: Machine, tmp_path: Path) -> None:
     image = tmp_path / "photon.raw"
     machine.disk("loop0", VIRTUAL, loop__backing_file=str(image))
-    found = source_refusals(machine.device("loop0"), Backing(machine.system), {"the image": image})
+    found = source_refusals(
+        machine.device("loop0"), DeviceUsage(machine.system), {"the image": image}
+    )
     assert [each.text for each in found] == [f"the image {image} is the file behind it"]
 
 
@@ -232,7 +232,7 @@ def test_the_first_reason_is_the_message_and_the_others_are_notes(machine: Machi
     machine.swap("/dev/sda")
     device = machine.device("sda")
     with pytest.raises(DeviceError) as caught:
-        check(refusals(device, Backing(machine.system), Permits()), device)
+        check(refusals(device, DeviceUsage(machine.system), BurnOptions()), device)
     assert str(caught.value) == "/dev/sda: this system runs from it: sda is mounted at /"
     assert "this system swaps to sda on it" in caught.value.__notes__
     assert caught.value.exit_code == 12
@@ -252,7 +252,7 @@ def test_a_protected_disk_stays_refused_and_the_line_is_named(
     assert protect(device, machine.system) == "4C53  # SanDisk Ultra [31m 32.0 GB"
     protect(device, machine.system)
     assert config.read_text().count("\n") == 1
-    found = [each.text for each in never_refusals(device, machine.system)]
+    found = [each.text for each in protected_refusals(device, machine.system)]
     assert found == [f"you protected it: {config}, line 1: 4C53"]
 
 
@@ -265,23 +265,23 @@ def test_a_protected_disk_is_protected_whatever_its_serial_number_holds(
     config.parent.mkdir(parents=True)
     config.write_text("mine")
     protect(machine.device("sdc"), machine.system)
-    assert list(never_refusals(machine.device("sdc"), machine.system))
-    assert not list(never_refusals(machine.device("sdd"), machine.system)), "another disk"
+    assert list(protected_refusals(machine.device("sdc"), machine.system))
+    assert not list(protected_refusals(machine.device("sdd"), machine.system)), "another disk"
     assert config.read_text().startswith("mine\n")
 
 
-def test_under_sudo_the_list_of_whoever_called_it_counts(
+def test_under_sudo_the_list_of_the_calling_user_counts(
     machine: Machine, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stick(machine)
     theirs = tmp_path / "ann/.config/photon-builder/never-burn"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("4C53\n")
-    assert not list(never_refusals(machine.device("sdb"), machine.system))
+    assert not list(protected_refusals(machine.device("sdb"), machine.system))
     ann = pwd.struct_passwd(("ann", "x", 1000, 1000, "", str(tmp_path / "ann"), "/bin/sh"))
     monkeypatch.setattr("pwd.getpwnam", {"ann": ann}.__getitem__)
     monkeypatch.setenv("SUDO_USER", "ann")
-    found = [each.text for each in never_refusals(machine.device("sdb"), machine.system)]
+    found = [each.text for each in protected_refusals(machine.device("sdb"), machine.system)]
     assert found == [f"you protected it: {theirs}, line 1: 4C53"]
     assert not config.exists()
 
@@ -293,14 +293,12 @@ def test_a_pattern_of_the_list_matches_names_by_id(machine: Machine, config: Pat
     (links / "usb-SanDisk_Ultra_4C53-0:0").symlink_to("../../sdb")
     config.parent.mkdir(parents=True)
     config.write_text("# mine\n\n/dev/disk/by-id/usb-SanDisk_*  # photos\n")
-    found = [each.text for each in never_refusals(machine.device("sdb"), machine.system)]
+    found = [each.text for each in protected_refusals(machine.device("sdb"), machine.system)]
     assert found == [f"you protected it: {config}, line 3: usb-SanDisk_*"]
-    assert not list(never_refusals(machine.device("sdb1"), machine.system))
+    assert not list(protected_refusals(machine.device("sdb1"), machine.system))
 
 
-def test_a_disk_that_nothing_tells_from_others_cannot_be_protected(
-    machine: Machine, config: Path
-) -> None:
+def test_a_disk_without_serial_and_id_cannot_be_protected(machine: Machine, config: Path) -> None:
     machine.disk("sdc", f"{SATA}/c")
     with pytest.raises(DeviceError, match="neither a serial number nor a name"):
         protect(machine.device("sdc"), machine.system)
@@ -313,16 +311,16 @@ def test_a_disk_that_nothing_tells_from_others_cannot_be_protected(
         ("missing", "No such file or directory; wanted a disk"),
         ("file", "is a regular file; wanted a disk"),
         ("folder", "is a folder; wanted a disk"),
-        ("null", "is no block device; wanted a disk"),
+        ("null", "is not a block device; wanted a disk"),
     ],
 )
-def test_a_path_that_is_no_block_device_is_refused_and_nothing_is_made(
+def test_a_path_that_is_not_a_block_device_is_refused_and_nothing_is_created(
     machine: Machine, tmp_path: Path, name: str, sentence: str
 ) -> None:
     (tmp_path / "file").write_text("kept")
     (tmp_path / "folder").mkdir()
     (tmp_path / "null").symlink_to(os.devnull)
     with pytest.raises(DeviceError, match=sentence):
-        find_target(machine.system, Backing(machine.system), tmp_path / name)
+        find_device(machine.system, DeviceUsage(machine.system), tmp_path / name)
     assert (tmp_path / "file").read_text() == "kept"
     assert not (tmp_path / "missing").exists()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.burn.contents import describe_contents
-from builder.burn.pools import pool_refusals
+from builder.burn.confirm import describe_contents
+from builder.burn.safety import pool_refusals
 from builder.formats.disk import KIB, MIB
 from tests.support.judges import judge
 from tests.support.loop_cards import attach

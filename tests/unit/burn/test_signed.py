@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.burn.keys import iter_configured, read_keys
+from builder.burn.config import iter_configured, read_keys
 from builder.burn.remote import open_address
-from builder.burn.signature import Key, parse_key
-from builder.burn.signed import SUFFIX, check_signed, read_promise
+from builder.burn.signature import MinisignKey, parse_key
+from builder.burn.signed import SUFFIX, check_signed, read_signed_digest
 from builder.errors import DigestMismatch, FormatError, HostError
 from builder.formats.bmap import make_bmap
 from builder.formats.disk import MIB
@@ -44,16 +44,16 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def key_of(signer: Signer) -> Key:
+def key_of(signer: Signer) -> MinisignKey:
     return parse_key(signer.public.read_bytes(), "burn.pub")
 
 
-def prove(signature: bytes, key: Key, content: bytes = CONTENT) -> str:
+def prove(signature: bytes, key: MinisignKey, content: bytes = CONTENT) -> str:
     """Check an image against the bytes of a signature, and return the trusted comment."""
-    promise = read_promise("pi.img", {f"pi.img{SUFFIX}": signature}.get, [key])
+    signed = read_signed_digest("pi.img", {f"pi.img{SUFFIX}": signature}.get, [key])
     digests = {"sha256": "", "blake2b": hashlib.blake2b(content).hexdigest()}
-    promise.check(digests, "pi.img")
-    return promise.signed.comment
+    signed.check(digests, "pi.img")
+    return signed.signer.comment
 
 
 def proved(path: Path, *signers: Signer, sha256: str = "") -> str:
@@ -131,7 +131,7 @@ def test_nothing_can_be_added_to_a_signature_or_exchanged(made: tuple[Signer, by
             with pytest.raises(DigestMismatch):
                 prove(changed, key)
     for junk in (b"", b"\n", b"\n" * 9, bytes(99), chance.randbytes(9999), CONTENT):
-        with pytest.raises(DigestMismatch, match="is no whole signature of minisign: line 1"):
+        with pytest.raises(DigestMismatch, match="is not a valid minisign signature: line 1"):
             prove(junk, key)
 
 
@@ -168,7 +168,7 @@ def test_damage_is_found_in_its_line(
     changed = "\n".join(change(signature.decode().splitlines())) + "\n"
     with pytest.raises(DigestMismatch) as caught:
         prove(changed.encode(), key_of(signer))
-    assert str(caught.value) == f"pi.img.minisig: is no whole signature of minisign: {sentence}"
+    assert str(caught.value) == f"pi.img.minisig: is not a valid minisign signature: {sentence}"
 
 
 def test_a_comment_cannot_upset_a_terminal(image: Path, made: tuple[Signer, bytes]) -> None:
@@ -178,13 +178,13 @@ def test_a_comment_cannot_upset_a_terminal(image: Path, made: tuple[Signer, byte
     assert prove(signer.sign(image, "-t", "\udcff").read_bytes(), key_of(signer)) == "\ufffd"
 
 
-def test_what_is_wrong_has_a_sentence_of_its_own(
+def test_each_signature_that_is_not_valid_has_its_message(
     image: Path, tmp_path: Path, made: tuple[Signer, bytes]
 ) -> None:
     signer, _ = made
     other = make_signer(tmp_path, "other")
     assert refused(image, signer) == (
-        "pi.img: is not signed: neither pi.img.minisig nor SHA256SUMS.minisig lies beside it; "
+        "pi.img: is not signed: neither pi.img.minisig nor SHA256SUMS.minisig is beside it; "
         f"wanted a signature by the key {signer.name}, of burn.pub"
     )
     signature = other.sign(image)
@@ -204,10 +204,10 @@ def test_what_is_wrong_has_a_sentence_of_its_own(
     signature.write_bytes(good)
     image.write_bytes(CONTENT + b"\0")
     assert refused(image, signer) == (
-        f"pi.img: is not what the key {signer.name} signed: pi.img.minisig is of another content"
+        f"pi.img: is not what the key {signer.name} signed: pi.img.minisig does not match it"
     )
     with_line(signature, 2, b"EX" + in_base64(signature, 2)[2:])
-    assert "is of the unknown kind 4558; wanted one of Ed25519 (ED)" in refused(image, signer)
+    assert "has the unknown algorithm 4558; wanted Ed25519 (ED)" in refused(image, signer)
 
 
 def test_the_name_of_a_key_proves_nothing(
@@ -237,7 +237,7 @@ def test_either_of_two_keys_may_have_signed(
     assert refused(image, signer, other).endswith(wanted)
 
 
-def test_a_signed_list_will_do(image: Path, made: tuple[Signer, bytes]) -> None:
+def test_an_image_may_be_signed_by_its_list(image: Path, made: tuple[Signer, bytes]) -> None:
     signer, _ = made
     sums = image.with_name("SHA256SUMS")
     listed = judge("sh", "-ec", f"cd '{image.parent}' && sha256sum pi.img").stdout
@@ -245,13 +245,11 @@ def test_a_signed_list_will_do(image: Path, made: tuple[Signer, bytes]) -> None:
     signature = signer.sign(sums)
     assert proved(image, signer) == "SHA256SUMS"
     assert proved(image, signer, sha256=listed[:64].upper()) == "SHA256SUMS"
-    assert "says SHA256SUMS, which is signed; wanted 0000" in refused(
-        image, signer, sha256="0" * 64
-    )
+    assert "; wanted 0000" in refused(image, signer, sha256="0" * 64)
     sums.write_text(listed.replace("pi.img", "pi_img"))
     assert refused(image, signer) == (
-        f"SHA256SUMS: is not what the key {signer.name} signed: SHA256SUMS.minisig is of another "
-        "content"
+        f"SHA256SUMS: is not what the key {signer.name} signed: SHA256SUMS.minisig does not "
+        "match it"
     )
     signer.sign(sums)
     assert refused(image, signer) == "pi.img: is not signed: SHA256SUMS is, but does not list it"
@@ -264,10 +262,10 @@ def test_a_signed_list_will_do(image: Path, made: tuple[Signer, bytes]) -> None:
     )
     sums.unlink()
     assert refused(image, signer) == (
-        "pi.img: is not signed: SHA256SUMS.minisig lies beside it, but no SHA256SUMS"
+        "pi.img: is not signed: SHA256SUMS.minisig is beside it, but no SHA256SUMS"
     )
     signature.write_bytes(b"")
-    assert refused(image, signer).startswith("SHA256SUMS.minisig: is no whole signature")
+    assert refused(image, signer).startswith("SHA256SUMS.minisig: is not a valid")
 
 
 def test_a_signature_that_does_not_fit_is_not_passed_over_for_another(
@@ -278,7 +276,7 @@ def test_a_signature_that_does_not_fit_is_not_passed_over_for_another(
     image.with_name("SHA256SUMS").write_text(listed)
     signer.sign(image.with_name("SHA256SUMS"))
     image.with_name("pi.img.minisig").write_bytes(b"")
-    assert "pi.img.minisig: is no whole signature" in refused(image, signer)
+    assert "pi.img.minisig: is not a valid" in refused(image, signer)
 
 
 def test_digests_count_beside_a_signature(image: Path, made: tuple[Signer, bytes]) -> None:
@@ -301,7 +299,9 @@ def mapped(image: Path) -> Path:
     return image
 
 
-def test_a_signed_list_may_have_the_block_map(mapped: Path, made: tuple[Signer, bytes]) -> None:
+def test_a_raw_disk_may_be_signed_by_its_block_map(
+    mapped: Path, made: tuple[Signer, bytes]
+) -> None:
     signer, _ = made
     listed = judge("sh", "-ec", f"cd '{mapped.parent}' && sha256sum pi.img.bmap").stdout
     mapped.with_name("SHA256SUMS").write_text(listed)
@@ -313,8 +313,8 @@ def test_a_signed_list_may_have_the_block_map(mapped: Path, made: tuple[Signer, 
             stream.seek(place)
             stream.write(b"\1")
         assert refused(mapped, signer) == (
-            f"pi.img: is not what the key {signer.name} signed: pi.img.bmap, which SHA256SUMS "
-            "lists, is of another content"
+            f"pi.img: is not what the key {signer.name} signed: its content differs from "
+            "pi.img.bmap, which SHA256SUMS lists"
         )
         mapped.write_bytes(good)
     mapped.write_bytes(good + b"\0")
@@ -330,7 +330,7 @@ def test_a_signed_list_may_have_the_block_map(mapped: Path, made: tuple[Signer, 
 def test_what_lies_beside_an_address_has_its_query(made: tuple[Signer, bytes]) -> None:
     signer, _ = made
     with serve(bytes(510) + b"\x55\xaa") as server:
-        with pytest.raises(DigestMismatch, match=r"^photon\.ova\.minisig: is no whole signature"):
+        with pytest.raises(DigestMismatch, match=r"^photon\.ova\.minisig: is not a valid"):
             open_address(f"{server.url}?day=1", "", [key_of(signer)], Silent())
         assert [each.path for each in server.log] == [
             "/photon.ova?day=1",
@@ -357,7 +357,7 @@ def test_what_is_no_public_key_is_called_what_it_is(
     bad = ["", "\n\n", good.splitlines()[1], good + good, signature.decode(), good[:-3], "RW\n" * 2]
     for text in bad:
         (tmp_path / "bad.pub").write_text(text)
-        with pytest.raises(FormatError, match="bad.pub: is no public key; wanted the two lines"):
+        with pytest.raises(FormatError, match="bad.pub: is not a valid public key; wanted the two"):
             read_keys(tmp_path / "bad.pub")
     with pytest.raises(HostError, match=r"missing.pub: no such file"):
         read_keys(tmp_path / "missing.pub")
@@ -403,7 +403,7 @@ def test_a_key_that_cannot_be_read_is_no_missing_one(
         read_keys(None)
     place.unlink()
     place.touch()
-    with pytest.raises(FormatError, match="is no public key"):
+    with pytest.raises(FormatError, match="is not a valid public key"):
         read_keys(None)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place))
     assert read_keys(None) == []
@@ -411,7 +411,7 @@ def test_a_key_that_cannot_be_read_is_no_missing_one(
 
 def test_the_library_is_loaded_when_a_signature_is_checked() -> None:
     code = (
-        "import sys, builder.cli.burn, builder.burn.remote, builder.burn.keys; "
+        "import sys, builder.cli.burn, builder.burn.remote, builder.burn.config; "
         "sys.exit(any(name.startswith('cryptography') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0

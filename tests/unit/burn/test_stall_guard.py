@@ -1,4 +1,4 @@
-"""How long a device is waited for, with requests that take as long as the test wants."""
+"""Requests that stall: degraded, retried, given up."""
 
 import errno
 import threading
@@ -7,25 +7,24 @@ from collections.abc import Callable
 
 import pytest
 
-from builder.burn.patience import Patience, Step
+from builder.burn.stall_guard import RequestMode, StallGuard
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder.burn.patience.SECONDS", 0.2)
+    monkeypatch.setattr("builder.burn.stall_guard.TIMEOUT_SECONDS", 0.2)
 
 
 class Device:
-    """What a patient caller sees of a device."""
+    """A device as the guard sees it."""
 
     def __init__(self) -> None:
-        self.softened = 0
+        self.fallbacks = 0
         self.said: list[str] = []
-        self.patience = Patience(self.soften)
-        self.patience.complain = self.said.append
+        self.guard = StallGuard(self.fall_back, self.said.append)
 
-    def soften(self) -> None:
-        self.softened += 1
+    def fall_back(self) -> None:
+        self.fallbacks += 1
 
 
 def late(seconds: float, *outcomes: OSError | None) -> Callable[[], None]:
@@ -42,35 +41,35 @@ def late(seconds: float, *outcomes: OSError | None) -> Callable[[], None]:
     return request
 
 
-def test_a_quick_request_changes_nothing() -> None:
+def test_a_quick_request_degrades_nothing() -> None:
     device = Device()
-    device.patience.ask(late(0, None))
-    assert (device.patience.step, device.said) == (Step.AS_USUAL, [])
+    device.guard.request(late(0, None))
+    assert (device.guard.mode, device.said) == (RequestMode.NORMAL, [])
 
 
-def test_a_quick_failure_is_the_kernels_and_is_not_tried_again() -> None:
+def test_an_error_without_a_stall_is_raised_and_not_retried() -> None:
     device = Device()
     request = late(0, OSError(errno.EIO, "broken"), None)
     with pytest.raises(OSError, match="broken"):
-        device.patience.ask(request)
-    assert device.patience.step is Step.AS_USUAL
+        device.guard.request(request)
+    assert device.guard.mode is RequestMode.NORMAL
 
 
-def test_a_failure_after_a_silence_is_tried_again_more_gently() -> None:
+def test_an_error_after_a_stall_is_retried_in_serial_mode() -> None:
     device = Device()
-    device.patience.ask(late(0.3, OSError(errno.EIO, "broken"), None))
-    assert device.patience.step is Step.ONE_AT_A_TIME
-    assert device.said == ["no answer for 0 s: asking for one thing at a time from now on"]
+    device.guard.request(late(0.3, OSError(errno.EIO, "broken"), None))
+    assert device.guard.mode is RequestMode.SERIAL
+    assert device.said == ["no answer for 0 s: one request at a time from now on"]
 
 
-def test_a_failure_that_stays_is_the_kernels() -> None:
+def test_an_error_that_persists_after_a_stall_is_raised() -> None:
     device = Device()
     request = late(0.3, OSError(errno.EIO, "broken"), OSError(errno.EIO, "still broken"))
     with pytest.raises(OSError, match="still broken"):
-        device.patience.ask(request)
+        device.guard.request(request)
 
 
-def test_after_a_silence_one_request_is_made_at_a_time() -> None:
+def test_after_a_stall_requests_are_made_one_at_a_time() -> None:
     device = Device()
     at_once, most, lock = 0, 0, threading.Lock()
 
@@ -86,7 +85,7 @@ def test_after_a_silence_one_request_is_made_at_a_time() -> None:
     def ask_thrice() -> int:
         nonlocal most
         most = 0
-        threads = [threading.Thread(target=device.patience.ask, args=(request,)) for _ in range(3)]
+        threads = [threading.Thread(target=device.guard.request, args=(request,)) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -94,56 +93,56 @@ def test_after_a_silence_one_request_is_made_at_a_time() -> None:
         return most
 
     assert ask_thrice() > 1
-    device.patience.ask(late(0.3, None))
+    device.guard.request(late(0.3, None))
     assert ask_thrice() == 1
 
 
-def test_two_requests_that_are_silent_together_take_one_step() -> None:
+def test_two_requests_that_stall_together_degrade_once() -> None:
     device = Device()
     threads = [
-        threading.Thread(target=device.patience.ask, args=(late(0.3, None),)) for _ in range(2)
+        threading.Thread(target=device.guard.request, args=(late(0.3, None),)) for _ in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert device.patience.step is Step.ONE_AT_A_TIME
+    assert device.guard.mode is RequestMode.SERIAL
     assert len(device.said) == 1
 
 
-def test_a_device_that_is_silent_for_good_is_left_behind() -> None:
+def test_a_device_that_never_answers_is_given_up() -> None:
     device, answers = Device(), threading.Event()
     try:
         with pytest.raises(TimeoutError):
-            device.patience.ask(lambda: answers.wait(30))
-        assert (device.patience.step, device.softened) == (Step.GIVEN_UP, 1)
+            device.guard.request(lambda: answers.wait(30))
+        assert (device.guard.mode, device.fallbacks) == (RequestMode.FAILED, 1)
         with pytest.raises(TimeoutError):
-            device.patience.ask(late(0, None))
+            device.guard.request(late(0, None))
     finally:
         answers.set()
 
 
-def test_what_may_take_long_is_waited_for_longer_and_changes_nothing(
+def test_a_long_request_has_a_longer_timeout_and_degrades_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     device, answers = Device(), threading.Event()
-    device.patience.ask_long(late(0.9, None))
-    assert device.patience.step is Step.AS_USUAL
-    assert device.said[-1].endswith("waiting on")
-    monkeypatch.setattr("builder.burn.patience.SECONDS", 0.02)
+    device.guard.request_long(late(0.9, None))
+    assert device.guard.mode is RequestMode.NORMAL
+    assert device.said[-1].endswith("still waiting")
+    monkeypatch.setattr("builder.burn.stall_guard.TIMEOUT_SECONDS", 0.02)
     try:
         with pytest.raises(TimeoutError):
-            device.patience.ask_long(lambda: answers.wait(30))
+            device.guard.request_long(lambda: answers.wait(30))
     finally:
         answers.set()
 
 
-def test_threads_that_wait_for_requests_end() -> None:
+def test_idle_threads_end_when_the_guard_is_closed() -> None:
     before = threading.active_count()
     device = Device()
     for _ in range(5):
-        device.patience.ask(late(0, None))
+        device.guard.request(late(0, None))
     assert threading.active_count() == before + 1
-    device.patience.end()
+    device.guard.close()
     time.sleep(0.2)
     assert threading.active_count() == before

@@ -1,7 +1,7 @@
-"""How far a card got that was interrupted, so that the next run need not write it all again.
+"""How far an interrupted card was written, so that the next run does not write it all again.
 
-One small JSON file a card, in the folder of the cache. It is a hint and no more: what it says is
-there is read and compared before it is believed.
+One small JSON file a card, in the cache folder. It is only a hint: data that it says is on the card
+is read and compared.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ _EVERY_SECONDS = 2.0
 _EVERY_BYTES = 32 * MIB
 
 
-class Journal:
-    """The note about one card.
+class ResumeNote:
+    """How far one card was written.
 
     Args:
-        folder: Where notes are kept; made when the first is written.
+        folder: Folder of the notes; created when the first is written.
         device: The card.
-        image: What identifies the image.
+        image: Identifies the image.
     """
 
     def __init__(self, folder: Path, device: Device, image: str) -> None:
@@ -34,7 +34,7 @@ class Journal:
         self._reached = 0
 
     def read(self) -> int:
-        """Return how many bytes of this image the card may hold; zero when nothing is known."""
+        """Return how many bytes of this image the card may hold; zero when unknown."""
         try:
             match json.loads(self._path.read_bytes()):
                 case {"image": str(image), "reached": int(reached)} if image == self._image:
@@ -43,20 +43,20 @@ class Journal:
             pass
         return 0
 
-    def note(self, reached: int, *, now: bool = False) -> None:
-        """Write how far the card is; not more often than is useful, unless it must be ``now``."""
+    def write(self, reached: int, *, now: bool = False) -> None:
+        """Record how far the card is written; throttled unless ``now``."""
         is_far = reached - self._reached >= _EVERY_BYTES
         if not now and not is_far and time.monotonic() - self._noted < _EVERY_SECONDS:
             return
         self._noted, self._reached = time.monotonic(), reached
         text = json.dumps({"image": self._image, "reached": reached})
-        with contextlib.suppress(OSError):  # a hint that cannot be written is no reason to stop
+        with contextlib.suppress(OSError):  # the burn does not depend on it
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._path.with_suffix(".new")
             fresh.write_text(text)
             fresh.replace(self._path)
 
     def remove(self) -> None:
-        """Forget the card: it is done."""
+        """Remove the note: the card is done."""
         with contextlib.suppress(OSError):
             self._path.unlink()
