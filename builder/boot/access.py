@@ -1,4 +1,4 @@
-"""How a spec lets us in: networks to play for the guest, passwords that are known, ssh keys."""
+"""How a test reaches the guest of a spec: its network, known passwords, SSH keys."""
 
 import ipaddress
 import socket
@@ -6,28 +6,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.boot.machine import Network
+from builder.boot.machine import GuestNetwork
 from builder.errors import SpecError
 from builder.guest.interfaces import gateways
 from builder.secret import read_secret
 from builder.spec import Spec
 from builder.structs import Struct
 
-_OWN = Network()
+_OWN = GuestNetwork()
 
 
-class Account(Struct, frozen=True):
-    """A user whose password is known here."""
+class PasswordLogin(Struct, frozen=True):
+    """A user whose password the spec refers to."""
 
     name: str
     password: str
 
 
-def find_network(spec: Spec) -> Network:
-    """Return the network in which the spec's first static IPv4 address is at home.
+def find_network(spec: Spec) -> GuestNetwork:
+    """Return the network of the spec's first static IPv4 address.
 
-    QEMU then answers as the router and the name server that the spec names, if they lie in the
-    network of that address.
+    QEMU then answers as the router and the name server of the spec, if their addresses are in it.
     """
     for overlay in spec.overlays:
         for settings in overlay.values.get("network", {}).values():
@@ -37,14 +36,14 @@ def find_network(spec: Spec) -> Network:
     return _OWN
 
 
-def find_accounts(spec: Spec) -> tuple[Account, ...]:
-    """Return the accounts whose passwords are known, root last."""
+def find_accounts(spec: Spec) -> tuple[PasswordLogin, ...]:
+    """Return the users whose passwords are known, root last."""
     found = {account.name: account for account in _iter_accounts(spec)}
     return tuple(sorted(found.values(), key=lambda account: (account.name == "root", account.name)))
 
 
 def find_key_users(spec: Spec, public_key: str) -> tuple[str, ...]:
-    """Return the users whom a public key lets in."""
+    """Return the users that have a public key."""
     wanted = public_key.split()[:2]
     return tuple(
         name
@@ -56,13 +55,13 @@ def find_key_users(spec: Spec, public_key: str) -> tuple[str, ...]:
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nobody uses now."""
+    """Return a free TCP port of the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _network(settings: Mapping[str, Any]) -> Network | None:
+def _network(settings: Mapping[str, Any]) -> GuestNetwork | None:
     """Return the network of an interface, ``None`` when it has no static IPv4 address."""
     for text in settings.get("addresses", ()):
         address = ipaddress.ip_interface(text)
@@ -78,14 +77,13 @@ def _network(settings: Mapping[str, Any]) -> Network | None:
         taken = {str(address.ip), *inside}
         spare = (str(each) for each in address.network.hosts() if str(each) not in taken)
         router = routers[0] if routers else next(spare)
-        # QEMU wants the router and the name server to be two.
+        # QEMU needs two addresses for router and name server.
         server = next((each for each in servers if each != router), None) or next(spare)
-        return Network(str(address.network), router, server, str(address.ip))
+        return GuestNetwork(str(address.network), router, server, str(address.ip))
     return None
 
 
-def _iter_accounts(spec: Spec) -> Iterator[Account]:
-    """Yield the accounts whose passwords the spec refers to."""
+def _iter_accounts(spec: Spec) -> Iterator[PasswordLogin]:
     for overlay in spec.overlays:
         for name, settings in overlay.values.get("users", {}).items():
             reference = settings.get("password")
@@ -94,13 +92,12 @@ def _iter_accounts(spec: Spec) -> Iterator[Account]:
             if not reference.keys() & {"env", "file"}:
                 continue
             try:
-                yield Account(name, read_secret(reference, overlay.directory))
+                yield PasswordLogin(name, read_secret(reference, overlay.directory))
             except SpecError:
                 continue
 
 
 def _key_lines(key: str, directory: Path) -> list[str]:
-    """Return the lines of a key, or of the file that it names."""
     if not key.startswith("file:"):
         return [key]
     return (directory / Path(key.removeprefix("file:")).expanduser()).read_text().splitlines()

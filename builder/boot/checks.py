@@ -1,4 +1,4 @@
-"""What to ask a guest, and when its answer is right."""
+"""Checks of a running guest, and their results."""
 
 import shlex
 from enum import StrEnum
@@ -9,11 +9,11 @@ from builder.structs import Struct
 INSTALLATION, FIRST, SECOND = "installation", "first boot", "second boot"
 
 _LONGEST_LINE = 2000
-"""Terminals take 4096 bytes a line, termios(3); quotes take more room than they look."""
+"""Terminals accept 4096 bytes a line, termios(3); quoting makes lines longer."""
 
 
 class Match(StrEnum):
-    """How an answer is compared with what is wanted."""
+    """How the output of a check is compared with the expected one."""
 
     SAME = "same"
     WORDS = "words"
@@ -22,28 +22,28 @@ class Match(StrEnum):
 
 
 class Check(Struct, frozen=True):
-    """A question to the guest.
+    """A check of the guest.
 
     Attributes:
-        name: What should be true, as a sentence.
-        command: Shell command that finds out.
-        wanted: The answer.
-        match: ``SAME``: the answer, white space put together. ``WORDS``: every word is among
-            the answer's. ``LINE``: it is one of the lines. ``SUCCESS``: the exit status is zero.
-        patience: Seconds during which a wrong answer is asked for again, counted from the answer
-            to the first question of a boot, which is whether the boot has come to its end.
-        only: The boot on which it is asked; empty for every one.
+        name: The expectation, as a sentence.
+        command: Shell command.
+        wanted: Its expected output.
+        match: ``SAME``: equal, except for white space. ``WORDS``: every word is in the output.
+            ``LINE``: a line of the output is equal. ``SUCCESS``: the exit status is zero.
+        retry_seconds: How long a failed check is repeated, from the end of the first check of a
+            boot, which waits for the boot's jobs.
+        only: The boot on which it runs; empty for every one.
     """
 
     name: str
     command: str
     wanted: str = ""
     match: Match = Match.SAME
-    patience: float = 0
+    retry_seconds: float = 0
     only: str = ""
 
     def accepts(self, code: int, out: str) -> bool:
-        """Tell whether that is the wanted answer."""
+        """Return whether exit status and output are as expected."""
         match self.match:
             case Match.SAME:
                 return out.split() == self.wanted.split()
@@ -55,16 +55,16 @@ class Check(Struct, frozen=True):
                 return code == 0
 
 
-class Result(Struct, frozen=True):
-    """What came of a check.
+class CheckResult(Struct, frozen=True):
+    """The result of a check.
 
     Attributes:
-        boot: Which boot: ``INSTALLATION``, ``FIRST`` or ``SECOND``.
-        name: What should be true.
-        passed: Whether it is.
-        wanted: The answer that was wanted.
-        found: What the guest answered.
-        seconds: How long it took.
+        boot: ``INSTALLATION``, ``FIRST`` or ``SECOND``.
+        name: The expectation.
+        passed: Whether it is met.
+        wanted: Expected output.
+        found: Output of the guest.
+        seconds: Duration.
     """
 
     boot: str
@@ -81,14 +81,14 @@ def command(*words: str) -> str:
 
 
 def script_check(name: str, script: str) -> Check:
-    """Return the question whether a shell script succeeds.
+    """Return the check that a shell script succeeds.
 
     Args:
-        name: Of the script.
+        name: Name of the script.
         script: Its text, which is typed at the console.
 
     Raises:
-        UsageError: it cannot be typed.
+        UsageError: it has unprintable characters or long lines.
     """
     lines = script.split("\n")
     if any(not line.isprintable() or len(line.encode()) > _LONGEST_LINE for line in lines):

@@ -1,7 +1,7 @@
-"""A serial console: what the guest writes is read, what we type it reads.
+"""The serial console of a guest: waits for texts, logs in, and runs commands in a shell.
 
-Waits for texts, logs in as a person would, and runs commands in a shell. A command's output is
-found between two marks, because the kernel may write to the same line at any time.
+The output of a command is found between two marks, because the kernel may write to the same line at
+any time.
 """
 
 import re
@@ -32,21 +32,21 @@ _DEAD_ENDS = {
     r"(?:Give root password|Press Enter) for maintenance|the root account is locked": (
         "the guest stops in emergency mode: something that it does not start without is missing"
     ),
-    r"\(initramfs\) *$": "the initrd does not find the root",
-    r"grub(?: rescue)?> *$": "GRUB finds no menu",
+    r"\(initramfs\) *$": "the initrd does not find the root filesystem",
+    r"grub(?: rescue)?> *$": "GRUB finds no configuration",
 }
-"""What a machine says last when it will not start, and what that means."""
+"""Last output of a machine that does not start, and what it means."""
 
 
-class Answer(Struct, frozen=True):
-    """What a command in the guest gave."""
+class CommandOutput(Struct, frozen=True):
+    """Exit status and output of a command in the guest."""
 
     code: int
     out: str
 
 
 class Console:
-    """The end of a serial line that a person would sit at.
+    """The host's end of a serial line.
 
     Attributes:
         text: Everything the guest wrote, without escape sequences.
@@ -70,7 +70,7 @@ class Console:
             what: What is waited for, in words.
 
         Raises:
-            VerifyError: it did not come; with the last lines.
+            VerifyError: none came in time; with the last lines.
         """
         end = time.monotonic() + seconds
         while True:
@@ -79,27 +79,27 @@ class Console:
                 if found:
                     self._seen += found.end()
                     return index
-            self._go_on(end, seconds, what)
+            self._receive_more(end, seconds, what)
 
     def expect_start(self, pattern: str, *, seconds: float, what: str) -> None:
         """Wait until the guest has started, as the pattern shows.
 
         Raises:
-            VerifyError: it did not in that time, or says that it never will; with the last lines.
+            VerifyError: it did not in time, or reports that it cannot; with the last lines.
         """
         index = self.expect(pattern, *_DEAD_ENDS, seconds=seconds, what=what)
         if index:
-            raise self._silence(list(_DEAD_ENDS.values())[index - 1])
+            raise self._failure(list(_DEAD_ENDS.values())[index - 1])
 
     def expect_end(self, *, seconds: float, what: str) -> None:
         """Wait until the machine is switched off.
 
         Raises:
-            VerifyError: it is not, or QEMU fails; with the last lines.
+            VerifyError: it is not in time, or QEMU fails; with the last lines.
         """
         end = time.monotonic() + seconds
         while not self._is_over:
-            self._go_on(end, seconds, what, may_end=True)
+            self._receive_more(end, seconds, what, may_end=True)
 
     def type(self, line: str) -> None:
         """Type a line."""
@@ -109,7 +109,7 @@ class Console:
         """Wait for the login prompt and log in.
 
         Raises:
-            VerifyError: there is no prompt, or the guest refuses.
+            VerifyError: there is no prompt, or the guest rejects the password.
         """
         self.expect_start(_LOGIN, seconds=seconds, what="the login prompt")
         self.type(user)
@@ -118,9 +118,9 @@ class Console:
         patterns = (_REFUSED, _EXPIRED, _PROMPT)
         answer = self.expect(*patterns, seconds=seconds, what=f"a shell for {user}")
         if answer == patterns.index(_REFUSED):
-            raise self._silence(f"the guest refuses the password of {user}")
+            raise self._failure(f"the guest rejects the password of {user}")
         if answer == patterns.index(_EXPIRED):
-            raise self._silence(f"the guest asks {user} for a new password")
+            raise self._failure(f"the guest asks {user} for a new password")
 
     def open_shell(self, *, seconds: float) -> None:
         """Replace the login shell by one that neither echoes nor prompts."""
@@ -128,15 +128,15 @@ class Console:
         self.type("stty -echo -onlcr; PS1=; PS2=; unset HISTFILE; dmesg -n 1 2>/dev/null")
         self.run("true", seconds=seconds)
 
-    def run(self, command: str, *, seconds: float) -> Answer:
-        """Run a command in the shell and return what it gave.
+    def run(self, command: str, *, seconds: float) -> CommandOutput:
+        """Run a command in the shell.
 
         Raises:
             VerifyError: it does not end in time.
         """
         self._count += 1
         begin, end = f"<pb-{self._count}<", f">pb-{self._count}>"
-        # The marks are typed in two halves, so that an echo of this line is not taken for them.
+        # The marks are typed in two halves, so that the echo of this line does not match.
         self.type(
             f"printf '%s%s' '<pb' '-{self._count}<'; {{ {command}\n}} </dev/null 2>&1; "
             f"printf '%s%s%d;' '>pb' '-{self._count}>' $?"
@@ -145,22 +145,23 @@ class Console:
         self.expect(rf"{re.escape(end)}\d+;", seconds=seconds, what=f"the end of `{command}`")
         whole = self.text[start : self._seen]
         out, _, rest = whole.partition(begin)[2].rpartition(end)
-        return Answer(int(rest.rstrip(";")), out.replace("\r", "").strip())
+        return CommandOutput(int(rest.rstrip(";")), out.replace("\r", "").strip())
 
-    def _go_on(self, end: float, seconds: float, what: str, *, may_end: bool = False) -> None:
-        """Take in what the guest writes in the next moment.
+    def _receive_more(
+        self, end: float, seconds: float, what: str, *, may_end: bool = False
+    ) -> None:
+        """Receive what the guest writes in the next second.
 
         Raises:
-            VerifyError: the time is over, or the machine was switched off and may not be.
+            VerifyError: the time is over, or the machine was switched off unexpectedly.
         """
         if time.monotonic() > end:
-            raise self._silence(f"waited {seconds:g} s for {what}")
+            raise self._failure(f"waited {seconds:g} s for {what}")
         self._receive(min(_LOOK_SECONDS, max(0.0, end - time.monotonic())))
         if self._is_over and not may_end:
-            raise self._silence("the machine was switched off")
+            raise self._failure("the machine was switched off")
 
     def _receive(self, seconds: float) -> None:
-        """Take in what the guest writes within that time."""
         ready, _, _ = select.select([self._connection], [], [], seconds)
         if not ready:
             self._alive()
@@ -173,7 +174,7 @@ class Console:
         self._raw += piece
         self.text = _ESCAPES.sub("", self._raw.decode(errors="replace"))
 
-    def _silence(self, message: str) -> VerifyError:
+    def _failure(self, message: str) -> VerifyError:
         """Return an error with the last lines of the console."""
         error = VerifyError(message)
         for line in self.text.replace("\r", "").splitlines()[-_TAIL_LINES:]:
@@ -189,7 +190,7 @@ def open_console(
 
     Args:
         path: The socket.
-        alive: Raises when the machine is gone.
+        alive: Raises when the machine has ended.
         seconds: How long to wait for the socket.
     """
     end = time.monotonic() + seconds

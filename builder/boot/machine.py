@@ -29,22 +29,22 @@ _ELF_MACHINE = slice(18, 20)
 _AARCH64 = b"\xb7\0"
 
 
-class Forward(Struct, frozen=True):
-    """A port of this machine that leads into the guest; on loopback only."""
+class PortForward(Struct, frozen=True):
+    """A port of the host's loopback that is forwarded to the guest."""
 
     host: int
     guest: int
     protocol: Literal["tcp", "udp"] = "tcp"
 
 
-class Network(Struct, frozen=True):
-    """The network that QEMU plays for the guest.
+class GuestNetwork(Struct, frozen=True):
+    """The network that QEMU emulates for the guest.
 
     Attributes:
-        net: Network with prefix length; empty takes QEMU's own, 10.0.2.0/24.
-        host: The router, which stands for this machine.
-        dns: The name server, which asks this machine's.
-        guest: Address that forwards lead to; empty takes the first lease.
+        net: GuestNetwork with prefix length; empty for QEMU's default, 10.0.2.0/24.
+        host: The router, which is the host.
+        dns: The name server, which forwards to the host's.
+        guest: Address of port forwards; empty for the first lease.
     """
 
     net: str = ""
@@ -53,21 +53,21 @@ class Network(Struct, frozen=True):
     guest: str = ""
 
 
-class Machine(Struct, frozen=True):
-    """What an artifact asks for.
+class VirtualMachine(Struct, frozen=True):
+    """The virtual machine that an artifact asks for.
 
     Attributes:
         name: For titles.
-        source: The disk, as QEMU names a block device that it only reads; empty for a new disk.
+        source: The disk, read-only, in QEMU's syntax; empty for a new disk.
         source_format: ``vmdk`` or ``raw``.
         medium: Path of an installation medium, empty without one.
-        disk: Name that the guest's kernel is to give the disk, such as ``nvme0n1``; empty for any.
+        disk: Name of the disk in the guest, such as ``nvme0n1``; empty for any.
         architecture: Of the processor.
-        firmware: What starts it.
+        firmware: ``bios`` or ``efi``.
         cpus: Number of processors.
         memory_mib: Memory.
         adapters: QEMU's network devices.
-        notes: What is not as the artifact asks.
+        notes: Differences from what the artifact asks for.
     """
 
     name: str
@@ -88,34 +88,34 @@ class Machine(Struct, frozen=True):
         return "ttyAMA0" if self.architecture == "aarch64" else "ttyS0"
 
 
-class Setting(Struct, frozen=True):
-    """What is decided about a start.
+class StartOptions(Struct, frozen=True):
+    """How a virtual machine is started.
 
     Attributes:
         accelerator: How the guest's instructions are executed.
-        forwards: Ports that lead into the guest.
+        forwards: Port forwards to the guest.
         network: The network around it.
-        disk: A raw disk that the guest may change; ``None`` for a throw-away copy.
-        ends_at_restart: Whether the machine is switched off when the guest wants to restart.
-        cpu: Model of the processor, as QEMU names it; empty for the usual one.
+        disk: A raw disk that the guest may change; ``None`` for a temporary overlay.
+        ends_at_restart: Whether a restart of the guest switches the machine off.
+        cpu: QEMU's processor model; empty for the default.
     """
 
     accelerator: Accelerator = "tcg"
-    forwards: tuple[Forward, ...] = ()
-    network: Network = field(default_factory=Network)
+    forwards: tuple[PortForward, ...] = ()
+    network: GuestNetwork = field(default_factory=GuestNetwork)
     disk: Path | None = None
     ends_at_restart: bool = False
     cpu: str = ""
 
 
-def read_machine(artifact: Path) -> Machine:
+def read_machine(artifact: Path) -> VirtualMachine:
     """Return the machine that an artifact asks for.
 
     Args:
-        artifact: An appliance, a medium, or a disk that is not packed.
+        artifact: An appliance, a medium, or a disk that is not compressed.
 
     Raises:
-        FormatError: it is damaged, or nothing that is known.
+        FormatError: it is damaged, or its format is unknown.
     """
     path = artifact.resolve()
     with open_image(path) as image:
@@ -128,13 +128,13 @@ def read_machine(artifact: Path) -> Machine:
         source = _block_device(path, kind, 0, size)
         if _architecture(image) == "aarch64":
             adapters = ("virtio-net-pci",)
-            return Machine(path.stem, source, kind, architecture="aarch64", firmware="efi",
+            return VirtualMachine(path.stem, source, kind, architecture="aarch64", firmware="efi",
                            cpus=2, adapters=adapters)  # fmt: skip
         legacy = any(each.partition.type == _BIOS_BOOT for each in image.volumes())
-        return Machine(path.stem, source, kind, firmware="bios" if legacy else "efi")
+        return VirtualMachine(path.stem, source, kind, firmware="bios" if legacy else "efi")
 
 
-def _appliance(path: Path) -> Machine:
+def _appliance(path: Path) -> VirtualMachine:
     """Return the machine that an appliance's envelope describes."""
     with open_ova(path) as ova:
         member, _ = ova.disk
@@ -146,7 +146,7 @@ def _appliance(path: Path) -> Machine:
         known = [_ADAPTERS[kind] for kind in envelope.nic_types if kind in _ADAPTERS]
         unknown = [kind for kind in envelope.nic_types if kind not in _ADAPTERS]
         notes += [f"network adapter {kind}: vmxnet3 instead" for kind in unknown]
-        return Machine(
+        return VirtualMachine(
             name=envelope.name or path.stem,
             source=source,
             source_format="vmdk",
@@ -158,7 +158,7 @@ def _appliance(path: Path) -> Machine:
         )
 
 
-def _medium(path: Path, image: Image) -> Machine:
+def _medium(path: Path, image: Image) -> VirtualMachine:
     """Return a machine with an empty disk for a medium to install to.
 
     Raises:
@@ -167,7 +167,7 @@ def _medium(path: Path, image: Image) -> Machine:
     starts = image.facts["firmware"]
     if not starts:
         raise FormatError(f"{path}: no firmware starts from it: it has no boot catalog")
-    return Machine(path.stem, medium=str(path), firmware=starts[0], cpus=2)
+    return VirtualMachine(path.stem, medium=str(path), firmware=starts[0], cpus=2)
 
 
 def _architecture(image: Image) -> Architecture:

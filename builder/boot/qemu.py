@@ -1,23 +1,29 @@
-"""A virtual machine as arguments of QEMU, and the files that QEMU wants beside it.
+"""The command line of QEMU for a virtual machine, its overlay disk, and the choice of KVM or TCG.
 
 Source: QEMU's "Invocation" manual and its documentation of the ``pc`` and ``virt`` machines. A
-disk inside an archive is read where it lies; everything the guest writes goes to a throw-away
-overlay. VMware's devices exist in QEMU too: pvscsi, under BIOS, and vmxnet3. Secure Boot is not
-offered.
+disk inside an archive is read in place; everything the guest writes goes to a temporary overlay.
+VMware's devices exist in QEMU too: pvscsi, under BIOS, and vmxnet3. Secure Boot is not supported.
+
+``/dev/kvm`` may be accessible while no guest runs, inside another virtual machine for instance. So
+a boot sector of three instructions is tried first; it ends QEMU through the ``isa-debug-exit``
+device, whose exit status is twice the written value plus one.
 """
 
+import os
+import platform
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from builder.boot.machine import Architecture, Machine, Setting
+from builder.boot.machine import Accelerator, Architecture, StartOptions, VirtualMachine
 from builder.errors import ToolError
 from builder.formats.disk import GIB
 from builder.formats.foreign import find_tool, run_tool
 
 INSTALL = "install QEMU: apt install qemu-system-x86 qemu-utils ovmf, or brew install qemu"
 EMPTY_DISK_SIZE = 16 * GIB
-"""What an installation medium finds, in bytes: as large as the disks that Photon publishes."""
+"""Size of the empty disk for an installation medium, bytes; as Photon's published disks."""
 
 _INSTALL_ARM = "apt install qemu-system-arm qemu-efi-aarch64, or brew install qemu"
 _CODE_AND_VARIABLES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(
@@ -43,33 +49,69 @@ _CODE_AND_VARIABLES: Mapping[Architecture, tuple[tuple[str, str], ...]] = Mappin
         ),
     }
 )  # fmt: skip
-"""Where distributions keep UEFI's program and its empty variables."""
+"""Paths of the UEFI firmware and its empty variables in distributions."""
 _SCSI = ("-device", "pvscsi,id=scsi", "-device", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1")
 _SATA = ("-device", "ahci,id=sata", "-device", "ide-hd,bus=sata.0,drive=disk,bootindex=1")
 _NVME = ("-device", "nvme,serial=disk,drive=disk,bootindex=1")
 _VIRTIO = ("-device", "virtio-blk-pci,drive=disk,bootindex=1")
+_KVM = Path("/dev/kvm")
+_PORT = 0xF4
+_WORD = 0x21
+_TRIAL_SECONDS = 4.0
+# mov al, _WORD; out _PORT, al; hlt
+_SECTOR = bytes((0xB0, _WORD, 0xE6, _PORT, 0xF4)).ljust(510, b"\0") + b"\x55\xaa"
 
 
-def make_overlay(machine: Machine, path: Path) -> None:
-    """Make the file that takes what the guest writes; the artifact is only read."""
+def choose_accelerator(architecture: Architecture = "x86_64") -> Accelerator:
+    """Return KVM when a guest runs under it, else emulation.
+
+    Only tried on x86_64, for which the boot sector is written.
+    """
+    is_own = architecture == platform.machine() == "x86_64"
+    if not is_own or not os.access(_KVM, os.R_OK | os.W_OK):
+        return "tcg"
+    return "kvm" if runs_guests("kvm") else "tcg"
+
+
+def runs_guests(accelerator: Accelerator, *, seconds: float = _TRIAL_SECONDS) -> bool:
+    """Return whether the boot sector runs to its end within that time."""
+    with tempfile.NamedTemporaryFile(suffix=".raw") as disk:
+        disk.write(_SECTOR)
+        disk.flush()
+        argv = [
+            find_tool("qemu-system-x86_64"),
+            *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+            *("-machine", "pc", "-accel", accelerator, "-m", "16"),
+            *("-drive", f"file={disk.name},format=raw,if=ide,snapshot=on"),
+            *("-device", f"isa-debug-exit,iobase={_PORT:#x},iosize=1"),
+        ]
+        try:
+            run_tool(argv, seconds=seconds, accept=(2 * _WORD + 1,))
+        except ToolError:
+            return False
+    return True
+
+
+def make_overlay(machine: VirtualMachine, path: Path) -> None:
+    """Create the overlay that takes the guest's writes; the artifact is only read."""
     below = ["-b", machine.source, "-F", machine.source_format] if machine.source else []
     size = [] if machine.source else [str(EMPTY_DISK_SIZE)]
     argv = [find_tool("qemu-img", hint=INSTALL), "create", "-q", "-f", "qcow2"]
     run_tool([*argv, *below, path, *size])
 
 
-def write_overlay(path: Path, pieces: dict[int, bytes], scratch: Path) -> None:
-    """Write pieces, by their offset, to an overlay before the guest starts."""
+def write_overlay(path: Path, blocks: dict[int, bytes], scratch: Path) -> None:
+    """Write blocks, by their offset, to an overlay before the guest starts."""
     commands = []
-    for number, (offset, piece) in enumerate(sorted(pieces.items())):
-        part = scratch / f"piece-{number}"
-        part.write_bytes(piece)
-        commands += ["-c", f"write -q -s {part} {offset} {len(piece)}"]
+    for number, (offset, block) in enumerate(sorted(blocks.items())):
+        part = scratch / f"block-{number}"
+        part.write_bytes(block)
+        commands += ["-c", f"write -q -s {part} {offset} {len(block)}"]
     run_tool([find_tool("qemu-io", hint=INSTALL), "-f", "qcow2", *commands, path])
 
 
-def format_arguments(machine: Machine, setting: Setting, folder: Path) -> list[str]:
-    """Return QEMU's command line; its sockets and the overlay lie in ``folder``."""
+def format_arguments(machine: VirtualMachine, setting: StartOptions, folder: Path) -> list[str]:
+    """Return QEMU's command line; its sockets and the overlay are in ``folder``."""
     disk, kind = setting.disk or folder / "overlay.qcow2", "raw" if setting.disk else "qcow2"
     drive = f"if=none,id=disk,file={_escaped(str(disk))},format={kind},cache=unsafe"
     return [
@@ -86,23 +128,22 @@ def format_arguments(machine: Machine, setting: Setting, folder: Path) -> list[s
 
 
 def on_socket(folder: Path) -> list[str]:
-    """Return the arguments for a serial console on a socket, with nothing lost before we come."""
+    """Return the arguments for a serial console on a socket; QEMU waits for the connection."""
     log = f"logfile={folder / 'console.log'}"
     chardev = f"socket,id=console,path={folder / 'console'},server=on,wait=on,{log}"
     return ["-display", "none", "-chardev", chardev, "-serial", "chardev:console"]
 
 
 def on_terminal() -> list[str]:
-    """Return the arguments for a serial console on our terminal; Ctrl-A X ends the machine."""
+    """Return the arguments for a serial console on the terminal; Ctrl-A X ends the machine."""
     return ["-display", "none", "-serial", "mon:stdio"]
 
 
-def _board(machine: Machine, setting: Setting) -> list[str]:
-    """Return the program and the arguments for board, processor and screen."""
+def _board(machine: VirtualMachine, setting: StartOptions) -> list[str]:
     cpu = setting.cpu or ("host" if setting.accelerator == "kvm" else "")
     if machine.architecture == "aarch64":
         program = find_tool("qemu-system-aarch64", hint=_INSTALL_ARM)
-        # Processors of the boards that these images are for; "max" costs twice the time.
+        # The processor of the Raspberry Pi 4; "max" costs twice the time.
         return [program, "-machine", "virt", "-accel", setting.accelerator,
                 "-cpu", cpu or "cortex-a72", "-device", "virtio-gpu-pci"]  # fmt: skip
     program = find_tool("qemu-system-x86_64", hint=INSTALL)
@@ -110,20 +151,20 @@ def _board(machine: Machine, setting: Setting) -> list[str]:
             "-cpu", cpu or "max,la57=off", "-device", "VGA"]  # fmt: skip
 
 
-def _controller(machine: Machine) -> tuple[str, ...]:
-    """Return the disk's controller, under which the guest finds it by the name that is wanted."""
+def _controller(machine: VirtualMachine) -> tuple[str, ...]:
+    """Return the disk's controller, which decides its name in the guest."""
     by_name = {"nvme": _NVME, "vd": _VIRTIO}
     found = next((by_name[name] for name in by_name if machine.disk.startswith(name)), None)
     if found is not None:
         return found
     if machine.architecture == "aarch64":
         return _VIRTIO
-    # QEMU's BIOS knows pvscsi, UEFI as distributions build it does not.
+    # QEMU's BIOS supports pvscsi, the UEFI of distributions does not.
     return _SCSI if machine.firmware == "bios" else _SATA
 
 
-def _medium(machine: Machine) -> Iterator[str]:
-    """Yield the arguments for a drive with an installation medium in it, tried after the disk."""
+def _medium(machine: VirtualMachine) -> Iterator[str]:
+    """Yield the arguments for an installation medium, tried after the disk."""
     if not machine.medium:
         return
     file = f"if=none,id=medium,media=cdrom,readonly=on,format=raw,file={_escaped(machine.medium)}"
@@ -135,8 +176,8 @@ def _medium(machine: Machine) -> Iterator[str]:
         yield from ("-device", "ide-cd,bus=ide.0,drive=medium,bootindex=2")
 
 
-def _firmware(machine: Machine, folder: Path) -> Iterator[str]:
-    """Yield the arguments for UEFI; BIOS is QEMU's own."""
+def _firmware(machine: VirtualMachine, folder: Path) -> Iterator[str]:
+    """Yield the arguments for UEFI; BIOS is the default."""
     if machine.firmware == "bios":
         return
     for code, variables in _CODE_AND_VARIABLES[machine.architecture]:
@@ -150,8 +191,8 @@ def _firmware(machine: Machine, folder: Path) -> Iterator[str]:
     raise ToolError("UEFI for virtual machines is not installed", hint=hint)
 
 
-def _network(machine: Machine, setting: Setting) -> Iterator[str]:
-    """Yield the arguments for the adapters; the first is the one with forwards."""
+def _network(machine: VirtualMachine, setting: StartOptions) -> Iterator[str]:
+    """Yield the arguments for the adapters; the first has the port forwards."""
     around = setting.network
     for number, adapter in enumerate(machine.adapters):
         options = [f"user,id=net{number}"]
@@ -163,10 +204,9 @@ def _network(machine: Machine, setting: Setting) -> Iterator[str]:
                 for each in setting.forwards
             ]
         yield from ("-netdev", ",".join(options))
-        # Without its own ROM no adapter is tried for booting.
+        # Without a ROM no adapter is tried for booting.
         yield from ("-device", f"{adapter},netdev=net{number},romfile=")
 
 
 def _escaped(text: str) -> str:
-    """Return a text as a value in QEMU's comma-separated lists."""
     return text.replace(",", ",,")

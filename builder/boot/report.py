@@ -1,7 +1,7 @@
-"""What a boot test found, for people, for programs and for continuous integration.
+"""The results of a boot test as text, as JSON and as JUnit XML.
 
-The XML is what CI systems read: the JUnit form of Apache Ant, a suite a boot, with the console
-in ``system-out``. XML 1.0 has no way to write most control characters, so they are left out.
+The XML has the JUnit form of Apache Ant, one suite for each boot, with the console in
+``system-out``. XML 1.0 cannot hold most control characters, so they are removed.
 """
 
 import re
@@ -10,14 +10,14 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from builder.boot.checks import Result
+from builder.boot.checks import CheckResult
 
 _UNWRITABLE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN = 300
 
 
-def format_result(result: Result) -> str:
-    """Return a result as a line, with what was found when it is not what was wanted."""
+def format_result(result: CheckResult) -> str:
+    """Return a result as a line; a failed one with the expected and the found output."""
     sign = "ok  " if result.passed else "FAIL"
     line = f"{sign} {result.boot}: {result.name} ({result.seconds:.1f} s)\n"
     if not result.passed:
@@ -26,13 +26,13 @@ def format_result(result: Result) -> str:
     return line
 
 
-def format_summary(results: Sequence[Result]) -> str:
-    """Return how many hold."""
+def format_summary(results: Sequence[CheckResult]) -> str:
+    """Return how many checks passed and failed."""
     failed = sum(not result.passed for result in results)
-    return f"{len(results) - failed} of {len(results)} hold" + f", {failed} do not" * bool(failed)
+    return f"{len(results) - failed} of {len(results)} checks passed"
 
 
-def plain_results(results: Iterable[Result]) -> list[dict[str, Any]]:
+def plain_results(results: Iterable[CheckResult]) -> list[dict[str, Any]]:
     """Return results as plain data."""
     return [
         {
@@ -47,7 +47,7 @@ def plain_results(results: Iterable[Result]) -> list[dict[str, Any]]:
     ]
 
 
-def format_junit(name: str, results: Sequence[Result], console: str) -> str:
+def format_junit(name: str, results: Sequence[CheckResult], console: str) -> str:
     """Return results as JUnit XML, with the console's text."""
     failed = sum(not result.passed for result in results)
     total = sum(result.seconds for result in results)
@@ -59,7 +59,7 @@ def format_junit(name: str, results: Sequence[Result], console: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{body}</testsuites>\n'
 
 
-def _suites(name: str, results: Sequence[Result]) -> Iterator[str]:
+def _suites(name: str, results: Sequence[CheckResult]) -> Iterator[str]:
     """Yield a suite for each boot."""
     for boot, group in groupby(results, key=lambda result: result.boot):
         cases = list(group)
@@ -73,22 +73,22 @@ def _suites(name: str, results: Sequence[Result]) -> Iterator[str]:
         yield "</testsuite>\n"
 
 
-def _case(suite: str, result: Result) -> str:
+def _case(suite: str, result: CheckResult) -> str:
     """Return one case."""
     head = f'<testcase classname="{_text(suite)}" name="{_text(result.name)}"'
     head += f' time="{result.seconds:.3f}"'
     if result.passed:
         return f"{head}/>\n"
-    said = f"wanted: {result.wanted}\nfound: {result.found}"
+    detail = f"wanted: {result.wanted}\nfound: {result.found}"
     message = _text(_short(result.found))
-    return f'{head}><failure message="{message}">{_text(said)}</failure></testcase>\n'
+    return f'{head}><failure message="{message}">{_text(detail)}</failure></testcase>\n'
 
 
 def _text(text: str) -> str:
-    """Return a text as XML can hold it."""
+    """Return a text escaped for XML."""
     return escape(_UNWRITABLE.sub("", text))
 
 
 def _short(text: str) -> str:
-    """Return a text that fits into a report."""
+    """Shorten a text for a report."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"

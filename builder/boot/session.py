@@ -1,4 +1,4 @@
-"""A running machine: its process, its console, its remote control, and its throw-away files."""
+"""A running machine: its process, console, QMP connection and temporary files."""
 
 import tempfile
 import time
@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from builder.boot.console import Console, open_console
-from builder.boot.machine import Machine, Setting
-from builder.boot.monitor import Monitor, open_monitor
+from builder.boot.machine import StartOptions, VirtualMachine
+from builder.boot.monitor import QmpClient, open_monitor
 from builder.boot.qemu import (
     format_arguments,
     make_overlay,
@@ -21,21 +21,21 @@ from builder.formats.foreign import Running, lend_terminal, start_tool
 from builder.structs import Struct
 
 _MOMENT = 2.0
-"""Seconds that QEMU may take to end after it has closed its sockets."""
+"""Seconds that QEMU may take to end after closing its sockets."""
 
 
-class Session(Struct, frozen=True):
+class RunningMachine(Struct, frozen=True):
     """A running machine.
 
     Attributes:
         console: Its serial console.
-        monitor: Its remote control.
-        folder: Throw-away files.
+        monitor: Its QMP connection.
+        folder: Its temporary files.
         begun: When it was switched on, as ``time.monotonic`` counts.
     """
 
     console: Console
-    monitor: Monitor
+    monitor: QmpClient
     folder: Path
     begun: float
     _running: Running
@@ -47,19 +47,19 @@ class Session(Struct, frozen=True):
 
 @contextmanager
 def start_machine(
-    machine: Machine, setting: Setting, pieces: dict[int, bytes]
-) -> Iterator[Session]:
+    machine: VirtualMachine, setting: StartOptions, blocks: dict[int, bytes]
+) -> Iterator[RunningMachine]:
     """Start a machine with its console on a socket; it is switched off at the end.
 
     Args:
-        machine: What the artifact asks for.
-        setting: What the user decides.
-        pieces: What to write to the throw-away disk first, by offset.
+        machine: The machine.
+        setting: How it is started.
+        blocks: Blocks that the overlay has at first, by offset.
 
     Raises:
         ToolError: QEMU is missing or fails.
     """
-    with _throw_away(machine, setting, pieces) as folder:
+    with _temporary_folder(machine, setting, blocks) as folder:
         argv = format_arguments(machine, setting, folder) + on_socket(folder)
         begun = time.monotonic()
         with (
@@ -67,30 +67,34 @@ def start_machine(
             open_console(folder / "console", running.check) as console,
             open_monitor(folder / "monitor", partial(_check_end, running)) as monitor,
         ):
-            yield Session(console, monitor, folder, begun, running)
+            yield RunningMachine(console, monitor, folder, begun, running)
 
 
-def attend_machine(machine: Machine, setting: Setting, pieces: dict[int, bytes]) -> int:
-    """Start a machine with its console on our terminal and return QEMU's exit status."""
-    with _throw_away(machine, setting, pieces) as folder:
+def run_on_terminal(
+    machine: VirtualMachine, setting: StartOptions, blocks: dict[int, bytes]
+) -> int:
+    """Start a machine with its console on the terminal; return QEMU's exit status."""
+    with _temporary_folder(machine, setting, blocks) as folder:
         return lend_terminal(format_arguments(machine, setting, folder) + on_terminal())
 
 
 def _check_end(running: Running) -> None:
-    """Complain when it has ended with a failure, or does so in a moment."""
+    """Raise when QEMU has failed, or fails within a moment."""
     running.wait(_MOMENT)
     running.check()
 
 
 @contextmanager
-def _throw_away(machine: Machine, setting: Setting, pieces: dict[int, bytes]) -> Iterator[Path]:
-    """Make the overlay, unless the disk itself may be changed, in a folder that goes with it."""
-    # Sockets have short names only (unix(7): 108 bytes), so the folder is not the user's.
+def _temporary_folder(
+    machine: VirtualMachine, setting: StartOptions, blocks: dict[int, bytes]
+) -> Iterator[Path]:
+    """Yield a temporary folder, with the overlay unless the disk itself may be changed."""
+    # Names of sockets are short (unix(7): 108 bytes), so the folder is in TMPDIR.
     with tempfile.TemporaryDirectory(prefix="photon-boot-") as name:
         folder = Path(name)
         if setting.disk is None:
             overlay = folder / "overlay.qcow2"
             make_overlay(machine, overlay)
-            if pieces:
-                write_overlay(overlay, pieces, folder)
+            if blocks:
+                write_overlay(overlay, blocks, folder)
         yield folder

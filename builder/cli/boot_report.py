@@ -1,4 +1,4 @@
-"""What ``boot --test`` finds: told as it comes, and kept where the options want it."""
+"""The report of ``boot --test``: printed as results come, and written to files."""
 
 import json
 import sys
@@ -12,8 +12,8 @@ from builder.cli.answers import write_result
 from builder.errors import VerifyError
 
 if TYPE_CHECKING:
-    from builder.boot.checks import Result
-    from builder.boot.session import Session
+    from builder.boot.checks import CheckResult
+    from builder.boot.session import RunningMachine
 
 Part = Literal["screenshot", "junit", "console_log", "results", "text"]
 _NAMES: Mapping[Part, str] = MappingProxyType(
@@ -25,47 +25,47 @@ _NAMES: Mapping[Part, str] = MappingProxyType(
         "text": "report.txt",
     }
 )
-"""Names in the folder of a report."""
+"""File names in the folder of a report."""
 
 
-class Told:
-    """What a test finds, told as it comes and kept where the options want it.
+class BootReport:
+    """The results of a test.
 
     Attributes:
-        console: Everything that the machine wrote.
+        console: Everything that the guest wrote to its console.
     """
 
     def __init__(self, artifact: Path, folder: Path | None, *, as_json: bool) -> None:
         self.console = ""
         self._artifact = artifact
         self._as_json = as_json
-        self._results: list[Result] = []
+        self._results: list[CheckResult] = []
         self._places: dict[Part, list[Path]] = {part: [] for part in _NAMES}
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
             self._places = {part: [folder / name] for part, name in _NAMES.items()}
 
     def keep(self, part: Part, path: Path | None) -> None:
-        """Keep a part of the report in a file, when there is one."""
+        """Write a part of the report to a file, if one is given."""
         if path:
             self._places[part].append(path)
 
-    def tell(self, result: "Result", console: str = "") -> None:
-        """Take in a result, and what the console of a finished machine said."""
+    def add(self, result: "CheckResult", console: str = "") -> None:
+        """Add a result, and the console of a machine that has ended."""
         self._results.append(result)
         self.console += console
         sys.stderr.write(report.format_result(result))
 
-    def see(self, session: "Session") -> None:
-        """Keep the screen."""
+    def take_screen(self, session: "RunningMachine") -> None:
+        """Write the screenshot, if wanted."""
         for path in self._places["screenshot"]:
             session.take_screenshot(path)
 
     def finish(self) -> None:
-        """Write what was asked for, and complain when something does not hold.
+        """Write the files of the report, and fail when a check failed.
 
         Raises:
-            VerifyError: something does not.
+            VerifyError: a check failed.
         """
         name, summary = self._artifact.name, report.format_summary(self._results)
         rows = report.plain_results(self._results)
@@ -80,7 +80,7 @@ class Told:
             value["exit_code"] = 0 if passed else VerifyError.exit_code
         write_result("boot", value, as_json=self._as_json, text=f"{self._artifact}: {summary}\n")
         if not passed:
-            hint = "the lines marked FAIL say what"
+            hint = "see the lines marked FAIL"
             raise VerifyError(f"{self._artifact}: {summary}", hint=hint)
 
     def _write(self, part: Part, text: str) -> None:

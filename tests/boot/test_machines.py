@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot.accelerator import runs_guests
 from builder.boot.console import open_console
-from builder.boot.installation import install, installed_machine, make_empty_disk
-from builder.boot.machine import Architecture, Machine, Setting, read_machine
-from builder.boot.qemu import format_arguments
+from builder.boot.disk import installed_machine, make_empty_disk, open_disk
+from builder.boot.machine import Architecture, StartOptions, VirtualMachine, read_machine
+from builder.boot.qemu import format_arguments, runs_guests
 from builder.boot.session import start_machine
-from builder.boot.unpacked import ready
+from builder.boot.trial import install
 from builder.errors import FormatError, ToolError, UsageError, VerifyError
 from builder.formats.disk import GIB, SECTOR, FileDisk
 from builder.formats.foreign import start_tool
@@ -73,8 +72,8 @@ def test_a_medium_that_no_firmware_starts_is_said(base_cache: Path) -> None:
 )
 def test_the_disk_has_the_name_that_is_wanted(disk: str, device: str, tmp_path: Path) -> None:
     require("qemu-system-x86_64")
-    machine = Machine("home", medium="/dev/null", disk=disk)
-    argv = " ".join(format_arguments(machine, Setting(), tmp_path))
+    machine = VirtualMachine("home", medium="/dev/null", disk=disk)
+    argv = " ".join(format_arguments(machine, StartOptions(), tmp_path))
     assert device in argv
     assert "media=cdrom" in argv
 
@@ -82,26 +81,26 @@ def test_the_disk_has_the_name_that_is_wanted(disk: str, device: str, tmp_path: 
 @pytest.mark.parametrize(
     ("architecture", "setting", "cpu"),
     [
-        ("x86_64", Setting(), "max,la57=off"),
-        ("x86_64", Setting("kvm"), "host"),
-        ("x86_64", Setting("kvm", cpu="Nehalem"), "Nehalem"),
-        ("aarch64", Setting(), "cortex-a72"),
-        ("aarch64", Setting(cpu="cortex-a53"), "cortex-a53"),
+        ("x86_64", StartOptions(), "max,la57=off"),
+        ("x86_64", StartOptions("kvm"), "host"),
+        ("x86_64", StartOptions("kvm", cpu="Nehalem"), "Nehalem"),
+        ("aarch64", StartOptions(), "cortex-a72"),
+        ("aarch64", StartOptions(cpu="cortex-a53"), "cortex-a53"),
     ],
 )
 def test_the_processor_can_be_chosen(
-    architecture: Architecture, setting: Setting, cpu: str, tmp_path: Path
+    architecture: Architecture, setting: StartOptions, cpu: str, tmp_path: Path
 ) -> None:
     require("qemu-system-aarch64")
-    machine = Machine("home", source="disk", architecture=architecture, firmware="efi")
+    machine = VirtualMachine("home", source="disk", architecture=architecture, firmware="efi")
     arguments = format_arguments(machine, setting, tmp_path)
     assert arguments[arguments.index("-cpu") + 1] == cpu
 
 
 def test_a_board_s_disk_gets_a_machine_of_its_kind(tmp_path: Path) -> None:
     require("qemu-system-aarch64")
-    machine = Machine("pi", source="disk", architecture="aarch64", firmware="efi")
-    argv = " ".join(format_arguments(machine, Setting(), tmp_path))
+    machine = VirtualMachine("pi", source="disk", architecture="aarch64", firmware="efi")
+    argv = " ".join(format_arguments(machine, StartOptions(), tmp_path))
     assert "-machine virt" in argv
     assert "AAVMF" in argv or "edk2" in argv
     assert machine.console == "ttyAMA0"
@@ -111,14 +110,14 @@ def test_a_packed_disk_is_unpacked_for_its_machine(small_ova: Base, tmp_path: Pa
     opened = open_ova(small_ova.path, small_ova.root_offset, tmp_path)
     packed = tmp_path / "disk.raw.gz"
     judge("sh", "-c", f"head -c 64M {opened.raw} | gzip -1 > {packed}")
-    with ready(packed) as disk:
+    with open_disk(packed) as disk:
         assert disk != packed
         with FileDisk(disk) as left, FileDisk(opened.raw) as right:
             assert left.size == 64 << 20
             assert left.read(0, 1 << 20) == right.read(0, 1 << 20)
         assert disk.stat().st_blocks * SECTOR < left.size
     assert not disk.exists()
-    with ready(opened.raw) as same:
+    with open_disk(opened.raw) as same:
         assert same == opened.raw
 
 
@@ -127,7 +126,7 @@ def test_a_medium_that_restarts_has_installed(tmp_path: Path) -> None:
     machine = read_machine(boot_image(tmp_path, RESTART))
     disk = tmp_path / "disk.raw"
     make_empty_disk(disk)
-    result, _ = install(machine, Setting(disk=disk), seconds=60, at_end=lambda _: None)
+    result, _ = install(machine, StartOptions(disk=disk), seconds=60, at_end=lambda _: None)
     assert (result.boot, result.passed) == ("installation", True)
     with pytest.raises(VerifyError, match="the installed disk"):
         installed_machine(machine, disk)
@@ -141,7 +140,7 @@ def test_a_medium_that_does_not_end_has_failed(tmp_path: Path) -> None:
     seen = tmp_path / "screen.png"
     result, _ = install(
         machine,
-        Setting(disk=disk),
+        StartOptions(disk=disk),
         seconds=4,
         at_end=lambda session: session.take_screenshot(seen),
     )
@@ -198,7 +197,7 @@ def test_an_installation_takes_a_new_disk_only(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
     make_empty_disk(disk)
     assert disk.stat().st_size == 16 * GIB
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         make_empty_disk(disk)
 
 
@@ -209,7 +208,9 @@ def test_what_the_guest_writes_stays_in_the_copy(tmp_path: Path) -> None:
     write_sector(path, RESTART)
     before = path.read_bytes()
     machine = replace(read_machine_of(path), memory_mib=64)
-    with start_machine(machine, Setting(ends_at_restart=True), {0: before[:SECTOR]}) as session:
+    with start_machine(
+        machine, StartOptions(ends_at_restart=True), {0: before[:SECTOR]}
+    ) as session:
         session.console.expect_end(seconds=60, what="the end")
         with pytest.raises(VerifyError, match="switched off"):
             session.console.expect("never", seconds=1, what="nothing")
@@ -222,15 +223,15 @@ def test_a_machine_that_qemu_does_not_make_is_told_in_qemu_s_words(tmp_path: Pat
     write_sector(path, RESTART)
     with (
         pytest.raises(ToolError, match="failed with exit status 1") as caught,
-        start_machine(read_machine_of(path), Setting(cpu="i4004"), {}),
+        start_machine(read_machine_of(path), StartOptions(cpu="i4004"), {}),
     ):
         pass
     assert "unable to find CPU model 'i4004'" in "".join(caught.value.__notes__)
 
 
-def read_machine_of(path: Path) -> Machine:
+def read_machine_of(path: Path) -> VirtualMachine:
     """Return a machine with a disk that holds no partitions."""
-    return Machine("bare", source=str(path), source_format="raw")
+    return VirtualMachine("bare", source=str(path), source_format="raw")
 
 
 def test_a_processor_that_hangs_is_given_up(

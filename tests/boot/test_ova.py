@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot.accelerator import choose_accelerator, runs_guests
+from builder.boot.qemu import choose_accelerator, runs_guests
 from tests.support.bases import Base
 from tests.support.dns import ADDRESS, serve_dns
 from tests.support.home import ONLY, SECRETS, TOLD, write_spec

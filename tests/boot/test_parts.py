@@ -17,16 +17,21 @@ from pathlib import Path
 import pytest
 
 from builder.boot.access import find_accounts, find_network, free_port
-from builder.boot.assertions import make_checks
-from builder.boot.checks import Check, Match, Result, script_check
-from builder.boot.composed import compose_checks, published_ports
+from builder.boot.assertions import compose_checks, make_checks, published_ports
+from builder.boot.checks import Check, CheckResult, Match, script_check
 from builder.boot.console import Console
-from builder.boot.machine import Forward, Machine, Network, Setting, read_machine
-from builder.boot.outside import answers
+from builder.boot.disk import console_blocks
+from builder.boot.machine import (
+    GuestNetwork,
+    PortForward,
+    StartOptions,
+    VirtualMachine,
+    read_machine,
+)
+from builder.boot.monitor import convert_ppm
 from builder.boot.qemu import format_arguments
 from builder.boot.report import format_junit, format_result
-from builder.boot.screenshot import convert_ppm
-from builder.boot.visit import prepare_visit
+from builder.boot.trial import port_answers
 from builder.errors import FormatError, ToolError, UsageError, VerifyError
 from builder.facts import facts_of
 from builder.features import discover as discover_features
@@ -125,12 +130,12 @@ printf 'Password: '; read password; stty echo; echo; printf '%s' "{answer}"; sle
 @pytest.mark.parametrize(
     ("answer", "wanted"),
     [
-        ("Login incorrect", "the guest refuses the password of ada"),
+        ("Login incorrect", "the guest rejects the password of ada"),
         ("You are required to change your password", "asks ada for a new password"),
     ],
     ids=["wrong", "expired"],
 )
-def test_a_login_that_is_refused_is_said(answer: str, wanted: str) -> None:
+def test_a_rejected_login_is_reported(answer: str, wanted: str) -> None:
     with shell_on_a_line("-c", LOGIN.format(answer=answer)) as console:
         with pytest.raises(VerifyError, match=wanted) as caught:
             console.log_in("ada", "s3cret", seconds=5)
@@ -146,10 +151,10 @@ def test_a_login_that_is_refused_is_said(answer: str, wanted: str) -> None:
         ("Press Enter for maintenance\n(or press Control-D): ", "stops in emergency mode"),
         ("Cannot open access to console, the root account is locked.\n", "stops in emergency mode"),
         ("(initramfs) ", "the initrd does not find the root"),
-        ("grub rescue> ", "GRUB finds no menu"),
+        ("grub rescue> ", "GRUB finds no configuration"),
     ],
 )
-def test_a_machine_that_will_not_start_is_not_waited_for(says: str, wanted: str) -> None:
+def test_a_machine_that_cannot_start_ends_the_wait(says: str, wanted: str) -> None:
     with (
         shell_on_a_line("-c", f"printf '%s' '{says}'; sleep 9") as console,
         pytest.raises(VerifyError, match=wanted),
@@ -197,7 +202,7 @@ def test_the_network_is_the_one_that_the_spec_lives_in(
 ) -> None:
     monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
     spec = read_spec(tmp_path)
-    assert find_network(spec) == Network(
+    assert find_network(spec) == GuestNetwork(
         "192.168.7.0/24", "192.168.7.1", "192.168.7.2", "192.168.7.5"
     )
     assert [(one.name, one.password) for one in find_accounts(spec)] == [("root", "only-for-parts")]
@@ -205,9 +210,9 @@ def test_the_network_is_the_one_that_the_spec_lives_in(
 
 def test_the_command_line_has_the_network(tmp_path: Path, small_ova: Base) -> None:
     require("qemu-system-x86_64")
-    setting = Setting(
-        forwards=(Forward(8080, 80), Forward(5353, 53, "udp")),
-        network=Network("192.168.7.0/24", "192.168.7.1", "192.168.7.2", "192.168.7.5"),
+    setting = StartOptions(
+        forwards=(PortForward(8080, 80), PortForward(5353, 53, "udp")),
+        network=GuestNetwork("192.168.7.0/24", "192.168.7.1", "192.168.7.2", "192.168.7.5"),
     )
     argv = format_arguments(read_machine(small_ova.path), setting, tmp_path)
     assert "hostfwd=tcp:127.0.0.1:8080-192.168.7.5:80" in " ".join(argv)
@@ -223,7 +228,7 @@ def test_the_machine_is_what_the_envelope_asks_for(small_ova: Base) -> None:
 
 
 def test_a_visit_changes_a_copy_only(small_ova: Base, tmp_path: Path) -> None:
-    pieces = prepare_visit(small_ova.path, root_shell=True, timestamp=1_700_000_000)
+    pieces = console_blocks(small_ova.path, root_shell=True, timestamp=1_700_000_000)
     opened = open_ova(small_ova.path, small_ova.root_offset, tmp_path)
     assert "ttyS0" not in opened.text("/boot/systemd.cfg") + opened.text("/boot/photon.cfg")
     with FileDisk(opened.raw, writable=True) as disk:
@@ -250,7 +255,7 @@ def test_what_is_no_screen_is_refused(ppm: bytes) -> None:
 
 
 def test_a_report_is_xml_whatever_the_guest_said() -> None:
-    bad = Result("first boot", 'a <b> & "c"', passed=False, wanted="x", found="\x1b[0m\0 <y>")
+    bad = CheckResult("first boot", 'a <b> & "c"', passed=False, wanted="x", found="\x1b[0m\0 <y>")
     good = replace(bad, boot="second boot", passed=True)
     tree = ET.fromstring(format_junit("home.ova", [bad, good], "console \x1b[1m]]>"))  # noqa: S314 - our own
     assert [case.get("name") for case in tree.iter("testcase")] == [bad.name, bad.name]
@@ -282,9 +287,9 @@ def test_a_port_counts_when_something_is_said(said: bytes, *, served: bool) -> N
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=print_once, args=(server, said))
         thread.start()
-        assert answers(Forward(server.getsockname()[1], 80)) is served
+        assert port_answers(PortForward(server.getsockname()[1], 80)) is served
         thread.join()
-    assert not answers(Forward(free_port(), 80))
+    assert not port_answers(PortForward(free_port(), 80))
 
 
 def print_once(server: socket.socket, said: bytes) -> None:
@@ -301,7 +306,7 @@ def test_dns_counts_when_the_query_itself_is_answered(number: bytes) -> None:
         server.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=echo_once, args=(server, number))
         thread.start()
-        assert answers(Forward(server.getsockname()[1], 53, "udp")) is not bool(number)
+        assert port_answers(PortForward(server.getsockname()[1], 53, "udp")) is not bool(number)
         thread.join()
 
 
@@ -312,10 +317,10 @@ def echo_once(server: socket.socket, before: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["80", "0:80", "80:99999", "a:b", "80:80/sctp"])
-def test_a_forward_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_port_forward_is_refused(text: str) -> None:
     from builder.cli.boot import _forward as parse_forward
 
-    with pytest.raises(UsageError, match="wanted two ports"):
+    with pytest.raises(UsageError, match="is not a valid port forward"):
         parse_forward(text)
 
 
@@ -434,5 +439,5 @@ def test_compose_projects_become_questions_and_doors(
 def test_a_machine_of_no_envelope_starts_as_its_disk_can(small_ova: Base, tmp_path: Path) -> None:
     opened = open_ova(small_ova.path, small_ova.root_offset, tmp_path)
     machine = read_machine(opened.raw)
-    assert isinstance(machine, Machine)
+    assert isinstance(machine, VirtualMachine)
     assert (machine.firmware, machine.source_format) == ("bios", "raw")
