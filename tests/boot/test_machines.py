@@ -61,7 +61,7 @@ def test_a_medium_gets_an_empty_disk_and_the_firmware_that_starts_it(
     assert machine.medium.endswith(".iso")
 
 
-def test_a_medium_that_no_firmware_starts_is_said(base_cache: Path) -> None:
+def test_a_medium_without_boot_catalog_is_refused(base_cache: Path) -> None:
     with pytest.raises(FormatError, match="no boot catalog"):
         read_machine(make_iso(base_cache, "plain"))
 
@@ -70,7 +70,7 @@ def test_a_medium_that_no_firmware_starts_is_said(base_cache: Path) -> None:
     ("disk", "device"),
     [("sda", "pvscsi"), ("nvme0n1", "nvme"), ("vda", "virtio-blk-pci")],
 )
-def test_the_disk_has_the_name_that_is_wanted(disk: str, device: str, tmp_path: Path) -> None:
+def test_the_disk_has_the_name_of_the_spec(disk: str, device: str, tmp_path: Path) -> None:
     require("qemu-system-x86_64")
     machine = VirtualMachine("home", medium="/dev/null", disk=disk)
     argv = " ".join(format_arguments(machine, StartOptions(), tmp_path))
@@ -121,7 +121,7 @@ def test_a_packed_disk_is_unpacked_for_its_machine(small_ova: Base, tmp_path: Pa
         assert same == opened.raw
 
 
-def test_a_medium_that_restarts_has_installed(tmp_path: Path) -> None:
+def test_a_medium_that_restarts_the_machine_has_installed(tmp_path: Path) -> None:
     require("qemu-system-x86_64")
     machine = read_machine(boot_image(tmp_path, RESTART))
     disk = tmp_path / "disk.raw"
@@ -201,7 +201,7 @@ def test_an_installation_takes_a_new_disk_only(tmp_path: Path) -> None:
         make_empty_disk(disk)
 
 
-def test_what_the_guest_writes_stays_in_the_copy(tmp_path: Path) -> None:
+def test_writes_of_the_guest_stay_in_the_overlay(tmp_path: Path) -> None:
     """A guest that is switched off in the middle: the disk is as it was, the console is over."""
     require("qemu-system-x86_64")
     path = tmp_path / "disk.raw"
@@ -217,7 +217,7 @@ def test_what_the_guest_writes_stays_in_the_copy(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_machine_that_qemu_does_not_make_is_told_in_qemu_s_words(tmp_path: Path) -> None:
+def test_an_error_of_qemu_is_reported_in_its_words(tmp_path: Path) -> None:
     require("qemu-system-x86_64")
     path = tmp_path / "disk.raw"
     write_sector(path, RESTART)
@@ -247,7 +247,7 @@ def test_a_processor_that_hangs_is_given_up(
     assert time.monotonic() - begun < 10
 
 
-def test_a_machine_that_is_gone_is_no_console(tmp_path: Path) -> None:
+def test_the_console_of_an_ended_machine_is_an_error(tmp_path: Path) -> None:
     with start_tool(["sh", "-c", "exit 0"], tmp_path / "log") as running:
         running.wait(5)
         with (

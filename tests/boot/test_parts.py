@@ -112,7 +112,7 @@ def test_a_command_gives_its_output_and_status() -> None:
     assert (second.code, second.out) == (0, "bold")
 
 
-def test_a_command_that_does_not_end_is_said_with_the_last_lines() -> None:
+def test_a_command_that_does_not_end_is_reported_with_the_last_lines() -> None:
     with shell_on_a_line() as console:
         console.open_shell(seconds=10)
         console.run("echo the last words", seconds=10)
@@ -162,7 +162,7 @@ def test_a_machine_that_cannot_start_ends_the_wait(says: str, wanted: str) -> No
         console.log_in("ada", "s3cret", seconds=5)
 
 
-def test_a_login_that_is_taken_leads_to_a_shell() -> None:
+def test_an_accepted_login_opens_a_shell() -> None:
     with shell_on_a_line("-c", LOGIN.format(answer="$user $password # ")) as console:
         console.log_in("ada", "s3cret", seconds=5)
         assert console.text.rstrip().endswith("ada s3cret #")
@@ -184,7 +184,7 @@ def test_an_answer_is_compared(match: Match, wanted: str, out: str, *, accepted:
     assert Check("it", "ask", wanted, match).accepts(0, out) is accepted
 
 
-def test_a_spec_becomes_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spec_becomes_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
     spec = read_spec(tmp_path)
     checks = make_checks(spec, make_plan(spec, discover_features(), facts=facts_of("5.0")))
@@ -197,7 +197,7 @@ def test_a_spec_becomes_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "$6$" not in repr(checks)
 
 
-def test_the_network_is_the_one_that_the_spec_lives_in(
+def test_the_network_has_the_static_address_of_the_spec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
@@ -227,7 +227,7 @@ def test_the_machine_is_what_the_envelope_asks_for(small_ova: Base) -> None:
     assert (found["format"], found["virtual-size"]) == ("vmdk", small_ova.disk_size)
 
 
-def test_a_visit_changes_a_copy_only(small_ova: Base, tmp_path: Path) -> None:
+def test_the_console_is_enabled_in_a_copy_only(small_ova: Base, tmp_path: Path) -> None:
     pieces = console_blocks(small_ova.path, root_shell=True, timestamp=1_700_000_000)
     opened = open_ova(small_ova.path, small_ova.root_offset, tmp_path)
     assert "ttyS0" not in opened.text("/boot/systemd.cfg") + opened.text("/boot/photon.cfg")
@@ -240,7 +240,7 @@ def test_a_visit_changes_a_copy_only(small_ova: Base, tmp_path: Path) -> None:
     assert sum(map(len, pieces.values())) < MIB
 
 
-def test_a_screen_becomes_a_picture() -> None:
+def test_a_screen_becomes_a_png() -> None:
     png = convert_ppm(b"P6\n2 2\n255\n" + bytes(range(12)))
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">II", png[16:24]) == (2, 2)
@@ -249,12 +249,12 @@ def test_a_screen_becomes_a_picture() -> None:
 
 
 @pytest.mark.parametrize("ppm", [b"", b"P5\n1 1\n255\n0", b"P6\n2 2\n255\n12345"])
-def test_what_is_no_screen_is_refused(ppm: bytes) -> None:
+def test_an_invalid_screen_dump_is_refused(ppm: bytes) -> None:
     with pytest.raises(FormatError):
         convert_ppm(ppm)
 
 
-def test_a_report_is_xml_whatever_the_guest_said() -> None:
+def test_a_report_is_valid_xml_with_any_output() -> None:
     bad = CheckResult("first boot", 'a <b> & "c"', passed=False, wanted="x", found="\x1b[0m\0 <y>")
     good = replace(bad, boot="second boot", passed=True)
     tree = ET.fromstring(format_junit("home.ova", [bad, good], "console \x1b[1m]]>"))  # noqa: S314 - our own
@@ -265,7 +265,7 @@ def test_a_report_is_xml_whatever_the_guest_said() -> None:
     assert "wanted: x" in format_result(bad)
 
 
-def test_a_tool_that_fails_says_its_last_lines(tmp_path: Path) -> None:
+def test_a_failing_tool_is_reported_with_its_last_lines(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="sh: failed with exit status 3") as caught:
         run_tool(["sh", "-c", "echo why >&2; exit 3"])
     assert caught.value.__notes__ == ["why"]
@@ -283,7 +283,7 @@ def test_a_tool_that_fails_says_its_last_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("said", "served"), [(b"hello", True), (b"", False)])
-def test_a_port_counts_when_something_is_said(said: bytes, *, served: bool) -> None:
+def test_a_port_answers_when_data_comes_back(said: bytes, *, served: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=print_once, args=(server, said))
         thread.start()
@@ -301,7 +301,7 @@ def print_once(server: socket.socket, said: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [b"", b"x"], ids=["its number", "another number"])
-def test_dns_counts_when_the_query_itself_is_answered(number: bytes) -> None:
+def test_dns_answers_with_the_number_of_the_query(number: bytes) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=echo_once, args=(server, number))
@@ -331,7 +331,7 @@ def test_a_script_that_cannot_be_typed_is_refused(script: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "passed"), [("0", True), ("3", False)])
-def test_a_script_of_several_lines_is_asked_whole(code: str, *, passed: bool) -> None:
+def test_a_script_of_several_lines_runs_whole(code: str, *, passed: bool) -> None:
     check = script_check("mine", f"echo 'one'\nif true; then\n  echo two\nfi\nexit {code}\n")
     with shell_on_a_line() as console:
         console.open_shell(seconds=10)
@@ -393,7 +393,7 @@ def test_a_unit_that_was_never_started_does_not_run(
     assert ("there is no sys-a\\x2d.device" in done.stdout) is ("sys-a" in more)
 
 
-def test_a_file_with_a_line_added_is_not_asked_for_its_content_alone(
+def test_a_file_with_an_added_line_is_not_compared_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real shell asks of the file as the image holds it."""
@@ -421,7 +421,7 @@ services:
 """
 
 
-def test_compose_projects_become_questions_and_doors(
+def test_compose_projects_become_checks_and_port_forwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARTS_PASSWORD", "only-for-parts")
@@ -436,7 +436,9 @@ def test_compose_projects_become_questions_and_doors(
     assert doors == {(8080, "tcp"), (53, "udp")}
 
 
-def test_a_machine_of_no_envelope_starts_as_its_disk_can(small_ova: Base, tmp_path: Path) -> None:
+def test_a_bare_disk_starts_with_the_firmware_that_it_supports(
+    small_ova: Base, tmp_path: Path
+) -> None:
     opened = open_ova(small_ova.path, small_ova.root_offset, tmp_path)
     machine = read_machine(opened.raw)
     assert isinstance(machine, VirtualMachine)

@@ -62,7 +62,7 @@ def stick(tmp_path: Path) -> Iterator[LoopCard]:
 
 
 @pytest.mark.parametrize("kind", ["dense", "gz", "xz", "zst", "tar.gz", "tar.xz"])
-def test_a_card_holds_the_image_whatever_that_is_packed_in(
+def test_a_card_holds_the_image_in_every_compression(
     kind: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
 ) -> None:
     done = burn(bench, pack(image, kind, tmp_path), stick)
@@ -86,9 +86,7 @@ def test_a_sparse_image_makes_a_used_card_equal_to_it(
     assert counted[-1]["done"] == pytest.approx(counted[-1]["total"], rel=0.01)
 
 
-def test_what_is_empty_stays_as_it_was_when_that_is_asked_for(
-    image: Path, stick: LoopCard, bench: Bench
-) -> None:
+def test_no_blank_leaves_gaps_as_they_were(image: Path, stick: LoopCard, bench: Bench) -> None:
     assert burn(bench, image, stick, more=("--no-blank",)).code == 0
     assert not same(image, stick)
     assert judge("sgdisk", "-p", stick.device).stdout.count("\n   ") >= 3
@@ -108,7 +106,7 @@ def test_an_address_is_burned_without_a_copy(
 
 
 @pytest.mark.parametrize("kind", ["raw", "tar.gz", "gz", "zst"])
-def test_an_address_without_ranges_will_do(
+def test_an_address_without_ranges_is_burned(
     kind: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
 ) -> None:
     folder = tmp_path / "served"
@@ -162,7 +160,7 @@ def test_a_wrong_digest_of_a_file_is_found_before_the_card_is_touched(
         (b"\xfd7zXZ\0" + bytes(900), "damaged"),
     ],
 )
-def test_what_is_no_disk_is_called_what_it_is(
+def test_a_file_that_is_not_a_disk_image_is_named_by_its_format(
     content: bytes, sentence: str, stick: LoopCard, bench: Bench, tmp_path: Path
 ) -> None:
     (tmp_path / "thing.img").write_bytes(content)
@@ -200,7 +198,7 @@ def test_damage_in_the_middle_leaves_the_card_blank(
     assert stick.is_blank
 
 
-def test_a_loop_device_is_refused_without_being_allowed(
+def test_a_loop_device_is_refused_without_allow_loop(
     image: Path, stick: LoopCard, bench: Bench
 ) -> None:
     before = stick.head
@@ -220,7 +218,7 @@ def test_a_loop_device_is_refused_without_being_allowed(
         (("--yes", "--expect-serial", "4C53"), "its serial number is not known; wanted 4C53"),
     ],
 )
-def test_nothing_is_written_that_is_not_confirmed(
+def test_a_device_that_is_not_confirmed_is_not_written(
     more: tuple[str, ...], sentence: str, image: Path, stick: LoopCard, bench: Bench
 ) -> None:
     before = stick.head
@@ -241,7 +239,7 @@ def test_nothing_is_written_that_is_not_confirmed(
         (("--sha256", ""), "--sha256: the value is empty"),
     ],
 )
-def test_a_size_that_a_script_failed_to_compute_names_no_disk(
+def test_an_empty_or_zero_option_of_a_script_is_a_usage_error(
     more: tuple[str, ...], sentence: str, image: Path, stick: LoopCard, bench: Bench
 ) -> None:
     before = stick.whole
@@ -252,7 +250,7 @@ def test_a_size_that_a_script_failed_to_compute_names_no_disk(
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_a_person_types_the_name_and_the_size(
+def test_the_user_types_name_and_size_on_a_terminal(
     image: Path, stick: LoopCard, bench: Bench, *, right: bool
 ) -> None:
     ours, theirs = pty.openpty()
@@ -319,7 +317,7 @@ def test_an_image_that_changes_after_it_was_checked_leaves_the_card_blank(
 
 
 @pytest.mark.parametrize("what", ["pipe", "long"])
-def test_what_is_no_list_of_digests_beside_an_image_is_not_waited_for(
+def test_a_pipe_or_huge_file_named_sha256sums_is_refused(
     what: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
 ) -> None:
     packed = pack(image, "xz", tmp_path)
@@ -338,7 +336,7 @@ def test_what_is_no_list_of_digests_beside_an_image_is_not_waited_for(
     assert stick.head == before
 
 
-def test_a_card_much_larger_than_the_image_has_to_be_named(bench: Bench, tmp_path: Path) -> None:
+def test_a_card_much_larger_than_the_image_needs_its_token(bench: Bench, tmp_path: Path) -> None:
     small = tmp_path / "small.raw"
     with small.open("wb") as stream:
         stream.truncate(8 * MIB)
@@ -352,7 +350,7 @@ def test_a_card_much_larger_than_the_image_has_to_be_named(bench: Bench, tmp_pat
         assert burn(bench, small, large).code == 0
 
 
-def test_a_mounted_card_is_refused_until_it_may_be_unmounted(
+def test_a_mounted_card_is_refused_without_unmount(
     image: Path, bench: Bench, tmp_path: Path
 ) -> None:
     point = tmp_path / "mounted here"
@@ -384,7 +382,7 @@ def test_a_mounted_card_is_refused_until_it_may_be_unmounted(
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_what_udisks_mounted_is_unmounted_by_it_if_that_can(
+def test_udisks_unmounts_what_it_mounted(
     status: int, image: Path, bench: Bench, tmp_path: Path
 ) -> None:
     programs, path = before(tmp_path / "programs")
@@ -408,9 +406,7 @@ def test_what_udisks_mounted_is_unmounted_by_it_if_that_can(
     assert programs.calls() == [call]
 
 
-def test_an_image_on_the_card_itself_is_not_read_from_under_our_feet(
-    image: Path, bench: Bench, tmp_path: Path
-) -> None:
+def test_an_image_stored_on_the_card_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:
     point = tmp_path / "point"
     point.mkdir()
     with card(tmp_path, 2 * ROOM) as used:
@@ -425,7 +421,7 @@ def test_an_image_on_the_card_itself_is_not_read_from_under_our_feet(
     assert f"the image {point}/disk.raw is stored on it" in done.err
 
 
-def test_a_card_with_less_room_is_refused_by_a_byte(
+def test_a_card_smaller_than_the_image_is_refused(
     image: Path, bench: Bench, tmp_path: Path
 ) -> None:
     with card(tmp_path, SIZE - 4096) as small:
@@ -439,7 +435,9 @@ def test_a_card_with_less_room_is_refused_by_a_byte(
         assert same(image, exact)
 
 
-def test_a_disk_of_large_sectors_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:
+def test_a_disk_with_4096_byte_sectors_is_refused(
+    image: Path, bench: Bench, tmp_path: Path
+) -> None:
     (tmp_path / "large").touch()
     os.truncate(tmp_path / "large", ROOM)
     with attach(tmp_path / "large", "--sector-size", "4096") as large:
@@ -448,7 +446,7 @@ def test_a_disk_of_large_sectors_is_refused(image: Path, bench: Bench, tmp_path:
     assert "has sectors of 4096 bytes" in done.err
 
 
-def test_without_the_right_to_write_it_what_to_type_is_printed(
+def test_without_write_permission_the_sudo_command_is_printed(
     image: Path, stick: LoopCard, bench: Bench
 ) -> None:
     mode = stick.device.stat().st_mode
@@ -469,7 +467,7 @@ def test_without_the_right_to_write_it_what_to_type_is_printed(
     assert not stick.is_blank
 
 
-def test_a_locked_card_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:
+def test_a_read_only_card_is_refused(image: Path, bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "locked").touch()
     os.truncate(tmp_path / "locked", ROOM)
     with attach(tmp_path / "locked", "--read-only") as locked:
@@ -487,7 +485,7 @@ def test_a_partition_is_refused_and_names_its_disk(stick: LoopCard, tmp_path: Pa
         find_device(machine.system, DeviceUsage(machine.system), stick.device)
 
 
-def test_a_device_that_somebody_has_open_for_itself_is_refused(
+def test_a_device_that_is_open_exclusively_is_refused(
     image: Path, stick: LoopCard, bench: Bench
 ) -> None:
     fd = os.open(stick.device, os.O_RDWR | os.O_EXCL)
@@ -527,9 +525,7 @@ def test_an_image_is_not_burned_onto_itself(image: Path, bench: Bench, tmp_path:
         assert not itself.is_blank
 
 
-def test_another_disk_under_the_same_name_is_not_the_one_that_was_confirmed(
-    tmp_path: Path, stick: LoopCard
-) -> None:
+def test_another_disk_under_the_confirmed_name_is_refused(tmp_path: Path, stick: LoopCard) -> None:
     shown = read_device(SystemRoot(), stick.name)
     if not shown.diskseq:
         pytest.skip("this kernel does not count disks")
@@ -575,7 +571,7 @@ def test_the_system_disk_is_refused_by_every_path(
     assert "this system runs from it" in done.err
 
 
-def test_a_path_that_leads_nowhere_stays_that_way(image: Path, bench: Bench) -> None:
+def test_a_missing_path_is_refused_and_not_created(image: Path, bench: Bench) -> None:
     done = bench.run("burn", image, "/dev/sdzz", "--yes", "--expect-size", "8G")
     assert done.code == 12
     assert "No such file or directory; wanted a disk" in done.err
@@ -613,7 +609,7 @@ def noisy(folder: Path, size: int = 256 * MIB) -> Path:
     return path
 
 
-def test_a_card_that_fails_in_the_middle_says_where_and_is_blank(
+def test_a_card_that_fails_midway_is_blank_and_the_offset_is_reported(
     bench: Bench, tmp_path: Path
 ) -> None:
     with full_after(tmp_path, 100 * MIB) as failing:
@@ -625,7 +621,7 @@ def test_a_card_that_fails_in_the_middle_says_where_and_is_blank(
         assert failing.is_blank
 
 
-def test_a_card_that_fails_is_not_said_to_be_a_wrong_file(bench: Bench, tmp_path: Path) -> None:
+def test_a_failing_card_is_not_reported_as_a_wrong_digest(bench: Bench, tmp_path: Path) -> None:
     raw = noisy(tmp_path).read_bytes()
     with full_after(tmp_path, 20 * MIB) as failing, serve(raw) as server:
         done = burn(bench, server.url, failing, more=("--sha256", sha256(raw).hexdigest()))
@@ -646,7 +642,7 @@ def test_one_card_that_fails_does_not_stop_the_other(bench: Bench, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_half_a_burn_boots_nothing_and_is_continued(
+def test_an_interrupted_burn_is_blank_and_resumes(
     how: signal.Signals, code: int, bench: Bench, tmp_path: Path, stick: LoopCard
 ) -> None:
     disk = noisy(tmp_path)
@@ -674,7 +670,7 @@ def test_half_a_burn_boots_nothing_and_is_continued(
     assert same(disk, stick)
 
 
-def test_delta_writes_what_differs(
+def test_delta_writes_only_what_differs(
     image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk.raw"
@@ -723,7 +719,7 @@ def test_a_card_that_does_not_keep_what_is_written_is_left_blank(
     assert stick.is_blank
 
 
-def test_two_cards_get_names_of_their_own(
+def test_two_cards_get_their_own_host_names(
     image: Path, bench: Bench, tmp_path: Path, base_cache: Path
 ) -> None:
     offset = make_base(base_cache, Recipe(kind="raw", size=SIZE)).root_offset
@@ -742,7 +738,7 @@ def test_two_cards_get_names_of_their_own(
 
 
 @pytest.mark.parametrize("kind", ["xz", "sparse", "dense", "published", "address"])
-def test_the_digest_of_the_image_is_told(
+def test_the_result_has_the_digest_of_the_image(
     kind: str, image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
 ) -> None:
     packed = pack(image, {"xz": "xz", "dense": "dense"}.get(kind, "raw"), tmp_path)
@@ -761,7 +757,7 @@ def test_the_digest_of_the_image_is_told(
     )
 
 
-def test_the_next_step_is_the_address_that_the_card_has(
+def test_the_next_step_has_the_static_address_of_the_card(
     image: Path, bench: Bench, tmp_path: Path
 ) -> None:
     with card(tmp_path, ROOM, "one") as one, card(tmp_path, ROOM, "two") as two:
@@ -778,7 +774,7 @@ def test_the_next_step_is_the_address_that_the_card_has(
         assert commands == ["ssh root@192.168.1.53", ""]
 
 
-def test_the_machine_is_kept_awake_while_a_card_is_written(
+def test_sleep_is_prevented_while_a_card_is_written(
     image: Path, stick: LoopCard, bench: Bench, tmp_path: Path
 ) -> None:
     programs, path = before(tmp_path / "programs")
@@ -798,7 +794,7 @@ def test_the_machine_is_kept_awake_while_a_card_is_written(
         ("/dev/other:hostname=x", (2, "/dev/other is not among the devices")),
     ],
 )
-def test_a_setting_that_is_none_is_refused_before_the_card_is_touched(
+def test_an_invalid_setting_is_refused_before_the_card_is_touched(
     setting: str, wanted: tuple[int, str], image: Path, stick: LoopCard, bench: Bench
 ) -> None:
     before = stick.head
@@ -809,9 +805,7 @@ def test_a_setting_that_is_none_is_refused_before_the_card_is_touched(
     assert stick.head == before
 
 
-def test_a_file_is_written_when_a_file_is_asked_for(
-    image: Path, bench: Bench, tmp_path: Path
-) -> None:
+def test_to_file_writes_a_raw_disk(image: Path, bench: Bench, tmp_path: Path) -> None:
     done = bench.run("burn", pack(image, "gz", tmp_path), "--to-file", tmp_path / "out.raw")
     assert done.code == 0, done.err
     assert judge("cmp", image, tmp_path / "out.raw").returncode == 0
@@ -822,9 +816,7 @@ def test_a_file_is_written_when_a_file_is_asked_for(
     assert "--to-file writes a file" in plain.err
 
 
-def test_a_file_is_not_written_from_an_image_that_changes(
-    image: Path, bench: Bench, tmp_path: Path
-) -> None:
+def test_to_file_refuses_an_image_that_changes(image: Path, bench: Bench, tmp_path: Path) -> None:
     packed, target = pack(image, "gz", tmp_path), tmp_path / "out.raw"
     with subprocess.Popen(
         bench.command("burn", packed, "--to-file", target),
@@ -840,14 +832,14 @@ def test_a_file_is_not_written_from_an_image_that_changes(
 
 
 @pytest.mark.parametrize("given", ["/", ".", "/dev/zero", "/dev/null"])
-def test_a_file_is_not_written_from_what_is_no_file(given: str, bench: Bench) -> None:
+def test_to_file_refuses_an_image_that_is_not_a_regular_file(given: str, bench: Bench) -> None:
     done = bench.run("burn", given, "--to-file", bench.directory / "out.raw")
     assert done.code == 10
     assert f"{given}: is not a regular file; wanted one" in done.err
     assert not (bench.directory / "out.raw").exists()
 
 
-def test_devices_says_why_a_loop_device_is_not_for_burning(stick: LoopCard, bench: Bench) -> None:
+def test_devices_shows_why_a_loop_device_is_refused(stick: LoopCard, bench: Bench) -> None:
     done = bench.run("devices", "--json")
     assert done.code == 0
     rows = {row["path"]: row for row in json.loads(done.out)["devices"]}

@@ -59,7 +59,7 @@ def test_where_a_filesystem_was_mounted_last_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_an_empty_disk_and_one_that_may_not_be_read_are_told_apart(tmp_path: Path) -> None:
+def test_an_empty_disk_differs_from_one_that_cannot_be_read(tmp_path: Path) -> None:
     assert describe_contents(disk(tmp_path), 64 * MIB) == "no partitions"
     assert describe_contents(tmp_path / "missing", 64 * MIB) == "?"
 

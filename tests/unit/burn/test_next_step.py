@@ -1,4 +1,4 @@
-"""What is said to do with a card: from cards made by sgdisk, mkfs and debugfs."""
+"""The next step with a finished card, on cards made by sgdisk, mkfs and debugfs."""
 
 from pathlib import Path
 
@@ -83,10 +83,13 @@ def network(*addresses: str) -> str:
             "10.3.3.3",
         ),
         ({f"{ETC}/10-a.netdev": network("10.0.0.1/8")}, ""),
+        ({ADDRESS: "[Match]\nName=eth0\n[Address]\nAddress = 10.5.5.5/8\n"}, "10.5.5.5"),
+        ({ADDRESS: "[Route]\nAddress=10.6.6.6/8\n# Address=10.7.7.7/8\n"}, ""),
     ],
-    ids=["plain", "no-link-local", "no-loopback", "by-name", "etc-first", "masked", "other-file"],
+    ids=["plain", "no-link-local", "no-loopback", "by-name", "etc-first", "masked",
+         "other-file", "own-section", "other-section"],
 )  # fmt: skip
-def test_the_address_is_the_one_that_networkd_would_give(
+def test_the_address_is_the_one_that_networkd_sets(
     device: Device, files: dict[str, str], address: str, tmp_path: Path
 ) -> None:
     put(device, tmp_path, {"/etc/hostname": "pi-1\n", **files})
@@ -107,7 +110,7 @@ def test_the_address_is_the_one_that_networkd_would_give(
         (["/var/daemon", "/home/bad"], "root"),
     ],
 )
-def test_the_user_is_one_whom_a_key_lets_in(
+def test_the_user_is_the_first_with_an_ssh_key(
     device: Device, keys: list[str], user: str, tmp_path: Path
 ) -> None:
     files = {f"{home}/.ssh/authorized_keys": "ssh-ed25519 AAAA\n" for home in keys}
@@ -116,7 +119,7 @@ def test_the_user_is_one_whom_a_key_lets_in(
     assert next_step(device).command == f"ssh {user}@10.0.0.9"
 
 
-def test_a_card_that_is_no_photon_is_just_started(device: Device, tmp_path: Path) -> None:
+def test_a_card_without_photon_has_no_ssh_command(device: Device, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.touch()
     with other.open("r+b") as stream:
