@@ -87,6 +87,13 @@ def format_size(size: int) -> str:
     return f"{-(-size // _UNITS[letter])}{letter}"
 
 
+def format_label_size(size: int) -> str:
+    """Return a size as labels of disks have it, in powers of ten: ``31.9 GB``."""
+    if size >= _LABEL_UNITS["G"]:
+        return f"{size / _LABEL_UNITS['G']:.1f} GB"
+    return f"{size / _LABEL_UNITS['M']:.1f} MB"
+
+
 def has_unit(size: str | int) -> bool:
     """Return whether a size names its unit."""
     return not str(size)[-1:].isdigit()

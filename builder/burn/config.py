@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from builder.burn.devices import Device, SystemRoot, format_size
+from builder.burn.devices import Device, SystemRoot
 from builder.burn.signature import LARGEST, MinisignKey, parse_key
 from builder.errors import DeviceError
 from builder.host import host_errors
+from builder.sizes import format_label_size
 from builder.structs import Struct
 
 _PROTECTED = "never-burn"
@@ -72,7 +73,7 @@ def protect(device: Device, system: SystemRoot) -> str:
             f"{device.path}: has neither a serial number nor a name in /dev/disk/by-id",
             hint="it could not be identified the next time",
         )
-    line = f"{_escape(name)}  # {device.model} {format_size(device.size)}"
+    line = f"{_escape(name)}  # {device.model} {format_label_size(device.size)}"
     path = list_path()
     if next(iter_protections(device, system), None) is None:
         with host_errors(path, hint="check the permissions of that folder"):

@@ -13,7 +13,7 @@ kernel, ``Documentation/filesystems/ext4/super.rst``).
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from builder.burn.devices import Device, clean, format_size
+from builder.burn.devices import Device, clean
 from builder.burn.options import BurnOptions
 from builder.errors import DeviceError, FormatError
 from builder.formats.disk import SECTOR, Disk, Partition
@@ -22,6 +22,7 @@ from builder.formats.fat import is_fat
 from builder.formats.partitions import read_partitions
 from builder.formats.signatures import iter_signatures
 from builder.formats.sparse import SparseDisk
+from builder.sizes import format_label_size
 
 _LARGE = 128 * 10**9
 _TIMES = 32
@@ -119,7 +120,7 @@ def _iter_contents(disk: Disk) -> Iterator[str]:
     for part in partitions:
         name = f"{clean(part.name)} " if part.name else f"partition {part.number} "
         what = _what(disk, part.offset, part.size) or "unknown"
-        yield f"{name}({what} {format_size(part.size)}{_last_mounted(disk, part.offset)})"
+        yield f"{name}({what} {format_label_size(part.size)}{_last_mounted(disk, part.offset)})"
 
 
 def _what(disk: Disk, offset: int, size: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.formats.disk import SECTOR
+from builder.sizes import format_label_size
 from builder.structs import Struct
 
 _USB = re.compile(r"usb\d+")
@@ -120,15 +121,8 @@ class Device(Struct, frozen=True):
     def describe(self) -> str:
         """Return what identifies it to a user, always in the same order."""
         serial = f"serial …{self.serial[-4:]}" if self.serial else "no serial number"
-        parts = (str(self.path), self.model, format_size(self.size), self.transport, serial)
+        parts = (str(self.path), self.model, format_label_size(self.size), self.transport, serial)
         return "  ".join(part for part in parts if part)
-
-
-def format_size(size: int) -> str:
-    """Return a size as it is printed on cards: powers of ten."""
-    if size >= 10**9:
-        return f"{size / 1e9:.1f} GB"
-    return f"{size / 1e6:.1f} MB"
 
 
 def iter_devices(system: SystemRoot) -> Iterator[Device]:

@@ -12,9 +12,9 @@ import secrets
 from collections.abc import Iterator
 from typing import Protocol
 
-from builder.burn.devices import format_size
 from builder.errors import DeviceError
 from builder.formats.disk import KIB, MIB
+from builder.sizes import format_label_size
 
 BLOCK = 4 * KIB
 LEAST_SIZE = 8 * 10**9
@@ -60,7 +60,7 @@ def probe(medium: ProbedMedium, name: str) -> None:
         if not _holds(medium, nonce, place):
             real = _find_period(medium, secrets.token_bytes(16)) or _between(before, place)
             raise DeviceError(
-                f"{name}: reports {format_size(medium.size)}, but does not keep all that is "
+                f"{name}: reports {format_label_size(medium.size)}, but does not keep all that is "
                 f"written to it: its real size is about {real}",
                 hint="cards with a false size are sold; f3probe and H2testw show details",
             )
@@ -90,7 +90,7 @@ def _find_period(medium: ProbedMedium, nonce: bytes) -> str:
         _write(medium, nonce, place)
         medium.flush()
         if _holds(medium, nonce, place) and not _holds(medium, nonce, _ANCHOR):
-            return format_size(place - _ANCHOR)
+            return format_label_size(place - _ANCHOR)
     return ""
 
 
@@ -113,4 +113,4 @@ def _tag(nonce: bytes, place: int) -> bytes:
 
 
 def _between(before: int, place: int) -> str:
-    return f"{format_size(before)} to {format_size(place)}"
+    return f"{format_label_size(before)} to {format_label_size(place)}"

@@ -19,7 +19,6 @@ from builder.burn.devices import (
     Device,
     SystemRoot,
     clean,
-    format_size,
     read_attribute,
     read_device,
 )
@@ -30,6 +29,7 @@ from builder.formats.disk import SECTOR
 from builder.formats.partitions import read_partitions
 from builder.formats.sparse import SparseDisk
 from builder.formats.zfs import iter_labels
+from builder.sizes import format_label_size
 from builder.structs import Struct
 
 _SYSTEM_POINTS = frozenset({"/", "/usr", "/var", "/home", "/boot", "/efi"})
@@ -43,12 +43,10 @@ class DeviceRefusal(Struct, frozen=True):
     Attributes:
         text: A sentence without its subject: it follows the device's path and a colon.
         hint: What to do.
-        is_final: Whether no option lifts it.
     """
 
     text: str
     hint: str = ""
-    is_final: bool = True
 
 
 def check_platform() -> None:
@@ -201,9 +199,8 @@ def mounts_of(device: Device, usage: DeviceUsage) -> list[DeviceUse]:
 def _unfit(device: Device, options: BurnOptions) -> Iterator[DeviceRefusal]:
     """Yield why a device cannot be written at all."""
     if device.special and not (device.is_loop and options.allow_loop):
-        lift = device.is_loop
-        hint = "--allow-loop, to try an image without a card" if lift else _LIST
-        yield DeviceRefusal(f"is {device.special}", hint, is_final=not lift)
+        hint = "--allow-loop, to try an image without a card" if device.is_loop else _LIST
+        yield DeviceRefusal(f"is {device.special}", hint)
     if device.size == 0:
         yield DeviceRefusal("has no medium in it: its size is zero", "insert a card")
     if device.is_read_only:
@@ -236,7 +233,7 @@ def _unnamed(device: Device, options: BurnOptions) -> Iterator[DeviceRefusal]:
         found = f"is {device.serial}" if device.serial else "is not known"
         yield DeviceRefusal(f"its serial number {found}; wanted {options.serial}", _LIST)
     if options.size and abs(device.size - options.size) * 50 > options.size:
-        size, wanted = format_size(device.size), format_size(options.size)
+        size, wanted = format_label_size(device.size), format_label_size(options.size)
         yield DeviceRefusal(f"it has {size}; wanted {wanted}, within 2 %", _LIST)
     if not device.is_removable and not (options.allow_fixed_disk and options.serial):
         serial = f" --expect-serial {device.serial}" if device.serial else ""
@@ -245,7 +242,6 @@ def _unnamed(device: Device, options: BurnOptions) -> Iterator[DeviceRefusal]:
             f"to write it anyway: --allow-fixed-disk{serial}"
             if serial
             else "it has no serial number to name it by, so it cannot be written",
-            is_final=not serial,
         )
 
 
@@ -259,9 +255,7 @@ def _mounted(device: Device, usage: DeviceUsage, options: BurnOptions) -> Iterat
             users = usage.users_of(use.point)
             places.append(f"{use.name} at {use.point}{f' [used by {users}]' if users else ''}")
     if places:
-        yield DeviceRefusal(
-            f"is mounted: {', '.join(places)}", "--unmount, or umount it", is_final=False
-        )
+        yield DeviceRefusal(f"is mounted: {', '.join(places)}", "--unmount, or umount it")
 
 
 def _iter_pools(device: Device, system: SystemRoot) -> Iterator[str]:

@@ -19,7 +19,7 @@ from builder.printable import printable
 from builder.structs import Struct
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
-_FIELDS = re.compile(r"\d+ \d+ (\d+:\d+) \S+ (\S+) \S+(?: \S+)*? - (\S+) (\S+) ?(\S*)")
+_FIELDS = re.compile(r"\d+ \d+ (\d+:\d+) \S+ (\S+) \S+(?: \S+)*? - \S+ (\S+) ?(\S*)")
 _MOST_USERS = 5
 
 
@@ -29,14 +29,12 @@ class MountedFilesystem(Struct, frozen=True):
     Attributes:
         number: Major and minor number of its device; the major is 0 without one.
         point: Where it is mounted.
-        kind: Such as ``ext4``.
         source: As it was given to mount(8).
         options: Options of the filesystem.
     """
 
     number: str
     point: str
-    kind: str
     source: str
     options: str
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from builder.burn.confirm import check_answer, is_large, needs_answer, token
-from builder.burn.devices import Device, format_size
+from builder.burn.devices import Device
 from builder.burn.options import BurnOptions
 from builder.burn.personalise import settings_for
 from builder.errors import DeviceError, UsageError
+from builder.sizes import format_label_size
 from builder.structs import replace
 from tests.support.machines import GB, Machine, stick
 
@@ -76,8 +77,8 @@ def test_a_large_disk_needs_its_token_even_with_a_serial_or_size(device: Device)
 
 
 def test_sizes_are_those_that_cards_are_sold_by() -> None:
-    assert format_size(31_914_983_424) == "31.9 GB"
-    assert format_size(8_388_608) == "8.4 MB"
+    assert format_label_size(31_914_983_424) == "31.9 GB"
+    assert format_label_size(8_388_608) == "8.4 MB"
 
 
 @pytest.mark.parametrize(
