@@ -21,6 +21,7 @@ overlay:
   hostname: brought
   users: {{root: {{password: {{random: true}}, ssh_keys: ["file:{key}.pub"]}}}}
   packages: [nfs-utils, chrony]
+  repositories: {{install: online}}
   services: {{enable: [nfs-server], disable: [chronyd]}}
   units:
     app:

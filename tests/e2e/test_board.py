@@ -83,6 +83,9 @@ DOCKER = """\
 """
 
 
+ONLINE = "  repositories: {install: online}\n"
+
+
 def test_docker_comes_with_its_package_to_a_card_that_has_none(
     base_cache: Path, bench: Bench, tmp_path: Path
 ) -> None:
@@ -98,7 +101,7 @@ def test_docker_comes_with_its_package_to_a_card_that_has_none(
     checked = bench.run("check", lacking)
     assert "the package docker brings it" in checked.err, checked.err
     assert "add `packages: [docker]`" in checked.err
-    disk = build(bench, card.path, f"{DOCKER}  packages: [docker]\n")
+    disk = build(bench, card.path, f"{DOCKER}  packages: [docker]\n{ONLINE}")
     check(disk, card)
     folder = "/var/lib/photon-builder/packages"
     assert read(disk, card, f"{folder}/wanted") == "docker\n"

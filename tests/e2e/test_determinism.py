@@ -29,6 +29,7 @@ overlay:
   services: {enable: [docker], mask: [systemd-timesyncd]}
   sysctl: {net.ipv4.ip_forward: 1, vm.swappiness: 10}
   packages: [nfs-utils, htop]
+  repositories: {install: online}
   mounts: [{source: "nas:/x", path: /mnt/x, type: nfs}]
   files:
     - {path: /opt/tree, source: tree}
