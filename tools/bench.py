@@ -24,6 +24,7 @@ from tools.bench_files import bench_files
 from tools.bench_grains import new_bytes
 from tools.bench_iso import bench_iso, bench_iso_large, bench_iso_reflink
 from tools.bench_measure import Rival, emptied, interleave, ratio, settled
+from tools.bench_packages import bench_packages
 from tools.bench_report import MB, PRODUCT, Bench, Limit, show
 from tools.bench_routes import at_once, plain_route, write_spec
 
@@ -171,6 +172,7 @@ _BENCHES: Final[dict[str, Callable[[Bench], None]]] = {
     "iso-reflink": bench_iso_reflink,
     "files": bench_files,
     "disks": bench_disks,
+    "packages": bench_packages,
     "burn": bench_burn,
     "rivals": bench_rivals,
 }

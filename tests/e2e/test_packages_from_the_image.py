@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bases import Base, Recipe, cache_folder, make_base
+from tests.support.bases import Recipe, cache_folder, make_base
 from tests.support.judges import judge
 from tests.support.package_repositories import (
     ServedFolder,
     make_signed_repository,
     repo_text,
     serve_folder,
+    with_own_packages,
 )
 from tests.support.program import Bench
 from tests.support.rpm_databases import SQLITE_PLACE, install, query
@@ -23,7 +24,6 @@ from tests.support.rpms import Made, build_rpm
 from tests.support.signing import make_signatory
 
 UNIT = "[Service]\nExecStart=/usr/bin/served\n[Install]\nWantedBy=multi-user.target\n"
-FOLDER = "/etc/yum.repos.d"
 STAGED = "/var/lib/photon-builder/packages/repository"
 INSTALLED = (Made("shadow", files={"/usr/sbin/useradd": "shadow"}), Made("glibc", "2.36"))
 OFFERED = (
@@ -73,24 +73,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         }
         (folder / "photon.repo").write_text(repo_text(f"{served.address}photon"))
         (folder / "key").write_bytes(signatory.public)
-        yield Place(_base_with(folder, files), root, served, folder / "mirror")
-
-
-def _base_with(folder: Path, files: dict[str, Path]) -> Path:
-    """Return a base that holds files, built by the program itself from a plain one."""
-    plain: Base = make_base(cache_folder(), Recipe())
-    bench = Bench(folder / "bench")
-    bench.directory.mkdir()
-    own = [
-        f"{FOLDER}/photon{name}.repo" for name in ("-updates", "-extras", "-debuginfo", "-srpms")
-    ]
-    rows = "".join(f"    - {{path: {path}, absent: true}}\n" for path in own)
-    rows += "".join(f"    - {{path: {path}, source: {source}}}\n" for path, source in files.items())
-    text = (
-        f"version: 1\nname: base\ntargets: [ova]\nbase: {{file: {plain.path}}}\n"
-        f"overlay:\n  files:\n{rows}"
-    )
-    return bench.build(bench.write("base.yaml", text))
+        plain = make_base(cache_folder(), Recipe())
+        base = with_own_packages(Bench(folder / "bench"), plain, files)
+        yield Place(base, root, served, folder / "mirror")
 
 
 def write_spec(bench: Bench, place: Place, packages: str, units: str = "", more: str = "") -> Path:

@@ -34,7 +34,7 @@ _RECIPE: Final = Recipe(size=8 * GIB, root="real")
 _PACKAGES: Final = (
     "ca-certificates", "dbus", "docker.io", "e2fsprogs", "initramfs-tools", "iproute2", "iptables",
     "iputils-ping", "kmod", "libnss-resolve", "linux-image-amd64", "login", "nfs-common",
-    "openssh-server", "passwd", "procps", "systemd", "systemd-resolved", "systemd-sysv",
+    "openssh-server", "passwd", "procps", "rpm", "systemd", "systemd-resolved", "systemd-sysv",
     "systemd-timesyncd", "tzdata", "udev",
 )  # fmt: skip
 _UNUSED_MODULES: Final = (

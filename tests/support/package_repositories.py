@@ -2,13 +2,15 @@
 
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.support.bases import Base
+from tests.support.program import Bench
 from tests.support.rpms import Made, build_rpm, make_repository
 from tests.support.signing import Signatory
 
@@ -76,3 +78,17 @@ def make_signed_repository(folder: Path, packages: Sequence[Made], signatory: Si
 def repo_text(address: str, name: str = "photon", *, enabled: bool = True) -> str:
     """Return the .repo file of a repository."""
     return REPO.format(name=name, address=address, enabled=int(enabled))
+
+
+def with_own_packages(bench: Bench, plain: Base, files: Mapping[str, Path]) -> Path:
+    """Return a base that holds files, and no repository of Photon; built by the program."""
+    bench.directory.mkdir()
+    names = ("-updates", "-extras", "-debuginfo", "-srpms")
+    own = [f"/etc/yum.repos.d/photon{name}.repo" for name in names]
+    rows = "".join(f"    - {{path: {path}, absent: true}}\n" for path in own)
+    rows += "".join(f"    - {{path: {path}, source: {source}}}\n" for path, source in files.items())
+    text = (
+        f"version: 1\nname: base\ntargets: [ova]\nbase: {{file: {plain.path}}}\n"
+        f"overlay:\n  files:\n{rows}"
+    )
+    return bench.build(bench.write("base.yaml", text))
