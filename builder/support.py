@@ -16,16 +16,19 @@ def features_for(spec: Spec, target: Target, features: Iterable[Feature]) -> tup
     """Return the features that mean something for a target.
 
     Raises:
-        UnsupportedError: the spec has keys that mean something for boards alone, and the target
-            is none; names every such key with its place, and the targets that take it.
+        UnsupportedError: the spec has keys that mean nothing for the target, such as those for
+            boards alone; names every such key with its place, and what would take it.
     """
     known = tuple(features)
+    if target.takes:
+        _check_keys(spec, target)
+        return tuple(feature for feature in known if feature.key in target.takes)
     if target.is_board:
         return known
     keys = {feature.key for feature in known if feature.for_boards}
     boards = sorted(e.name for e in discover().values() if isinstance(e, Target) and e.is_board)
     found = tuple(
-        _refused_key(overlay, key, target.name, boards)
+        _refused_key(overlay, key, f"{target.name} takes no `{key}`; it is for {', '.join(boards)}")
         for overlay in spec.overlays
         for key in overlay.values
         if key in keys
@@ -51,9 +54,25 @@ def check_support(plan: Plan, supports: frozenset[type[Change]], target: str) ->
         raise _refusal(tuple(found), f"target {target} cannot carry {wanted}")
 
 
-def _refused_key(overlay: Overlay, key: str, target: str, boards: list[str]) -> Diagnostic:
-    """Return the problem of a key that is for boards alone."""
-    message = f"{target} takes no `{key}`; it is for {', '.join(boards)}"
+def _check_keys(spec: Spec, target: Target) -> None:
+    """Refuse the keys that a target does not take.
+
+    Raises:
+        UnsupportedError: the spec has such keys; names all of them.
+    """
+    taken = ", ".join(sorted(target.takes))
+    found = tuple(
+        _refused_key(overlay, key, f"{target.name} takes no `{key}`; it takes {taken}")
+        for overlay in spec.overlays
+        for key in overlay.values
+        if key not in target.takes
+    )
+    if found:
+        raise _refusal(found, "; ".join(f"{each.place}: {each.message}" for each in found))
+
+
+def _refused_key(overlay: Overlay, key: str, message: str) -> Diagnostic:
+    """Return the problem of a key that a target does not take."""
     found = Diagnostic(message, "OUT004", _HINT, (key,), at_key=True)
     return overlay.document.locate(found, overlay.prefix)
 

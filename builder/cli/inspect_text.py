@@ -15,6 +15,7 @@ _KINDS = {
     "vmdk": "a virtual disk (VMDK)",
     "raw": "a raw disk image",
     "vhd": "a virtual disk (VHD of fixed size)",
+    "container": "a container image",
 }
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _UNIT = 1024
@@ -36,6 +37,7 @@ def inspect_lines(path: Path, found: Mapping[str, Any]) -> Iterator[str]:
         ("name", str(found.get("name") or "")),
         *_hardware(found),
         *_medium(found),
+        *_container(found),
         ("disk", _disk(found)),
     ]
     yield from (f"  {name:<10}{text}" for name, text in rows if text)
@@ -132,6 +134,16 @@ def _medium(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "installer", str(found["installer"])
     yield "checksum", str(found["checksum"])
     yield "release", "" if found.get("base") else str(found.get("release") or "")
+
+
+def _container(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a container image says of itself."""
+    if "platform" not in found:
+        return
+    yield "platform", str(found["platform"])
+    yield "layers", str(found["layers"])
+    yield "command", " ".join(found["command"])
+    yield "digest", str(found["digest"])
 
 
 def _disk(found: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ class Target(Struct, frozen=True):
         work_out: Returns what would still have to be done to a root; ``None`` for lowering the
             plan onto the root that the guest boots. The finished artifact is proved with it.
         suffix_for: Returns the suffix that the ``output`` section asks for, when that decides it.
+        takes: Keys of an overlay that mean something for it; empty: all.
         has_defaults: Whether features mean something by their defaults here.
         is_board: Whether it is a card for a board: features for boards are for it alone.
         boards: Release to the tags that Raspberry Pi Imager has for the boards it runs on; the
@@ -48,6 +49,7 @@ class Target(Struct, frozen=True):
     sections: Mapping[str, Any] = field(default_factory=dict)
     work_out: Callable[[Tree, Wanted], list[FileOp]] | None = None
     suffix_for: Callable[[Mapping[str, Any]], str] | None = None
+    takes: frozenset[str] = frozenset()
     has_defaults: bool = True
     boards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_board: bool = False

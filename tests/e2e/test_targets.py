@@ -66,7 +66,7 @@ def test_a_group_says_what_it_leaves_out_and_builds_the_rest(bench: Bench) -> No
     assert [line.split(": ")[1].removeprefix("all leaves out ") for line in said] == [
         *("gce", "ova_uefi", "photon-docker-image", "k8s-docker-images", "src-iso")
     ]
-    assert "container images are not built yet" in done.err
+    assert "container images are not layered yet" in done.err
     rows = json.loads(bench.run("plan", name, "--json", **SECRET).out)["plans"]
     assert [row["target"] for row in rows] == ["iso", "minimal-iso", "ami", "azure", "ova"]
     done = bench.run("build", name, "--base", "sample", **SECRET)
@@ -87,7 +87,7 @@ def test_targets_says_what_is_in_a_group_and_what_is_not(bench: Bench) -> None:
         "src-iso",
     ]
     text = bench.run("targets").out
-    assert "without k8s-docker-images: container images are not built yet" in text
+    assert "without k8s-docker-images: container images are not layered yet" in text
     for row in rows.values():
         assert all(member in rows for member in row["members"]), "every member can be built"
 

@@ -12,7 +12,6 @@ from builder.blob import Blob
 from builder.carriers import script
 from builder.carriers.bundle import make_bundle
 from builder.carriers.kickstart import kickstart_password, render
-from builder.carriers.layer import write_layer
 from builder.changes import (
     FileOp,
     InstallPackages,
@@ -26,6 +25,7 @@ from builder.changes import (
 )
 from builder.errors import GuestError
 from builder.guestpath import guest
+from builder.roots.layer_file import write_layer
 from tests.support.judges import judge
 from tests.support.roots import steps
 

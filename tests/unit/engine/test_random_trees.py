@@ -6,11 +6,11 @@ import tarfile
 import pytest
 
 from builder.blob import Blob
-from builder.carriers.layer import write_layer
 from builder.changes import MakeDirectory, Remove, WriteFile
 from builder.engine.memory import MemoryTree
 from builder.engine.overlay import OverlayTree
 from builder.guestpath import guest
+from builder.roots.layer_file import write_layer
 from tests.support import random_trees
 
 
