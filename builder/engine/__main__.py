@@ -30,7 +30,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     os.umask(0o022)
     try:
         return _carry_out(words[0], words[1], record)
-    except (BuilderError, OSError, zipfile.BadZipFile) as error:
+    except (BuilderError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
         _say(f"photon-builder: {error}\n")
         return _FAILED
 

@@ -21,6 +21,10 @@ SCHEMA = "photon-builder/plan/v2"
 _TOLD = ("place", "reason")
 
 
+_LATEST = (1 << 34) - 1
+"""Seconds of a timestamp that every filesystem keeps."""
+
+
 class Entry(NamedTuple):
     """One change of a document, and what asked for it.
 
@@ -74,8 +78,9 @@ def load(text: Union[str, bytes], store: Store) -> Document:
         found = plain.get("schema") if isinstance(plain, dict) else plain
         raise PlanError(f"the plan has the schema {found!r}; wanted {SCHEMA}")
     time, steps = plain.get("timestamp"), plain.get("steps")
-    if not (time is None or type(time) is int) or not isinstance(steps, list):
-        raise PlanError("the plan lacks its timestamp or its steps")
+    is_time = time is None or (type(time) is int and 0 <= time <= _LATEST)
+    if not is_time or not isinstance(steps, list):
+        raise PlanError("the plan lacks a valid timestamp, or its steps")
     return Document(tuple(_numbered(number, row, store) for number, row in enumerate(steps)), time)
 
 

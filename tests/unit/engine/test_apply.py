@@ -28,7 +28,7 @@ from builder.engine.__main__ import main as run_engine
 from builder.engine.apply import apply_all, operations
 from builder.engine.archive import Packing, Unpacking, write_archive
 from builder.engine.directory import DirectoryTree
-from builder.engine.document import Document, Entry, Unstored, dump, load, schema
+from builder.engine.document import SCHEMA, Document, Entry, Unstored, dump, load, schema
 from builder.engine.errors import PlanError
 from builder.engine.knowledge import Knowledge
 from builder.errors import GuestError
@@ -149,6 +149,9 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(tmp_path: Path) -> None:
     assert operations(wanted, tree, KNOWN) == []
 
 
+LATE = json.dumps({"schema": SCHEMA, "timestamp": 1 << 63, "steps": []})
+
+
 @pytest.mark.parametrize(
     ("members", "said"),
     [
@@ -156,6 +159,14 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(tmp_path: Path) -> None:
         ({"plan.json": b"\xff"}, "is not valid JSON"),
         ({"plan.json": b"[" * 100_000}, "is not valid JSON"),
         ({"plan.json": b"{}"}, "the plan has the schema None"),
+        (
+            {
+                "plan.json": json.dumps(
+                    {"schema": SCHEMA, "timestamp": 1 << 63, "steps": []}
+                ).encode()
+            },
+            "lacks a valid timestamp",
+        ),
     ],
 )
 def test_a_bundle_that_is_damaged_is_a_sentence(
