@@ -90,7 +90,7 @@ REFUSED: dict[str, tuple[str, Callable[[bytearray], None], int, str]] = {
     "a GPT with a wrong sum": ("hybrid-gpt", at(552, b"\xff"), 7, "checksum of the header"),
     "a GPT without its copy": ("hybrid-gpt", at(-512, b"XXX"), 7, "there is no header"),
     "a wild MBR": ("hybrid-mbr", at(458, b"\xff\xff\xff\x7f"), 7, "ends at sector"),
-    "an owner in two byte orders": ("photon", two_owners, 7, "a second reader, does not read it"),
+    "an owner in two byte orders": ("photon", two_owners, 7, "a second reader, cannot read it"),
     "no room in the boot catalog": ("photon", many_entries(62), 7, "do not fit a block"),
 }
 
