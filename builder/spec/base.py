@@ -134,7 +134,7 @@ def _faults_of_url(
     if not url.startswith(_SCHEMES) or not url.partition("://")[2].strip("/"):
         hint = "a local file goes under `file:`"
         yield Diagnostic(
-            f"{url!r} is not a valid address; wanted https://…", "BASE006", hint, ("url",)
+            f"{shown(url)!r} is not a valid address; wanted https://…", "BASE006", hint, ("url",)
         )
     if any(letter.isspace() for letter in url):
         yield Diagnostic(
