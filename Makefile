@@ -7,6 +7,7 @@ VENV   ?= .venv
 PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
 PROGRAM = $(VENV)/bin/photon-builder
 PYTHON  = $(VENV)/bin/python
+DURATIONS = $(if $(CI),--durations=20)
 
 .DEFAULT_GOAL := help
 .PHONY: help install image nightly burn plan targets doctor setup judges check format test test-fast fuzz faults bench golden docs clean
@@ -58,7 +59,7 @@ check: setup ## format, lint, types, spelling, generated docs, quick tests (a mi
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/codespell
 	@$(PYTHON) tools/reference.py --check
-	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests/unit tests/formats
+	@$(PYTHON) -m pytest -q -n auto -m "not slow" --dist worksteal $(DURATIONS) tests/unit tests/formats
 	@$(PYTHON) -m tools.fuzz --cases 3
 
 format: setup ## format the code
@@ -66,8 +67,8 @@ format: setup ## format the code
 	@$(VENV)/bin/ruff check --fix .
 
 test: setup judges check ## everything: make check, then the program on real images
-	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests/e2e tests/boot
-	@$(PYTHON) -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m slow tests
+	@$(PYTHON) -m pytest -q -n auto -m "not slow" --dist worksteal $(DURATIONS) tests/e2e tests/boot
+	@$(PYTHON) -m pytest -q -n auto --dist loadfile --no-loadscope-reorder $(DURATIONS) -m slow tests
 
 test-fast: setup ## the quick tests alone
 	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests

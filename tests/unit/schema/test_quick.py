@@ -60,9 +60,10 @@ def test_it_vouches_for_the_examples_of_all_features() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_it_never_says_yes_where_jsonschema_says_no(seed: int) -> None:
     chance = random.Random(seed)
+    whole = whole_spec()
     refused = 0
     for _ in range(400):
-        spec = copy.deepcopy(whole_spec())
+        spec = copy.deepcopy(whole)
         container, key = chance.choice(places(spec))
         match chance.choice(["replace", "remove", "add"]):
             case "replace":
