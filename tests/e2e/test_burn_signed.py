@@ -404,14 +404,14 @@ def test_a_night_is_signed_by_its_list(
 @pytest.mark.parametrize(
     ("more", "code", "sentence"),
     [
-        (("--key", "key.pub", "--no-signature"), 2, "wanted one of them"),
+        (("--key", "key.pub", "--no-signature"), 2, "--key and --no-signature exclude each other"),
         (("--key", "missing.pub"), 10, "missing.pub: no such file or folder"),
         (("--key", "."), 10, "it is a folder; wanted a file"),
         (("--key", "key.key"), 7, "key.key: is a secret key; wanted the public one"),
-        (("--key", "noisy.raw.minisig"), 7, "noisy.raw.minisig: is no public key"),
+        (("--key", "noisy.raw.minisig"), 7, "noisy.raw.minisig: is not a valid public key"),
     ],
 )
-def test_a_key_that_is_none_is_refused(
+def test_an_invalid_key_is_refused(
     more: tuple[str, ...], code: int, sentence: str, desk: Desk
 ) -> None:
     desk.signer.sign(desk.disk)
