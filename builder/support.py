@@ -20,6 +20,7 @@ def features_for(spec: Spec, target: Target, features: Iterable[Feature]) -> tup
             boards alone; names every such key with its place, and what would take it.
     """
     known = tuple(features)
+    _check_sections(spec, target)
     if target.takes:
         _check_keys(spec, target)
         return tuple(feature for feature in known if feature.key in target.takes)
@@ -52,6 +53,30 @@ def check_support(plan: Plan, supports: frozenset[type[Change]], target: str) ->
             for step in refused
         )
         raise _refusal(tuple(found), f"target {target} cannot carry {wanted}")
+
+
+def _check_sections(spec: Spec, target: Target) -> None:
+    """Refuse a spec without a section that a target needs: it may be named on the command line.
+
+    Raises:
+        UnsupportedError: the spec lacks such a section; names all of them.
+    """
+    needed = {
+        key: schema
+        for key, schema in target.sections.items()
+        if schema.get("required") and key not in spec.sections
+    }
+    found = tuple(
+        Diagnostic(
+            f"{target.name} needs `{key}`: {schema['description']}",
+            "OUT003",
+            f"add `{key}: {schema['examples'][0]}`",
+            place=spec.document.place(()),
+        )
+        for key, schema in needed.items()
+    )
+    if found:
+        raise _refusal(found, "; ".join(each.message for each in found))
 
 
 def _check_keys(spec: Spec, target: Target) -> None:

@@ -105,3 +105,13 @@ def test_what_a_target_does_not_take_has_the_form_of_every_problem(bench: Bench)
     assert built.code == 4
     assert "error[OUT005]: src-iso cannot carry overlay.users" in built.err
     assert bench.run("explain", "OUT005").code == 0
+
+
+def test_a_target_of_the_command_line_needs_its_section_too(bench: Bench) -> None:
+    text = 'version: 1\nname: lab\ntargets: [ova]\nbase: {sample: "5.0"}\n'
+    spec = bench.write("lab.yaml", text)
+    for command in ("plan", "build"):
+        done = bench.run(command, spec, "--target", "iso")
+        assert done.code == 4, done.err
+        assert "error[OUT003]: iso needs `install`" in done.err
+        assert "add `install:" in done.err
