@@ -1,7 +1,7 @@
 """The package repository of installation media: what it has, and what is added to it."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from builder.blob import Blob
@@ -31,8 +31,9 @@ def check_names(root: Tree, names: Collection[str]) -> None:
         GuestError: names all of them.
     """
     files = [file for directory in _directories(root) for file in root.names(directory)]
-    missing = {name for name in names if not any(_is_of(file, name) for file in files)}
-    if missing and any(map(_FILE.fullmatch, files)):
+    likely = [file for file in files if file.startswith(tuple(names))]
+    missing = {*names}.difference(_iter_names(likely))
+    if missing and any(_iter_names(files)):
         raise GuestError(
             f"the medium has no package {', '.join(sorted(missing))}",
             code="PKG010",
@@ -40,10 +41,11 @@ def check_names(root: Tree, names: Collection[str]) -> None:
         )
 
 
-def _is_of(file: str, name: str) -> bool:
-    """Tell whether a file of the repository is the package of a name."""
-    found = _FILE.fullmatch(file) if file.startswith(name) else None
-    return bool(found and found["name"] == name)
+def _iter_names(files: Iterable[str]) -> Iterator[str]:
+    """Yield the names of the packages that files of the repository are."""
+    for file in files:
+        if found := _FILE.fullmatch(file):
+            yield found["name"]
 
 
 def _directories(root: Tree) -> Iterator[GuestPath]:

@@ -188,19 +188,16 @@ class Tree:
 
     def name_of(self, record: Record) -> str | None:
         """Return the displayed name; ``None`` for hidden records."""
-        name = self._stated_name(record)
+        if record.raw[25] & ASSOCIATED:
+            return None
+        plain = read_plain_name(record, self.protocol) if self.protocol is not None else None
+        name = plain.decode("utf-8", "surrogateescape") if plain else self._stated_name(record)
         if name is not None and (name in {"", ".", ".."} or "/" in name or "\0" in name):
             raise FormatError(f"ISO 9660: {name!r} is not a valid name of a file")
         return name
 
     def _stated_name(self, record: Record) -> str | None:
-        """Return the name that a record has, whatever it is."""
-        if record.raw[25] & ASSOCIATED:
-            return None
-        if self.protocol is not None:
-            plain = read_plain_name(record, self.protocol)
-            if plain:
-                return plain.decode("utf-8", "surrogateescape")
+        """Return the name of a record that takes a closer look, whatever it is."""
         attributes = self.attributes(record)
         if attributes is not None and attributes.moved:
             return None
