@@ -15,6 +15,7 @@ from builder.changes import (
     WriteFile,
 )
 from builder.changes import replace as changed
+from builder.documents import Document
 from builder.errors import (
     Diagnostic,
     KeyPath,
@@ -30,6 +31,11 @@ from builder.secret import Secrets, collecting
 from builder.spec import Overlay, Spec
 from builder.structs import Struct, replace
 
+OVERRIDDEN = "PLAN002"
+_OF_STEPS = frozenset({"PLAN001", OVERRIDDEN})
+_ON_PURPOSE = f"drop one of the two, or write `allow: [{OVERRIDDEN}]` when it is meant"
+_WARNING = Severity.WARNING
+
 
 class Step(Struct, frozen=True):
     """One change and the key that requested it.
@@ -39,12 +45,14 @@ class Step(Struct, frozen=True):
         origin: Key of the spec, such as ``overlay.compose.pihole``.
         place: Position of that key; ``None`` for a default.
         reason: Reason, when the key alone does not explain it.
+        layer: Number of the overlay that has the key: a later one wins.
     """
 
     change: Change
     origin: str
     place: Place | None = None
     reason: str = ""
+    layer: int = 0
 
     def __str__(self) -> str:
         return f"{self.place}: {self.origin}" if self.place else self.origin
@@ -131,8 +139,8 @@ def make_plan(
 ) -> Plan:
     """Expand a spec's overlays into one plan.
 
-    Overlays are merged as plans, not as YAML trees: equal changes become one, and
-    contradictory ones are refused.
+    Overlays are merged as plans, not as YAML trees: equal changes become one, of different ones
+    that of the later overlay counts, and the spec's own comes last.
 
     Args:
         spec: The spec; its values fit the features' schemas.
@@ -150,7 +158,9 @@ def make_plan(
     base = replace(base, announce=announce)
     with collecting() as secrets:
         decided = _decided(_steps(spec, tuple(features), base, problems), problems)
-    problems = [problem for problem in tolerate(problems, tolerated) if spec.reports(problem)]
+    documents = {overlay.document.path: overlay.document for overlay in spec.overlays}
+    problems = [_with_line(each, documents) for each in tolerate(problems, tolerated)]
+    problems = [problem for problem in problems if spec.reports(problem)]
     if any(problem.is_error for problem in problems):
         raise SpecError(tuple(problems))
     ordered = sorted(decided.values(), key=lambda s: (_stage(s.change), s.change.subject))
@@ -164,8 +174,16 @@ def tolerate(problems: Iterable[Diagnostic], codes: Collection[str]) -> Iterator
         yield replace(problem, severity=Severity.WARNING) if is_tolerated else problem
 
 
+def _with_line(found: Diagnostic, documents: Mapping[Path, Document]) -> Diagnostic:
+    """Return a diagnostic with its line, when it lies in an overlay and has none yet."""
+    place = found.place
+    if found.code not in _OF_STEPS or place is None or place.file not in documents:
+        return found
+    return replace(found, excerpt=documents[place.file].excerpt(place))
+
+
 def _decided(steps: Iterable[Step], problems: list[Diagnostic]) -> dict[str, Step]:
-    """Return one step for each subject; contradictions go to ``problems``."""
+    """Return one step a subject; contradictions and what is overridden go to ``problems``."""
     decided: dict[str, Step] = {}
     for step in steps:
         subject = step.change.subject
@@ -173,8 +191,10 @@ def _decided(steps: Iterable[Step], problems: list[Diagnostic]) -> dict[str, Ste
         agreed = _agreed(other.change, step.change)
         if agreed is not None:
             decided[subject] = replace(other, change=agreed)
-        elif step.place is not None:  # requested changes override defaults
-            problems.append(_contradiction(other, step, subject))
+        elif step.place is not None:  # what is asked for goes before a default
+            wins = step.layer > other.layer and not (step.reason and not other.reason)
+            problems.append((_override if wins else _contradiction)(other, step, subject))
+            decided[subject] = step if wins else other
     return decided
 
 
@@ -187,19 +207,37 @@ def _steps(
     """Yield the changes of every key of every overlay, then the defaults."""
     sections = tuple((overlay.directory, overlay.values) for overlay in spec.overlays)
     base = replace(base, overlay=_merged(spec.overlays), pins=spec.pins, sections=sections)
-    for overlay in spec.overlays:
-        context = replace(base, directory=overlay.directory)
-        for feature in features:
-            if feature.key in overlay.values:
-                requests = _requested(feature, overlay.values[feature.key], context)
-                yield from _placed(requests, feature.key, overlay, problems)
-        if overlay.files is not None:
-            yield from _placed(_of_tree(overlay.files, context), "files", overlay, problems)
+    for layer, overlay in enumerate(spec.overlays):
+        for step in _steps_of(overlay, features, base, problems):
+            yield replace(step, layer=layer)
     yield from _defaults(spec, features, base)
 
 
+def _steps_of(
+    overlay: Overlay,
+    features: tuple[Feature, ...],
+    base: Context,
+    problems: list[Diagnostic],
+) -> Iterator[Step]:
+    """Yield what every key of one overlay asks for."""
+    context = replace(base, directory=overlay.directory)
+    for feature in features:
+        value = overlay.values.get(feature.key)
+        if value is None:
+            continue
+        meant = base.overlay[feature.key]
+        if not isinstance(value, dict | list) and value != meant:
+            place = overlay.document.place((*overlay.prefix, feature.key))
+            message = f"a later overlay has another `{feature.key}`: `{meant}` counts"
+            problems.append(Diagnostic(message, OVERRIDDEN, _ON_PURPOSE, (), _WARNING, place))
+            continue
+        yield from _placed(_requested(feature, value, context), feature.key, overlay, problems)
+    if overlay.files is not None:
+        yield from _placed(_of_tree(overlay.files, context), "files", overlay, problems)
+
+
 def _of_tree(folder: Path, context: Context) -> Iterator[Requested]:
-    """Return the changes for the ``files/`` directory of an overlay."""
+    """Return what the folder of an overlay's files asks for."""
     from builder.features.companions import with_companions
     from builder.features.tree import tree_changes
 
@@ -268,12 +306,18 @@ def _with_reason(requested: Requested) -> Reasoned | Diagnostic:
     return requested if isinstance(requested, Reasoned | Diagnostic) else Reasoned(requested)
 
 
+def _override(first: Step, second: Step, subject: str) -> Diagnostic:
+    """Say that a later overlay has another thing, which counts."""
+    message = f"`{second.origin}` overrides `{first.origin}` ({first.place}) for {subject}"
+    return Diagnostic(message, OVERRIDDEN, _ON_PURPOSE, (), _WARNING, second.place)
+
+
 def _contradiction(first: Step, second: Step, subject: str) -> Diagnostic:
     """Return the problem that two keys contradict each other about a subject."""
     return Diagnostic(
         f"`{first.origin}` ({first.place}) and `{second.origin}` disagree about {subject}",
         "PLAN001",
-        "remove one of the two, or make them equal",
+        "drop one of the two, or make them equal",
         place=second.place or first.place,
     )
 

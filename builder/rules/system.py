@@ -147,7 +147,16 @@ RULES: tuple[Rule, ...] = (
     error(
         "PLAN001",
         "two keys disagree",
-        "Overlays are merged by what they do, not as YAML: when two of them decide the same thing "
-        "differently, none is right. Drop one, or make them equal; equal ones are one.",
+        "Overlays are merged by what they do, not as YAML. Two keys of one overlay decide the same "
+        "thing differently, or a key implies what an earlier overlay says otherwise in so many "
+        "words. Drop one, or make them equal; equal ones are one.",
+    ),
+    warning(
+        "PLAN002",
+        "a later overlay overrides an earlier one",
+        "Two overlays decide the same thing differently: the same single value, or the same file, "
+        "unit or account. The later one counts, and the spec's own `overlay` is the last. Nothing "
+        "else of the earlier one is lost. `key: null` in the spec drops what an overlay has there "
+        "without a word; `allow: [PLAN002]` says that all of it is meant.",
     ),
 )

@@ -25,7 +25,7 @@ from builder.spec.base import Base, CatalogBase, FileBase, SampleBase, UrlBase
 from builder.spec.choice import Choice, Omission, choose
 from builder.spec.drafts import Sketch, Wrong, bases_for, draft
 from builder.spec.foreign import find_foreign
-from builder.spec.overlays import Overlay, find_overlay, overlay_folders, read_overlay
+from builder.spec.overlays import Overlay, drop_nulls, find_overlay, overlay_folders, read_overlay
 from builder.structs import Struct, field, replace
 
 __all__ = [
@@ -153,10 +153,10 @@ def load_spec(
     reading = _Reading(read_document, list(twice))
     if found := find_foreign(read_document.value):
         raise InvalidSpecError((read_document.locate(found),))
+    overlays = _read_overlays(reading)
     document, values, lock = reading.document, reading.values, locked or Lock()
     reading.check(document, schema_for(document.value, targets))
     reading.blame(_iter_faults(reading, targets, lock.files))
-    overlays = tuple(_iter_overlays(reading, overlay_folders(path)))
     start = _start(reading, lock, base)
     lacks = tuple(published.iter_faults(start, kinds.named(values), targets)) if start else ()
     if reading.problems or start is None:
@@ -254,6 +254,15 @@ def _iter_faults(
     if "name" not in values and not re.fullmatch(FILE_NAME, stem):
         message = f"the file's stem {stem!r} cannot name an artifact: wanted letters, digits, . _ -"
         yield Diagnostic(message, "SPEC001", "add `name: my-photon`")
+
+
+def _read_overlays(reading: _Reading) -> tuple[Overlay, ...]:
+    """Return the overlays of a spec, without what its own drops of the others."""
+    overlays = tuple(_iter_overlays(reading, overlay_folders(reading.document.path)))
+    if overlays and overlays[-1].document is reading.document:
+        overlays = drop_nulls(overlays)
+        reading.document = overlays[-1].document
+    return overlays
 
 
 def _iter_overlays(reading: _Reading, folders: tuple[Path, ...]) -> Iterator[Overlay]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from builder.documents import Document, load_document, parse_document
 from builder.errors import Diagnostic, KeyPath
-from builder.structs import Struct
+from builder.structs import Struct, replace
 from builder.suggest import nearest
+
+_Plain: TypeAlias = Any
+"""Plain data: what YAML can say."""
 
 FILE = "overlay.yaml"
 FILES = "files"
@@ -75,3 +78,53 @@ def read_overlay(folder: Path) -> Overlay:
     values = document.value if isinstance(document.value, dict) else {}
     files = folder / FILES
     return Overlay(str(path), folder, values, document, (), files if files.is_dir() else None)
+
+
+def drop_nulls(overlays: tuple[Overlay, ...]) -> tuple[Overlay, ...]:
+    """Return overlays without what the last of them, the spec's own, drops of the others.
+
+    A key with the value null drops what an earlier overlay has under the same keys. One that
+    drops nothing stays, for the schema to refuse.
+    """
+    *named, own = overlays
+    gone = {path for path in _nulls(own.values) if any(_has(each, path) for each in named)}
+    return tuple(_without(each, gone) for each in overlays) if gone else overlays
+
+
+def _nulls(values: Mapping[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the path of each null in mappings."""
+    for key, value in values.items():
+        if value is None:
+            yield (*path, key)
+        elif isinstance(value, dict):
+            yield from _nulls(value, (*path, key))
+
+
+def _has(overlay: Overlay, path: KeyPath) -> bool:
+    """Return whether an overlay has something under some keys."""
+    value: Any = overlay.values
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return path == (FILES,) and overlay.files is not None
+        value = value[key]
+    return True
+
+
+def _without(overlay: Overlay, gone: set[KeyPath]) -> Overlay:
+    """Return an overlay without what lies under some keys, or below keys that are empty then."""
+    paths = [path for path in gone if _has(overlay, path)]
+    for path in paths:
+        above = _value(overlay.values, path[:-1])
+        if len(path) > 1 and all((*path[:-1], key) in paths for key in above):
+            paths.append(path[:-1])
+    document = overlay.document.without([(*overlay.prefix, *path) for path in paths])
+    values = _value(document.value, overlay.prefix)
+    files = None if (FILES,) in gone else overlay.files
+    return replace(overlay, document=document, values=values, files=files)
+
+
+def _value(values: _Plain, path: KeyPath) -> _Plain:
+    """Return what lies under some keys."""
+    for key in path:
+        values = values[key]
+    return values

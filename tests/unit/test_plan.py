@@ -121,18 +121,24 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("case", CONTRADICTIONS)
-def test_a_contradiction_names_both_places(case: str, tmp_path: Path) -> None:
+def test_the_spec_overrides_its_overlay_and_the_note_names_both(case: str, tmp_path: Path) -> None:
     inline, other, subject = CONTRADICTIONS[case]
+    alone = overlay(tmp_path, f"  {inline}\n")
     folder = tmp_path / "overlays/shop"
     folder.mkdir(parents=True)
     (folder / "overlay.yaml").write_text(f"# shop\n{other}\n")
-    with pytest.raises(SpecError) as caught:
-        planned(tmp_path, f"{HEAD}overlays: [shop]\noverlay:\n  {inline}\n")
-    problem = next(p for p in caught.value.problems if subject in p.message)
-    assert problem.code == "PLAN001"
-    assert "overlays/shop/overlay.yaml:2:" in problem.message
+    plan = planned(tmp_path, f"{HEAD}overlays: [shop]\noverlay:\n  {inline}\n")
+    assert plan.digest == alone.digest
+    (problem,) = (p for p in plan.warnings if p.code == "PLAN002")
     assert problem.place is not None
-    assert (problem.place.file.name, problem.place.line) == ("edge.yaml", 7)
+    if case == "host name":
+        assert (problem.place.file.name, problem.place.line) == ("overlay.yaml", 2)
+        assert "`one` counts" in problem.message
+    else:
+        assert subject in problem.message
+        assert "overlays/shop/overlay.yaml:2:" in problem.message
+        assert (problem.place.file.name, problem.place.line) == ("edge.yaml", 7)
+    assert problem.excerpt
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
