@@ -1,5 +1,5 @@
 # photon-builder: sets up its virtual environment and forwards to the program.
-# GNU make itself always exits with 2 on failure; the number it prints is the program's.
+# GNU make itself always exits with 2 on failure; the number that it prints is the program's.
 
 SPEC   ?= quickstart.yaml
 OUTPUT ?= output
@@ -25,23 +25,23 @@ install: $(PROGRAM) ## put photon-builder on the PATH: a link in PREFIX/bin (~/.
 image: $(PROGRAM) ## build the artifacts of SPEC (a name in specs/, or a path)
 	@$(PROGRAM) build "$(SPEC)" --output "$(OUTPUT)" $(if $(TARGET),--target "$(TARGET)") $(if $(BASE),--base "$(BASE)") $(if $(TRUST_FIRST),--trust-first)
 
-nightly: $(PROGRAM) ## build what changed of all specs (or SPECS="…"), dated; KEEP=N prunes
+nightly: $(PROGRAM) ## build the changed artifacts of all specs (or SPECS="…"); KEEP=N keeps N builds
 	@$(PROGRAM) nightly $(SPECS) --output "$(OUTPUT)/nightly" $(if $(KEEP),--keep "$(KEEP)") $(if $(TRUST_FIRST),--trust-first)
 
-plan: $(PROGRAM) ## show what SPEC would do, without doing it
+plan: $(PROGRAM) ## show the changes that SPEC makes, without building
 	@$(PROGRAM) plan "$(SPEC)" $(if $(TARGET),--target "$(TARGET)")
 
-targets: $(PROGRAM) ## list what can be built
+targets: $(PROGRAM) ## list the targets that can be built
 	@$(PROGRAM) targets
 
 burn: $(PROGRAM) ## write IMAGE to the card DEVICE, as root (OPTIONS="…": see docs/burning.md)
 	@test -n "$(IMAGE)" -a -n "$(DEVICE)" || { echo "usage: make burn IMAGE=FILE DEVICE=/dev/sdX" >&2; exit 2; }
 	@$(PROGRAM) burn "$(IMAGE)" $(DEVICE) $(OPTIONS)
 
-doctor: $(PROGRAM) ## say what this machine has and lacks
+doctor: $(PROGRAM) ## check this host for required and optional programs
 	@$(PROGRAM) doctor
 
-setup: $(PROGRAM) $(VENV)/.dev ## make the virtual environment, with the developers' tools
+setup: $(PROGRAM) $(VENV)/.dev ## create the virtual environment, with the developers' tools
 
 $(PROGRAM): pyproject.toml tools/setup.sh
 	@tools/setup.sh "$(VENV)" packages
@@ -50,7 +50,7 @@ $(VENV)/.dev: pyproject.toml tools/setup.sh $(PROGRAM)
 	@tools/setup.sh "$(VENV)" dev,packages
 	@touch $@
 
-judges: ## install the foreign tools that judge the tests (Debian, Ubuntu)
+judges: ## install the tools that the tests compare with (Debian, Ubuntu)
 	@tools/judges.sh
 
 check: setup ## format, lint, types, spelling, generated docs, quick tests (a minute)
@@ -73,20 +73,20 @@ test: setup judges check ## everything: make check, then the program on real ima
 test-fast: setup ## the quick tests alone
 	@$(PYTHON) -m pytest -q -n auto -m "not slow" tests
 
-fuzz: setup ## send every door what nobody should send, for SECONDS=60; SEED=N for other cases
+fuzz: setup ## fuzz every parser and command for SECONDS=60; SEED=N for other cases
 	@$(PYTHON) -m tools.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
-faults: setup ## fail its system calls and kill it at work, for SECONDS=60; SEED=N for other faults
+faults: setup ## inject failing system calls and kills for SECONDS=60; SEED=N for other faults
 	@$(PYTHON) -m tools.faults --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 bench: setup judges ## measure against cp and the qemu-img route, in one run
 	@$(PYTHON) -m tools.bench
 
-golden: setup ## write anew what the example specs mean, and what is printed of bad ones, for the diff to show
+golden: setup ## regenerate the golden files: plans of the examples, messages of bad specs
 	@$(PYTHON) -m tools.golden
 	@$(PYTHON) -m tools.bad_specs
 
-docs: setup ## write docs/reference.md anew
+docs: setup ## regenerate docs/reference.md
 	@$(PYTHON) tools/reference.py
 
 clean: ## remove the virtual environment and what was built

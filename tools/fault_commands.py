@@ -81,7 +81,7 @@ class Site:
         return self.folder / "tmp"
 
     def environment(self) -> dict[str, str]:
-        """Return what the program is told."""
+        """Return the environment of the program."""
         ours = ("PHOTON_BUILDER", "SUDO_USER", "LD_PRELOAD", "FAULT_")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         return {
@@ -155,7 +155,7 @@ class Command:
         return self.given(site)
 
     def is_part(self, name: str) -> bool:
-        """Tell whether a name is a temporary one."""
+        """Return whether a name is a temporary one."""
         return any(part.startswith(self.part) for part in Path(name).parts)
 
 

@@ -90,7 +90,7 @@ class Fault:
         return int(signal.Signals[self.name]) if self.name.startswith("SIG") else 0
 
     def environment(self) -> dict[str, str]:
-        """Return what tools/faults.c is told."""
+        """Return the environment for tools/faults.c."""
         if not self.number:
             return {}
         what = f"SIG{self.signal}" if self.signal else self.name

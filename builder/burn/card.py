@@ -1,7 +1,7 @@
 """A device opened for writing, exclusively and past the page cache.
 
-Sources: open(2), O_EXCL on block devices and O_DIRECT; flock(2), which systemd-udevd heeds (block
-device locking, systemd.io); the kernel's ``include/uapi/linux/fs.h`` for the ioctls,
+Sources: open(2), O_EXCL on block devices and O_DIRECT; flock(2), which systemd-udevd respects
+(block device locking, systemd.io); the kernel's ``include/uapi/linux/fs.h`` for the ioctls,
 ``block/blk-core.c``, ``blk_errors``, for what errors mean, ``block/fops.c``, ``blkdev_write_iter``,
 for EPERM of a device that became read-only, ``block/genhd.c`` for the size of one that is gone.
 

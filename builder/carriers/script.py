@@ -39,7 +39,7 @@ esac
 """
 _UNIT_TEXT = f"""\
 [Unit]
-Description=Say whether the unattended installation was complete
+Description=Report whether the unattended installation was complete
 DefaultDependencies=no
 After=local-fs.target systemd-journald.socket
 Before=network-pre.target sysinit.target shutdown.target

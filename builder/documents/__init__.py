@@ -56,7 +56,7 @@ class Document:
     _found: list[Secrets] = field(default_factory=list, repr=False, compare=False)
 
     def place(self, keypath: KeyPath, *, key: bool = False) -> Place:
-        """Return where a value was written, or its key; the nearest known one above it, if need be.
+        """Return where a value was written, or its key; the nearest known one above it, if needed.
 
         Args:
             keypath: Keys and list indices from the top.

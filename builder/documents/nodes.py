@@ -256,14 +256,14 @@ class Parser:
 
 
 def _is_odd(event: events.Event) -> bool:
-    """Say whether a key is a number, or true, false or nothing, and not text."""
+    """Return whether a key is a number, or true, false or nothing, and not text."""
     if not isinstance(event, events.ScalarEvent) or not event.implicit[0]:
         return False
     return not isinstance(plain_value(event.value), str)
 
 
 def _is_alias(event: events.Event) -> bool:
-    """Say whether an event refers to an anchor."""
+    """Return whether an event refers to an anchor."""
     return isinstance(event, events.AliasEvent)
 
 

@@ -94,23 +94,23 @@ class Scanner(yaml.SafeLoader):
         return found
 
     def check_plain(self) -> bool:
-        """Say whether a plain word begins here."""
+        """Return whether a plain word begins here."""
         letter = self.buffer[self.pointer]
         if letter not in _NO_WORD:
             return True
         return letter in _WORD_IF_FOLLOWED and not self._is_indicator()
 
     def check_key(self) -> bool:
-        """Say whether `?` begins a key here."""
+        """Return whether `?` begins a key here."""
         return self._is_indicator()
 
     def check_value(self) -> bool:
-        """Say whether `:` begins a value here."""
+        """Return whether `:` begins a value here."""
         is_behind_key = self.pointer > 0 and self.buffer[self.pointer - 1] in _ENDS_OF_KEYS
         return self._is_indicator() or bool(self.flow_level and is_behind_key)
 
     def _is_indicator(self) -> bool:
-        """Say whether a letter that may begin a word is by itself."""
+        """Return whether a letter that may begin a word is by itself."""
         following = self.buffer[self.pointer + 1]
         return following in _BLANKS or bool(self.flow_level and following in _FLOW)
 
@@ -204,7 +204,7 @@ class Scanner(yaml.SafeLoader):
         return untyped.get_mark()
 
     def _is_document_mark(self) -> bool:
-        """Say whether a line that begins or ends a document comes next."""
+        """Return whether a line that begins or ends a document comes next."""
         mark = self.buffer[self.pointer : self.pointer + 3]
         at_start = self.column == 0 and mark in {"---", "..."}
         return at_start and self.buffer[self.pointer + 3] in _BLANKS

@@ -46,7 +46,7 @@ _FAR = Position(1 << 60, 1)
 
 
 def is_secret(path: KeyPath, value: object = "") -> bool:
-    """Say whether a value at this path may be a secret."""
+    """Return whether a value at this path may be a secret."""
     names = [step for step in path if isinstance(step, str) and step != _NAMES]
     is_short = not isinstance(value, str) and len(str(value)) < _SHORTEST
     if not names or names[-1] in _HARMLESS or is_short:
@@ -98,7 +98,7 @@ class Secrets:
 def hide_unread(lines: Sequence[str], number: int) -> str:
     """Return a line of a text that is not valid, with what may be secret in it left out.
 
-    What it belongs to is told from how the lines above it are indented.
+    What it belongs to follows from the indentation of the lines above it.
     """
     line = lines[number - 1]
     own = _KEY.match(line)

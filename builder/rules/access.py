@@ -80,7 +80,7 @@ def _users(subject: Subject) -> dict[str, dict[str, Any]]:
 
 
 def _root_is_closed(subject: Subject, root: Mapping[str, Any]) -> bool:
-    """Say whether nobody gets in as root: no key, and no password that su would take."""
+    """Return whether nobody gets in as root: no key, and no password that su would take."""
     if root.get("ssh_keys"):
         return False
     if "password" in root:
@@ -90,7 +90,7 @@ def _root_is_closed(subject: Subject, root: Mapping[str, Any]) -> bool:
 
 
 def _brings_sudo(subject: Subject, users: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Say whether the spec has sudo installed."""
+    """Return whether the spec has sudo installed."""
     return _SUDO in subject.packages() or any(each.get(_SUDO) for each in users.values())
 
 
@@ -100,7 +100,7 @@ def _without_sudo(subject: Subject) -> list[str]:
 
 
 def _has_rules(subject: Subject) -> bool:
-    """Say whether the spec brings rules of its own for sudo."""
+    """Return whether the spec brings rules of its own for sudo."""
     paths = [str(entry.get("path")) for _, _, entry in subject.listed("files")]
     folders = [overlay.files for overlay in subject.spec.overlays if overlay.files]
     return any(path.startswith(_SUDOERS) for path in paths) or any(

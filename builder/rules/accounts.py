@@ -65,7 +65,7 @@ def _locked_out(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _has_way_in(users: list[tuple[Overlay, str, dict[str, Any]]]) -> bool:
-    """Say whether any account has a password or a key."""
+    """Return whether any account has a password or a key."""
     return any(s.get("ssh_keys") or s.get("password", _LOCKED) != _LOCKED for _, _, s in users)
 
 
@@ -81,7 +81,7 @@ def _well_known(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _is_known(text: str) -> bool:
-    """Say whether a SHA-512 hash is that of the known password; other rounds are passed over."""
+    """Return whether a SHA-512 hash is that of the known password; other rounds are ignored."""
     parts = text.split("$")
     simple = text.startswith(_SCHEME) and len(parts) == _PARTS
     return simple and hash_password(_KNOWN, salt=parts[2]) == text

@@ -80,8 +80,8 @@ RULES: tuple[Rule, ...] = (
     error(
         "BASE002",
         "a download without a digest",
-        "Without a digest nobody can tell the real file from a damaged or forged one. Two ways "
-        "out: write the published md5, sha1, sha256 or sha512 beside `url`, or run `photon-builder "
+        "Without a digest nobody can tell the real file from a damaged or forged one. Either "
+        "write the published md5, sha1, sha256 or sha512 beside `url`, or run `photon-builder "
         "lock`, which records what is seen the first time and holds later builds to it.",
     ),
     error(

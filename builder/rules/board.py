@@ -80,7 +80,7 @@ RULES: tuple[Rule, ...] = (
     error(
         "CFG004",
         "a setting of config.txt that is too long",
-        "The firmware reads 98 characters of a line and passes over the rest without a word.",
+        "The firmware reads 98 characters of a line and ignores the rest silently.",
     ),
     warning(
         "CFG005",

@@ -38,7 +38,7 @@ def _without_compose(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _projects(subject: Subject) -> bool:
-    """Say whether the spec has compose projects."""
+    """Return whether the spec has compose projects."""
     return any(section for _, section in subject.sections("compose"))
 
 

@@ -31,12 +31,12 @@ class Subject(Struct, frozen=True):
 
     @property
     def is_sample(self) -> bool:
-        """Say whether the base is the sample, which never boots."""
+        """Return whether the base is the sample, which never boots."""
         return isinstance(self.spec.base, SampleBase)
 
     @property
     def is_published(self) -> bool:
-        """Say whether the base is one of those that Photon published."""
+        """Return whether the base is one of those that Photon published."""
         return isinstance(self.spec.base, CatalogBase)
 
     @property
@@ -46,7 +46,7 @@ class Subject(Struct, frozen=True):
 
     @property
     def has_console(self) -> bool:
-        """Say whether somebody has to log in with what the image itself brings."""
+        """Return whether somebody has to log in with what the image itself brings."""
         return any(name not in _WITHOUT_LOGIN for name in self.spec.choice.names)
 
     @property

@@ -160,7 +160,7 @@ RULES: tuple[Rule, ...] = (
         "PKG020",
         "no repository to install from",
         "`repositories.install_from` names the repository of the release or of its updates, which "
-        "is told by its address in /etc/yum.repos.d. The base has none with such an address. "
+        "is recognised by its address in /etc/yum.repos.d. The base has none with such an address. "
         "`enabled` takes those that the base has enabled.",
     ),
     error(

@@ -135,7 +135,7 @@ RULES: tuple[Rule, ...] = (
     ),
     warning(
         "UNIT005",
-        "a line that systemd passes over",
+        "a line that systemd ignores",
         "A unit file has sections in brackets, Key=value lines and comments that begin with # or "
         ";. systemd logs other lines at boot and goes on without them, so a mistyped setting is "
         "silently lost. systemd-analyze verify tells more.",

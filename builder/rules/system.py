@@ -65,7 +65,7 @@ RULES: tuple[Rule, ...] = (
         "NAME001",
         "a host name that every machine has",
         "Every machine calls itself localhost; /etc/hosts ties that name to 127.0.0.1. A machine "
-        "with that name cannot be told from others in logs, and some programs refuse to start. "
+        "with that name cannot be distinguished in logs, and some programs refuse to start. "
         "Give it a name of its own.",
     ),
     warning(
@@ -123,7 +123,7 @@ RULES: tuple[Rule, ...] = (
         "CTL001",
         "a kernel parameter by a name that is nearly known",
         "The name is like that of a parameter of the kernel, and is none that is known here. "
-        "systemd-sysctl passes over a name that the kernel does not have, but for the log.",
+        "systemd-sysctl skips a name that the kernel does not have, but for the log.",
     ),
     error(
         "CTL002",

@@ -53,7 +53,7 @@ def _zones() -> dict[str, str]:
 
 
 def is_zone(name: str) -> bool:
-    """Say whether a time zone exists."""
+    """Return whether a time zone exists."""
     return name in _zones()
 
 

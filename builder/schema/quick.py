@@ -34,7 +34,7 @@ _Check = Callable[[_Plain, _Plain, Mapping[str, _Plain]], bool]
 
 
 def fits(value: _Plain, schema: _Plain) -> bool:
-    """Tell whether ``value`` plainly fits ``schema``; ``False`` means: ask jsonschema."""
+    """Return whether ``value`` plainly fits ``schema``; ``False`` means: ask jsonschema."""
     if not isinstance(schema, dict):
         return schema is True
     return all(
@@ -113,7 +113,7 @@ def _matches(value: _Plain, wanted: _Plain, _: Mapping[str, _Plain]) -> bool:
 
 
 def _is_one_of(value: _Plain, wanted: list[_Plain]) -> bool:
-    """Check ``oneOf``, when each choice is told by the keys that it requires alone."""
+    """Check ``oneOf``, when each choice is identified by the keys that it requires alone."""
     simple = all(schema.keys() == {"required"} for schema in wanted)
     return simple and sum(fits(value, schema) for schema in wanted) == 1
 

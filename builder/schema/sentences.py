@@ -125,7 +125,7 @@ def _choice(error: Error, path: KeyPath) -> Diagnostic:
 
 
 def _is_text(error: Error) -> bool:
-    """Say whether the value is text, of which a word can be guessed."""
+    """Return whether the value is text, of which a word can be guessed."""
     return isinstance(error.instance, str)
 
 
@@ -228,7 +228,7 @@ def _alternatives(error: Error, path: KeyPath) -> Iterator[Diagnostic]:
 
 
 def _is_of_other_kind(branch: list[Error], depth: int) -> bool:
-    """Say whether a branch wants another kind of value altogether."""
+    """Return whether a branch wants another kind of value altogether."""
     return any(
         error.validator in {"type", "enum", "const"} and len(error.absolute_path) == depth
         for error in branch

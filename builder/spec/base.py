@@ -149,7 +149,7 @@ def _faults_of_url(
 
 
 def is_well_formed(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Tell whether a ``base`` has the types that it needs; what they hold is another question."""
+    """Return whether a ``base`` has the types that it needs; what they hold is another question."""
     if not isinstance(value, Mapping) or not _is_sample(value.get("sample", True)):
         return False
     if not any(form in value for form in _FORMS):
@@ -164,7 +164,7 @@ def is_well_formed(value: object) -> TypeGuard[Mapping[str, Any]]:
 
 
 def _is_sample(value: object) -> bool:
-    """Tell whether a value selects a sample: ``true``, or a release."""
+    """Return whether a value selects a sample: ``true``, or a release."""
     return value is True or (
         not isinstance(value, bool)
         and isinstance(value, str | int | float)

@@ -41,7 +41,7 @@ class Choice(Struct, frozen=True):
 
 
 def choose(names: Iterable[str], base: Base, known: Mapping[str, Entry]) -> Choice:
-    """Return the single targets that ``names`` mean for a base; unknown names are passed over."""
+    """Return the single targets that ``names`` mean for a base; unknown names are skipped."""
     chosen: list[str] = []
     omitted: list[Omission] = []
     for name in names:

@@ -23,7 +23,7 @@ class Overlay(Struct, frozen=True):
     """One overlay.
 
     Attributes:
-        origin: The file that holds it, for people.
+        origin: The file that holds it, for messages.
         directory: Where its relative paths start.
         values: Its keys and values.
         document: The file, for positions.

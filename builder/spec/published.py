@@ -1,4 +1,4 @@
-"""Whether a ``base`` can be had: what the catalog says of it, and whether its file is there."""
+"""Whether a ``base`` is available: what the catalog says of it, and whether its file is there."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

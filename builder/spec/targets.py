@@ -74,7 +74,7 @@ def _faults_of_output(spec: Mapping[str, Any], known: Mapping[str, Entry]) -> It
 
 
 def _takes(entry: Entry, key: str, known: Mapping[str, Entry]) -> bool:
-    """Say whether a target, or a member of a group, takes a key of ``output``."""
+    """Return whether a target, or a member of a group, takes a key of ``output``."""
     return any(key in options_of(known[name]) for name in members_of(entry) if name in known)
 
 

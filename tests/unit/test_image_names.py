@@ -58,7 +58,7 @@ def test_a_pinned_name_keeps_how_it_was_written(text: str, pinned: str) -> None:
         ("nginx:", "not a valid tag"),
         ("nginx:a b", "not a valid tag"),
         (f"nginx:{'a' * 129}", "not a valid tag"),
-        ("nginx@", "no digest behind"),
+        ("nginx@", "without a digest"),
         ("nginx@sha256:abc", "not a valid digest"),
         (f"nginx@sha512:{'a' * 64}", "not a valid digest"),
         ("-.io/nginx", "not a valid registry"),

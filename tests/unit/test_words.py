@@ -5,10 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
-STYLE = ROOT / "docs/style.md"
 PHRASES = {
     r"\bis no valid\b": "is not a valid",
     r"\bheed(s|ed)?\b": "respect, read",
@@ -26,20 +23,6 @@ PHRASES = {
     r"\b(is|are|be) told\b": "receives, is called with",
 }
 ANY = re.compile("|".join(PHRASES), re.IGNORECASE)
-PENDING = (
-    "CHANGELOG.md",
-    "builder/boot/",
-    "builder/burn/",
-    "builder/carriers/",
-    "builder/cli/burn",
-    "builder/documents/",
-    "builder/rules/",
-    "builder/schema/",
-    "builder/spec/",
-    "docs/burning.md",
-    "tests/e2e/test_burn",
-)
-"""Folders that are still to be rewritten; one without old phrases has to leave the list."""
 SKIPPED = (
     "builder/data/",
     "builder/sample/packages/",  # files as Photon has them
@@ -84,19 +67,8 @@ def tracked() -> list[str]:
 
 
 def test_no_file_has_a_phrase_that_a_reader_must_translate() -> None:
-    found = {
-        name: phrases
-        for name in tracked()
-        if not name.startswith(PENDING)
-        if (phrases := phrases_in(ROOT / name))
-    }
+    found = {name: phrases for name in tracked() if (phrases := phrases_in(ROOT / name))}
     assert found == {}, "see docs/style.md"
-
-
-@pytest.mark.parametrize("folder", PENDING)
-def test_a_folder_that_was_rewritten_leaves_the_list(folder: str) -> None:
-    names = [name for name in tracked() if name.startswith(folder)]
-    assert any(phrases_in(ROOT / name) for name in names)
 
 
 def test_the_style_page_lists_each_refused_phrase() -> None:

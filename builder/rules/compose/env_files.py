@@ -15,7 +15,7 @@ SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY", re.IG
 
 
 def is_secret_name(variable: str) -> bool:
-    """Say whether a variable holds a secret; ``…_FILE`` holds a path."""
+    """Return whether a variable holds a secret; ``…_FILE`` holds a path."""
     return bool(SECRET.search(variable)) and not variable.endswith("_FILE")
 
 

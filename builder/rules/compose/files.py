@@ -44,7 +44,7 @@ class _Guest:
         self.has_scripts = any(True for _ in subject.sections("first_boot"))
 
     def has(self, path: str) -> bool:
-        """Say whether the spec writes ``path``, or mounts what it lies on."""
+        """Return whether the spec writes ``path``, or mounts what it lies on."""
         if path in self._paths or f"{path}/".startswith(self._mounts):
             return True
         if any(is_tree and path.startswith(f"{at}/") for at, is_tree in self._paths.items()):
@@ -159,7 +159,7 @@ def _finding(project: Project, need: Need, message: str, hint: str, guest: _Gues
 
 
 def _exists(project: Project, need: Need) -> bool:
-    """Say whether a relative path leads to something on this machine."""
+    """Return whether a relative path leads to something on this machine."""
     return (project.document.path.parent / need.relative).exists()
 
 
@@ -198,7 +198,7 @@ def _env_files(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _is_raw(service: Service, need: Need) -> bool:
-    """Say whether the file is in the form that compose takes as it is."""
+    """Return whether the file is in the form that compose takes as it is."""
     value: Any = service.project.value
     for step in need.path:
         value = value[step]

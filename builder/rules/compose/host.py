@@ -15,7 +15,7 @@ _RPCBIND = 111
 
 
 def _taken(subject: Subject) -> Iterator[tuple[Published, str, str]]:
-    """Yield the ports that the host itself needs, who needs them, and the way out."""
+    """Yield the ports that the host itself needs, who needs them, and the remedy."""
     ports = [section["port"] for _, section in subject.sections("ssh") if "port" in section]
     ssh = ports[0] if ports else _SSH
     yield (
@@ -44,7 +44,7 @@ def _clashes(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _overlap(one: Published, other: Published) -> bool:
-    """Say whether two cannot be bound together."""
+    """Return whether two cannot be bound together."""
     ports = one.first <= other.last and other.first <= one.last
     same = one.is_everywhere or other.is_everywhere or one.address == other.address
     return ports and same and one.protocol == other.protocol
@@ -197,7 +197,7 @@ RULES: tuple[Rule, ...] = (
         "CMP022",
         "not a port",
         "Ports are written host:container, with an address before and /tcp or /udp after it if "
-        "need be, or as a mapping with target and published. IPv6 addresses stand in brackets. "
+        "needed, or as a mapping with target and published. IPv6 addresses stand in brackets. "
         "Ranges have the lower port first.",
     ),
     error(

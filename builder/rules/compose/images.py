@@ -216,7 +216,7 @@ RULES: tuple[Rule, ...] = (
         "an image tag that is not locked",
         "A tag names whatever was pushed last; `latest`, no tag at all, or one such as `alpine` "
         "change as a matter of course. Two machines of one spec may then differ, and an update "
-        "comes unasked. Full versions are pushed anew as well, if seldom: of them you are told "
+        "comes unasked. Full versions are pushed anew as well, if seldom: they are reported "
         "once the lock file has any image. `photon-builder lock SPEC` asks the registry what each "
         "tag means, and writes the digest into photon-builder.lock beside the spec; from then on "
         "the guest pulls exactly that image, by a compose.override.yaml beside your compose file. "

@@ -60,7 +60,7 @@ class Project(Struct, frozen=True):
 
     @property
     def has_env(self) -> bool:
-        """Say whether the guest has a ``.env`` beside the compose file."""
+        """Return whether the guest has a ``.env`` beside the compose file."""
         return bool(self.variables) or self.document.path.with_name(".env").is_file()
 
     def find(self, path: KeyPath, message: str, hint: str = "") -> Diagnostic:
@@ -122,7 +122,7 @@ class Service(Struct, frozen=True):
     layers: list[Layer]
 
     def has(self, key: str) -> bool:
-        """Say whether it has a setting, of its own or from what it extends."""
+        """Return whether it has a setting, of its own or from what it extends."""
         return any(layer.settings.get(key) is not None for layer in self.layers)
 
     def given(self, key: str) -> Iterator[tuple[Layer, Any]]:

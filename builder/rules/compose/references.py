@@ -170,7 +170,7 @@ def _unhealthy(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _is_off(check: object) -> bool:
-    """Say whether a healthcheck is switched off."""
+    """Return whether a healthcheck is switched off."""
     if not isinstance(check, dict):
         return False
     test = check.get("test")

@@ -53,7 +53,7 @@ def _files(project: Project) -> Iterator[_Said]:
 
 
 def _external(project: Project) -> Iterator[_Said]:
-    """Find volumes that exist already and are described all the same."""
+    """Find volumes that exist already and are described again."""
     for name, entry in _section(project, "volumes"):
         if entry.get("external") is True:
             for key in entry:

@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
         "a .env file that compose refuses",
         "Compose reads the .env beside the compose file, and the files of env_file, before "
         "anything else, and one line that it cannot read stops the project. A line is NAME=value, "
-        "with `export` before it if need be. A value in single quotes is taken as it is; in double "
+        "with `export` before it if needed. A value in single quotes is taken as it is; in double "
         "quotes, \\n, \\t, \\$ and their kin are escapes and ${NAME} stands for an earlier "
         "variable; without quotes it ends before ` #`. Quoted values may have several lines.",
     ),

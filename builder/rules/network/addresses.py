@@ -276,7 +276,7 @@ RULES: tuple[Rule, ...] = (
     error(
         "NET015",
         "two keys mean one interface",
-        "networkd takes the first file that matches an interface and passes over all others, so "
+        "networkd takes the first file that matches an interface and ignores all others, so "
         "the settings of one of the keys would have no effect.",
         _same_match,
     ),

@@ -22,7 +22,7 @@ _OFF = f"{_ARGUMENT}=0"
 
 
 def _predictable(subject: Subject) -> Iterator[Diagnostic]:
-    """Find names by place on bases whose kernel is told not to give them."""
+    """Find names by place on bases whose kernel arguments disable them."""
     bases = {
         name: facts
         for name, facts in subject.bases.items()
@@ -45,7 +45,7 @@ def _predictable(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _is_renamed(subject: Subject) -> bool:
-    """Tell whether the spec decides about the names itself."""
+    """Return whether the spec decides about the names itself."""
     added = {str(word) for _, _, word in subject.listed("kernel", "add")}
     gone = {str(word) for _, _, word in subject.listed("kernel", "remove")}
     paths = [str(entry.get("path", "")) for _, _, entry in subject.listed("files")]

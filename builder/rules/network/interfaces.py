@@ -33,7 +33,7 @@ class Nic(Struct, frozen=True):
 
     @property
     def has_lease(self) -> bool:
-        """Say whether it asks for a lease."""
+        """Return whether it asks for a lease."""
         lease = self.settings.get("dhcp", not self.settings.get("addresses"))
         return str(lease).lower() not in {"no", "false"} and "vlan" not in self.settings
 

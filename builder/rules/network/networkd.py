@@ -1,7 +1,7 @@
 """Rules of ``.network`` files that a spec brings along as files.
 
 Source: systemd.network(5): the first file in the order of names whose [Match] fits an interface
-is taken, all others are passed over; networkd runs as its own user.
+is taken, all others are ignored; networkd runs as its own user.
 """
 
 import ipaddress
@@ -59,7 +59,7 @@ def _files(subject: Subject) -> Iterator[NetworkFile]:
 
 
 def _is_network(path: str) -> bool:
-    """Say whether networkd reads what lies at a path."""
+    """Return whether networkd reads what lies at a path."""
     pure = PurePosixPath(path)
     return str(pure.parent) == NETWORKD_DIRECTORY and pure.suffix == ".network"
 
@@ -136,7 +136,7 @@ RULES: tuple[Rule, ...] = (
     error(
         "NET030",
         "a file that networkd cannot read",
-        "systemd-networkd runs as uid 76, not as root. It passes over a file that it may not read "
+        "systemd-networkd runs as uid 76, not as root. It skips a file that it may not read "
         "and says so only in the journal. Photon's umask of 027 makes such files by default, which "
         "is why static addresses set by hand often have no effect. Leave the mode out, or write "
         "0644.",
