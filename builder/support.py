@@ -20,11 +20,12 @@ def features_for(spec: Spec, target: Target, features: Iterable[Feature]) -> tup
             boards alone; names every such key with its place, and what would take it.
     """
     known = tuple(features)
-    _check_sections(spec, target)
     if target.takes:
         _check_keys(spec, target)
+        _check_sections(spec, target)
         return tuple(feature for feature in known if feature.key in target.takes)
     if target.is_board:
+        _check_sections(spec, target)
         return known
     keys = {feature.key for feature in known if feature.for_boards}
     boards = sorted(e.name for e in discover().values() if isinstance(e, Target) and e.is_board)
@@ -36,6 +37,7 @@ def features_for(spec: Spec, target: Target, features: Iterable[Feature]) -> tup
     )
     if found:
         raise _refusal(found, "; ".join(f"{each.place}: {each.message}" for each in found))
+    _check_sections(spec, target)
     return tuple(feature for feature in known if not feature.for_boards)
 
 

@@ -38,7 +38,11 @@ _IMAGE = {
         "workdir": {"type": "string", "pattern": "^/", "description": "Folder that it starts in."},
         "expose": {
             "type": "array",
-            "items": {"type": ["integer", "string"], "pattern": r"^\d{1,5}(/(tcp|udp))?$"},
+            "items": {
+                "type": ["integer", "string"],
+                "pattern": r"^\d{1,5}(/(tcp|udp))?$",
+                "x-form": "a port, and its protocol unless it is tcp: `53/udp`",
+            },
             "description": "Ports, such as `80` or `53/udp`.",
         },
     },
