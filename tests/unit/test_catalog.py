@@ -88,8 +88,8 @@ def test_the_newest_is_the_default(
         (("3.1", "iso"), "release '3.1' is not in the catalog; there is 1.0, 2.0", "'3.0'"),
         (("3.0", "ovb"), "3.0: target 'ovb' is not .* there is .*ova_uefi", "'ova'"),
         (("3.0", "iso", "Rev2Upd3"), "3.0, iso: revision 'Rev2Upd3' is not", "'Rev2 Update3'"),
-        (("3.0", "ova", None, "arm64"), "architecture 'arm64' .* there is x86_64", "catalog"),
-        (("9", "iso"), "release '9' is not", "see `photon-builder catalog`"),
+        (("3.0", "ova", None, "arm64"), "architecture 'arm64' .* there is x86_64", "drop `arch`"),
+        (("9", "iso"), "release '9' is not", "photon-builder catalog"),
     ],
     ids=["release", "target", "revision", "arch", "nothing near"],
 )
