@@ -166,7 +166,7 @@ def _of_arch(entries: Sequence[_Entry], subject: str, arch: str | None) -> list[
     return [entry for entry in entries if entry.source.arch == chosen]
 
 
-_SEE = "photon-builder catalog lists what there is"
+_SEE = "`photon-builder catalog` lists the published files"
 _OTHERWISE = {
     "revision": "drop `revision`: the newest is taken",
     "arch": "drop `arch`: the target has a usual one",

@@ -29,7 +29,7 @@ def resolve(name: ImageName, registries: Registries) -> Pin:
         platforms = _platforms(found, name, answer, registries)
     except FormatError as error:
         raise FetchError(
-            f"{answer.url}: the answer is no image: {error}",
+            f"{answer.url}: the answer is not a valid image: {error}",
             hint="is it a container registry, and the name that of an image?",
         ) from error
     return Pin(answer.digest, platforms)

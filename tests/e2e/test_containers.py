@@ -250,7 +250,7 @@ def left(cache: Path) -> set[int]:
         (Conduct(changes=True), "layer [0-9a-f]{12}: the registry sent other bytes than sha256:",
          DigestMismatch),
         (Conduct(adds=4), r"it offers \d+ bytes; the manifest says", FetchError),
-        (Conduct(gives_token=True, token="bad"), "401 Unauthorized: there is no such image, or",
+        (Conduct(gives_token=True, token="bad"), "401 Unauthorized: the image does not exist, or",
          FetchError),
         (Conduct(login=LOGIN), "401 Unauthorized: the image does not exist, or is private",
          FetchError),

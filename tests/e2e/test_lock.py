@@ -331,7 +331,7 @@ def test_a_token_goes_to_the_host_that_asks_for_it() -> None:
         (Behaviour(token="a", given="b"), "401 Unauthorized: the image does not exist, or is"),
         (Behaviour(token="a", given="b\\n c"), "401 Unauthorized: the image does not exist, or"),
         (Behaviour(statuses=(401,) * 9), "401 Unauthorized: the image does not exist, or is"),
-        (Behaviour(statuses=(403,)), "403 Forbidden: there is no such image, or it is"),
+        (Behaviour(statuses=(403,)), "403 Forbidden: the image does not exist, or is"),
         (Behaviour(statuses=(404,)), "404 Not Found: the image or the tag does not exist"),
         (Behaviour(statuses=(400,)), "answers 400 Bad Request"),
         (Behaviour(statuses=(503,) * 9), "503 Service Unavailable, 3 times"),
@@ -356,9 +356,9 @@ def test_a_registry_that_gives_nothing_is_named_with_the_reason(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{}", "is no image: found media type"),
-        (b"<html>", "is no image: it is no JSON"),
-        (BODY[:-5], "is no image: it is no JSON"),
+        (b"{}", "is not a valid image: found media type"),
+        (b"<html>", "is not a valid image: it is not valid JSON"),
+        (BODY[:-5], "is not a valid image: it is not valid JSON"),
         (b"x" * (LARGEST + 1), f"offers {LARGEST + 1} bytes; wanted at most {LARGEST}"),
     ],
     ids=["empty", "html", "cut", "huge"],
