@@ -13,10 +13,11 @@ from builder.cli.listing import names_of, row_of, shown
 from builder.cli.options import (
     PATH,
     json_option,
+    warn,
 )
-from builder.compare import compare, compare_packages
+from builder.compare import PackageDifference, compare, compare_packages
 from builder.engine.tree import Tree, resolve
-from builder.errors import GuestError, UsageError
+from builder.errors import Diagnostic, FormatError, GuestError, Severity, UsageError
 from builder.formats.filesystem import Kind, Node
 from builder.guestpath import GuestPath, guest, join
 from builder.images import open_image
@@ -79,7 +80,7 @@ def show_differences(a: Path, b: Path, *, only_packages: bool, as_json: bool) ->
     """Compare packages and files of two artifacts; exit with 1 when they differ."""
     with open_image(a) as first, open_image(b) as second:
         roots = first.root(), second.root()
-        packages = [row._asdict() for row in compare_packages(*roots)]
+        packages = [row._asdict() for row in _package_changes(*roots, required=only_packages)]
         files = [] if only_packages else [row._asdict() for row in compare(*roots)]
     lines = [
         *(_package_line(row) for row in packages),
@@ -88,6 +89,17 @@ def show_differences(a: Path, b: Path, *, only_packages: bool, as_json: bool) ->
     result = {"packages": packages, "differences": files}
     write_result("diff", result, as_json=as_json, text="".join(lines))
     return 1 if lines else 0
+
+
+def _package_changes(first: Tree, second: Tree, *, required: bool) -> list[PackageDifference]:
+    """Return how installed packages differ; a damaged database leaves the files to compare."""
+    try:
+        return list(compare_packages(first, second))
+    except FormatError as error:
+        if required:
+            raise
+        warn([Diagnostic(str(error), error.code, severity=Severity.WARNING)])
+        return []
 
 
 def _package_line(row: Mapping[str, str]) -> str:
