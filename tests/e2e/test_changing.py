@@ -127,7 +127,7 @@ def test_a_cache_that_others_may_write_is_refused(what: str, bench: Bench) -> No
     done = bench.run("build", "edge", "--force")
     assert done.code == 10
     assert "may write it, so the cache cannot be trusted" in done.err
-    hint = done.err.partition("hint: take it over: ")[2].partition("; or")[0]
+    hint = done.err.partition("hint: run ")[2].partition("; or")[0]
     subprocess.run(["sh", "-c", hint], check=True)
     assert bench.run("build", "edge", "--force").code == 0, "the hint works"
 

@@ -278,7 +278,7 @@ APPLIANCES = {
     "vmdk": "bad: not an OVA but a VMDK disk",
     "vhdx": "bad: not an OVA but a VHDX disk",
     "dynamic VHD": "bad: not an OVA but a dynamic VHD disk",
-    "no root": "bad: not an OVA but a raw disk\n  hint: give an appliance",
+    "no root": "bad: not an OVA but a raw disk\n  hint: use an appliance",
 }
 
 
@@ -301,7 +301,10 @@ def test_an_appliance_where_a_disk_is_expected_is_a_sentence(
     spec = bench.write("specs/edge.yaml", SPEC.format(target="gce", base=path, more=""))
     done = bench.run("build", spec)
     assert done.code == 7
-    assert ".ovf is an XML document; wanted a raw disk\n  hint: an OVA is a base for" in done.err
+    assert (
+        ".ovf is an XML document; wanted a raw disk\n  hint: use a target that makes OVAs"
+        in done.err
+    )
 
 
 def test_a_disk_never_shrinks(base_cache: Path, bench: Bench) -> None:
