@@ -104,7 +104,10 @@ def furnish(bench: Bench) -> None:
     for folder in ("specs", "overlays"):
         shutil.copytree(PROJECT / folder, bench.directory / folder)
     spec = bench.directory / "specs/homelab.yaml"
-    spec.write_text(spec.read_text() + MORE)
+    text = spec.read_text().replace(
+        "  packages:", "  repositories: {install: online}\n  packages:", 1
+    )
+    spec.write_text(text + MORE)
     for name in ("bin/tool", "plain.txt", "secrets/key"):
         bench.write(f"specs/tree/{name}", "#!/bin/sh\n" if "tool" in name else "x\n")
 
